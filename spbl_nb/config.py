@@ -1,0 +1,183 @@
+"""Settings of a run: one frozen dataclass, and three presets that fix sizes, epochs and seeds in one place.
+
+``preset("fast")`` is what the committed notebooks use, ``"smoke"`` proves in seconds that everything runs (its numbers
+mean nothing), ``"full"`` is for measurements. Every setting stands in one line with its default, its check and its
+meaning; ``Config.describe()`` prints them, and any of them can be overridden by name.
+
+Taught in: notebooks/00_start_here, section 3.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from spbl_nb import checks, files
+from spbl_nb.imbalance import PROFILES
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+SELECTIONS = ("last", "validation")
+
+Check = Callable[[str, Any], Any]
+
+
+def _setting(default: Any, check: Check, meaning: str) -> Any:
+    return dataclasses.field(default=default, metadata={"check": check, "meaning": meaning})
+
+
+def _whole(low: int, high: int | None = None) -> Check:
+    return lambda name, value: checks.integer(name, value, low, high)
+
+
+def _number(low: float, high: float = float("inf"), **ends: bool) -> Check:
+    return lambda name, value: checks.real(name, value, low, high, **ends)
+
+
+def _name(allowed: tuple[str, ...]) -> Check:
+    return lambda name, value: checks.one_of(name, value, allowed)
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} is {value!r}; allowed: a non-empty text")
+    return value
+
+
+def _switch(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is {value!r} ({type(value).__name__}); allowed: True or False")
+    return value
+
+
+def _optional(check: Check) -> Check:
+    return lambda name, value: None if value is None else check(name, value)
+
+
+def _list(check: Check) -> Check:
+    def check_all(name: str, values: Any) -> tuple:
+        if not isinstance(values, (list, tuple)) or not values:
+            raise ValueError(f"{name} is {values!r}; allowed: a list with at least one entry")
+        return tuple(check(f"{name}[{index}]", value) for index, value in enumerate(values))
+
+    return check_all
+
+
+def _rising(check: Check) -> Check:
+    def check_order(name: str, values: Any) -> tuple:
+        values = _list(check)(name, values)
+        if any(b <= a for a, b in itertools.pairwise(values)):
+            raise ValueError(f"{name} are {values}; allowed: values in rising order, none twice")
+        return values
+
+    return check_order
+
+
+def _distinct(check: Check) -> Check:
+    def check_distinct(name: str, values: Any) -> tuple:
+        values = _list(check)(name, values)
+        if len(set(values)) < len(values):
+            raise ValueError(f"{name} are {values}; each may stand once, for a repeated seed is no new evidence")
+        return values
+
+    return check_distinct
+
+
+@dataclass(frozen=True)
+class Config:
+    """All settings of a run apart from data set, method and seed. ``Config.describe()`` explains each.
+
+    Raises ValueError naming the setting, the value found and what is allowed.
+    """
+
+    preset: str = _setting("fast", _text, "preset the settings started from")
+    # data
+    size: int | None = _setting(None, _optional(_whole(8, 1024)), "picture side, pixels; None: the data set's own")
+    num_classes: int = _setting(12, _whole(2), "classes of the synthetic sets")
+    largest: int | None = _setting(120, _optional(_whole(1)), "cap on training samples per class; None: all")
+    test_per_class: int = _setting(50, _whole(1), "test samples per class of the embedded sets")
+    profile: str | None = _setting(None, _optional(_name(PROFILES)), "imbalance profile; None: the data set's own")
+    factor: float | None = _setting(
+        None, _optional(_number(0, open_low=True)), "imbalance factor, largest/smallest class; None: the data set's own"
+    )
+    validation: float = _setting(0.15, _number(0, 1, open_low=True, open_high=True), "validation share")
+    test: float = _setting(0.2, _number(0, 1, open_low=True, open_high=True), "test share without an official split")
+    # network
+    model: str = _setting("small_cnn", _text, "network, a name of models.NAMES")
+    weights: str | None = _setting(
+        None, _optional(_text), "starting weights: a torchvision name or a file; None: random"
+    )
+    # optimisation
+    epochs: int = _setting(200, _whole(1), "passes over the training set at most")
+    max_steps: int | None = _setting(600, _optional(_whole(1)), "optimiser steps at most; None: as the epochs say")
+    batch_size: int = _setting(64, _whole(2), "pictures per step, over all processes")
+    lr: float = _setting(0.05, _number(0, open_low=True), "learning rate at the start")
+    backbone_lr: float | None = _setting(None, _optional(_number(0)), "learning rate below the head; None: as lr")
+    momentum: float = _setting(0.9, _number(0, 1, open_high=True), "Nesterov momentum of SGD (0: plain SGD)")
+    weight_decay: float = _setting(5e-4, _number(0), "L2 penalty of SGD")
+    milestones: tuple[float, ...] = _setting(
+        (0.6, 0.85), _rising(_number(0, 1, open_low=True)), "shares of the training at which lr falls"
+    )
+    lr_gamma: float = _setting(0.1, _number(0, 1, open_low=True), "factor by which lr falls at a milestone")
+    padding: int = _setting(2, _whole(0, 64), "random shift in training, pixels each way")
+    flip: bool | None = _setting(None, _optional(_switch), "random mirroring in training; None: as suits the data set")
+    selection: str = _setting("last", _name(SELECTIONS), "which epoch's weights are kept")
+    evaluate_every: int = _setting(5, _whole(1), "epochs between two looks at the validation part")
+    # machine
+    device: str = _setting("cpu", _name(("cpu", "auto", "cuda", "mps")), "where the network runs")
+    precision: str = _setting("fp32", _name(PRECISIONS), "arithmetic of the network")
+    channels_last: bool = _setting(True, _switch, "memory order of pictures and filters (faster on most machines)")
+    threads: int = _setting(1, _whole(1), "torch threads; results repeat bit for bit only at the same number")
+    # grid
+    seeds: tuple[int, ...] = _setting((0, 1, 2), _distinct(_whole(0)), "seeds of a grid")
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, field.metadata["check"](field.name, getattr(self, field.name)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain JSON values, in the order of the class."""
+        return {name: files.plain(value) for name, value in dataclasses.asdict(self).items()}
+
+    @cached_property
+    def digest(self) -> str:
+        """Eight hex digits over all settings but ``seeds``, which are a property of the grid and not of one run."""
+        settings = {key: value for key, value in self.to_dict().items() if key != "seeds"}
+        return files.sha256_of(files.to_json(settings))[:8]
+
+    @property
+    def name(self) -> str:
+        """The preset's name, followed by ``+digest`` when a setting was overridden."""
+        untouched = self.preset in PRESETS and self.digest == PRESETS[self.preset].digest
+        return self.preset if untouched else f"{self.preset}+{self.digest}"
+
+    def replace(self, **overrides: Any) -> "Config":
+        """Return a copy with other settings; an unknown name is a ValueError that suggests the nearest one."""
+        for key in overrides:
+            checks.one_of("setting", key, [field.name for field in dataclasses.fields(self)])
+        return dataclasses.replace(self, **overrides)
+
+    def describe(self) -> list[tuple[str, Any, str]]:
+        """Return (name, value, meaning) of every setting, in order."""
+        return [
+            (field.name, getattr(self, field.name), field.metadata["meaning"]) for field in dataclasses.fields(self)
+        ]
+
+
+PRESETS: dict[str, Config] = {
+    "smoke": Config(preset="smoke", largest=24, test_per_class=10, epochs=6, max_steps=24, seeds=(0,)),
+    "fast": Config(),
+    "full": Config(preset="full", largest=400, test_per_class=100, epochs=60, max_steps=None, seeds=(0, 1, 2, 3, 4, 5)),
+}
+
+
+def preset(name: str, **overrides: Any) -> Config:
+    """Return the preset ``"smoke"``, ``"fast"`` or ``"full"`` with some settings overridden by name.
+
+    >>> preset("fast", lr=0.01).name.startswith("fast+")
+    True
+
+    Raises ValueError for an unknown preset or setting (the nearest name is suggested) and for a value not allowed.
+    """
+    return PRESETS[checks.one_of("preset", name, PRESETS)].replace(**overrides)

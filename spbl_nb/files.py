@@ -1,0 +1,119 @@
+"""Writing files so that a reader sees either the old content or the new one, never half of it.
+
+Each writer puts the bytes under a temporary name in the target's own folder, flushes them to the disk and renames.
+If anything fails on the way (a full disk, a kill) the temporary file is removed or left under its ``.partial`` name,
+and what stood there before is untouched.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO]:
+    """Open a temporary file beside ``path``; on leaving without an error it takes the place of ``path``.
+
+    Raises :class:`OSError` naming ``path`` when the folder cannot be written or the disk is full; the file that
+    stood there before is then unchanged.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(partial, mode, encoding=None if "b" in mode else "utf-8") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise OSError(
+            error.errno, f"could not write {path} ({error.strerror or error}); nothing was changed there"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+def write_text(path: str | os.PathLike, text: str) -> None:
+    """Write ``text`` (UTF-8) to ``path`` in one step."""
+    with replacing(path, "w") as handle:
+        handle.write(text)
+
+
+def plain(value: Any) -> Any:
+    """Turn NumPy scalars and arrays, tuples and paths into what JSON holds; NaN and infinities become None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value
+
+
+def to_json(value: Any, indent: int | None = 1) -> str:
+    """Return strict JSON (no NaN) with sorted keys, so that equal values give equal text."""
+    return json.dumps(plain(value), indent=indent, sort_keys=True, allow_nan=False, ensure_ascii=False)
+
+
+def write_json(path: str | os.PathLike, value: Any) -> None:
+    """Write ``value`` as JSON in one step."""
+    write_text(path, to_json(value) + "\n")
+
+
+def read_json(path: str | os.PathLike) -> Any:
+    """Read a JSON file; a :class:`ValueError` names the file when it is not JSON."""
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a JSON file: {error}") from None
+
+
+def write_npz(path: str | os.PathLike, **arrays: np.ndarray) -> None:
+    """Write named arrays as a compressed ``.npz`` in one step; object arrays (which would need pickle) are refused."""
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise ValueError(f"array {name!r} has dtype object, which would need pickle; convert it to numbers or text")
+    with replacing(path) as handle:
+        np.savez_compressed(handle, **arrays)
+
+
+def sha256_of(*parts: bytes | str | np.ndarray | None) -> str:
+    """Return the SHA-256 (hex) of the parts; arrays count with dtype and shape, so that equal bytes of another shape differ."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if part is None:
+            digest.update(b"\0none\0")
+        elif isinstance(part, np.ndarray):
+            digest.update(f"\0array {part.dtype.str} {part.shape}\0".encode())
+            _update_in_blocks(digest.update, part)
+        else:
+            data = part.encode() if isinstance(part, str) else bytes(part)
+            digest.update(f"\0bytes {len(data)}\0".encode())
+            digest.update(data)
+    return digest.hexdigest()
+
+
+def _update_in_blocks(update: Callable[[bytes], None], array: np.ndarray, rows: int = 4096) -> None:
+    """Feed an array to a hash a block of rows at a time, so that a memory-mapped cache is never loaded whole."""
+    if array.ndim == 0:
+        update(array.tobytes())
+        return
+    for start in range(0, len(array), rows):
+        update(np.ascontiguousarray(array[start : start + rows]).tobytes())

@@ -1,0 +1,135 @@
+"""The common form of every data set: pictures as uint8, labels, class names, groups and official parts.
+
+Whatever a reader or a generator delivers, it ends as one :class:`ImageData`, checked on the way in, so that nothing
+downstream asks again whether labels fit the pictures.
+
+Taught in: notebooks/01_data, section 1.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from spbl_nb import checks, files
+from spbl_nb.splits import TEST, TRAIN, VALIDATION
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A labelled set of pictures.
+
+    Attributes
+    ----------
+    images : uint8[N,3,H,W], an array or a memory map; grey pictures have three equal channels.
+    labels : int64[N] in 0..C-1; every class has at least one sample.
+    class_names : C texts.
+    groups : int64[N], equal where samples belong together (one lesion, one patient), or None.
+    split : int8[N], the official parts 0 train, 1 validation, 2 test, or None.
+    name, source : what it is and where it comes from, in words.
+    synthetic : True for drawn pictures; every page that shows them says so.
+    mirror : True where a mirrored picture still shows its class (a lesion; not a digit).
+    difficulty : float64[C] in [0,1] where the data set knows how hard each class was made, or None.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+    groups: np.ndarray | None = None
+    split: np.ndarray | None = None
+    source: str = ""
+    synthetic: bool = False
+    mirror: bool = False
+    difficulty: np.ndarray | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or self.images.shape[1] != 3 or self.images.dtype != np.uint8:
+            raise ValueError(
+                f"images of {self.name} have shape {self.images.shape} and dtype {self.images.dtype}; "
+                "uint8[N,3,H,W] is needed"
+            )
+        names = tuple(str(name) for name in self.class_names)
+        labels = checks.label_array(f"labels of {self.name}", self.labels, len(names), length=len(self.images))
+        counts = np.bincount(labels, minlength=len(names))
+        if len(names) < 2:
+            raise ValueError(f"{self.name} has the single class {names[0]!r}; at least two are needed to tell apart")
+        if counts.min() == 0:
+            missing = [f"{index} ({names[index]})" for index in np.flatnonzero(counts == 0)[:5]]
+            raise ValueError(
+                f"labels of {self.name} have gaps: no sample of class {', '.join(missing)}; "
+                f"number the classes 0..C-1 without gaps or drop the empty names"
+            )
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "class_names", names)
+        if self.groups is not None:
+            groups = np.asarray(self.groups)
+            if groups.shape != labels.shape:
+                raise ValueError(f"groups of {self.name} have shape {groups.shape}; {labels.shape} is needed")
+            object.__setattr__(self, "groups", np.unique(groups, return_inverse=True)[1].astype(np.int64))
+        if self.split is not None:
+            split = np.asarray(self.split)
+            if split.shape != labels.shape or not np.isin(split, (TRAIN, VALIDATION, TEST)).all():
+                raise ValueError(
+                    f"split of {self.name} must hold 0 (train), 1 (validation) or 2 (test) for each sample"
+                )
+            for value, part in ((TRAIN, "train"), (TEST, "test")):
+                if not (split == value).any():
+                    raise ValueError(f"split of {self.name} has an empty {part} part; leave the split out to make one")
+            object.__setattr__(self, "split", split.astype(np.int8))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return len(self.class_names)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Picture height and width in pixels."""
+        return self.images.shape[2], self.images.shape[3]
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 (hex) over pictures, labels, class names, groups and official split."""
+        return files.sha256_of(self.images, self.labels, "\n".join(self.class_names), self.groups, self.split)
+
+    def counts(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Return int64[C], samples per class among ``rows`` (default: all)."""
+        return np.bincount(self.labels if rows is None else self.labels[rows], minlength=self.num_classes)
+
+    def take(self, rows: np.ndarray) -> "ImageData":
+        """Return the data set reduced to ``rows``; every class must keep a sample."""
+        return dataclasses.replace(
+            self,
+            images=self.images[rows],
+            labels=self.labels[rows],
+            groups=None if self.groups is None else self.groups[rows],
+            split=None if self.split is None else self.split[rows],
+        )
+
+
+def resize(images: np.ndarray, size: int, block: int = 2048) -> np.ndarray:
+    """Resize uint8[N,3,H,W] to uint8[N,3,size,size] (bilinear, antialiased), a block of pictures at a time."""
+    import torch
+
+    if images.shape[2:] == (size, size):
+        return images
+    result = np.empty((len(images), 3, size, size), dtype=np.uint8)
+    for start in range(0, len(images), block):
+        pictures = torch.from_numpy(np.ascontiguousarray(images[start : start + block])).float()
+        scaled = torch.nn.functional.interpolate(
+            pictures, size=(size, size), mode="bilinear", align_corners=False, antialias=True
+        )
+        result[start : start + block] = scaled.round_().clamp_(0, 255).byte().numpy()
+    return result
+
+
+def as_rgb(images: np.ndarray) -> np.ndarray:
+    """Return uint8[N,3,H,W] from grey [N,H,W], [N,H,W,1] or colour [N,H,W,3] pictures."""
+    if images.ndim == 3:
+        images = images[..., None]
+    return np.ascontiguousarray(np.broadcast_to(images, (*images.shape[:3], 3)).transpose(0, 3, 1, 2))

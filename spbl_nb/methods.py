@@ -1,0 +1,145 @@
+"""Every way to train on imbalanced data behind one call, with the same budget, split and starting weights for all.
+
+``run("ce", …)`` is the plain baseline; each further method changes one thing about it. A method sees the training and
+validation rows with their labels and, for prediction only, the pictures of the test rows: test labels are used by
+whoever reports, never here.
+
+Taught in: notebooks/02_baseline_cnn, section 3.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from spbl_nb import checks, models, training
+from spbl_nb.config import Config
+from spbl_nb.images import ImageData
+from spbl_nb.splits import Split
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a method delivers.
+
+    ``scores`` float64[N_test,C] of kind ``score_kind`` ("probability", "logit" or "decision"), ``predicted``
+    int64[N_test], one ``history`` entry per epoch, wall ``seconds``, optimiser ``steps`` taken, and ``details`` of the
+    method in plain values.
+    """
+
+    method: str
+    scores: np.ndarray
+    score_kind: str
+    predicted: np.ndarray
+    history: list[dict[str, Any]]
+    seconds: float
+    steps: int
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """The arguments of :func:`run`, handed to the method."""
+
+    data: ImageData
+    split: Split
+    config: Config
+    seed: int
+    checkpoint: str | os.PathLike | None
+    progress: bool
+
+    def network(self) -> models.Classifier:
+        """Build the network; the same seed gives the same starting weights to every method."""
+        config, data = self.config, self.data
+        return models.build(config.model, data.num_classes, data.size, weights=config.weights, seed=self.seed)
+
+    def fit(self, model: models.Classifier, **options: Any) -> training.Fit:
+        """Train on the training rows, looking at the validation rows."""
+        return training.fit(
+            model,
+            self.data,
+            self.split.train,
+            self.config,
+            seed=self.seed,
+            validation=self.split.validation,
+            checkpoint=self.checkpoint,
+            progress=self.progress,
+            **options,
+        )
+
+
+def run(
+    method: str,
+    data: ImageData,
+    split: Split,
+    config: Config,
+    seed: int = 0,
+    *,
+    checkpoint: str | os.PathLike | None = None,
+    progress: bool = False,
+) -> Result:
+    """Train by one method and score the test rows.
+
+    ``method`` is one of :data:`METHODS`; ``checkpoint`` a file from which an interrupted run goes on; ``progress``
+    shows a bar. Raises ValueError for an unknown method (the nearest is suggested), a split of other data, or a class
+    without training rows.
+    """
+    train = METHODS[checks.one_of("method", method, METHODS)]
+    if split.data_sha256 != data.sha256:
+        raise ValueError("split was made for other data (its data hash differs); make it anew with data.make_split")
+    counts = data.counts(split.train)
+    if counts.min() == 0:
+        empty = int(np.argmin(counts))
+        raise ValueError(f"class {empty} ({data.class_names[empty]}) has no training row; it cannot be learnt")
+    started = time.perf_counter()
+    model, fitted, details = train(Job(data, split, config, checks.integer("seed", seed, 0), checkpoint, progress))
+    scores = training.predict(model, data, split.test, config).probability
+    return Result(
+        method=method,
+        scores=scores,
+        score_kind="probability",
+        predicted=scores.argmax(axis=1),
+        history=fitted.history,
+        seconds=time.perf_counter() - started,
+        steps=fitted.steps,
+        details=details,
+    )
+
+
+def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return int64[N'] positions in random order in which every class stands equally often, N' <= N.
+
+    Each class is repeated in random order as often as needed: no sample comes a third time before all of its class
+    have come twice. This is random over-sampling at the length of the plain epoch, so that budgets stay equal.
+    """
+    labels = checks.label_array("labels", labels)
+    present = np.unique(labels)
+    each = max(1, len(labels) // len(present))
+    chosen = []
+    for index in present:
+        own = np.flatnonzero(labels == index)
+        rounds = -(-each // len(own))
+        chosen.append(np.concatenate([rng.permutation(own) for _ in range(rounds)])[:each])
+    return rng.permutation(np.concatenate(chosen))
+
+
+Trained = tuple[models.Classifier, training.Fit, dict[str, Any]]
+
+
+def _cross_entropy(job: Job) -> Trained:
+    """Plain cross-entropy on the training set as it is."""
+    model = job.network()
+    return model, job.fit(model), {}
+
+
+def _oversample(job: Job) -> Trained:
+    """Plain cross-entropy on epochs in which every class stands equally often."""
+    model = job.network()
+    labels = job.data.labels[job.split.train]
+    return model, job.fit(model, order=lambda rng: balanced_order(labels, rng)), {}
+
+
+METHODS: dict[str, Callable[[Job], Trained]] = {"ce": _cross_entropy, "oversample": _oversample}

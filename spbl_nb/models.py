@@ -1,0 +1,155 @@
+"""Networks: a backbone that turns pictures into features, and a head that turns features into class scores.
+
+Every network is one :class:`Classifier`, so that a single forward pass yields the class scores and the features that
+self-paced balance learning feeds to its SVM. ``small_cnn`` trains in seconds on a CPU; ``mnist_net`` is the network of
+the SPBL release for 28-pixel pictures; the others are torchvision's, with their last layer replaced.
+
+Taught in: notebooks/02_baseline_cnn, section 1.
+"""
+
+import os
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from spbl_nb import checks
+
+_TORCHVISION = (
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *("densenet121", "densenet161", "densenet169", "densenet201"),
+    *("vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
+    "inception_v3",
+)
+_SMALLEST = {"small_cnn": 8, "mnist_net": 8, "inception_v3": 75}
+
+NAMES = ("small_cnn", "mnist_net", *_TORCHVISION)
+
+
+class Classifier(nn.Module):
+    """A backbone and a linear head.
+
+    ``backbone`` maps float[B,3,H,W] to features float[B,D]; ``head`` maps those to class scores (logits) float[B,C].
+    """
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, pictures: Tensor, with_features: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """Return logits float[B,C], or (logits, features float[B,D]) of the same pass."""
+        features = self.backbone(pictures)
+        logits = self.head(features)
+        return (logits, features) if with_features else logits
+
+
+def build(
+    name: str, num_classes: int, size: int | tuple[int, int] = 32, *, weights: str | None = None, seed: int = 0
+) -> Classifier:
+    """Build a network with seeded random weights, or torchvision's ``weights``.
+
+    Parameters
+    ----------
+    name : one of :data:`NAMES`.
+    num_classes : C, at least 2.
+    size : picture side (or height and width) in pixels, multiples of 4 for ``mnist_net``.
+    weights : for torchvision networks a name such as ``"IMAGENET1K_V2"`` (read from torch's hub cache or downloaded by
+        torchvision) or the path of a file with a state dict; None draws random ones.
+    seed : the same seed gives the same weights; the caller's random state is left alone.
+
+    Raises ValueError for an unknown name, a size the network cannot take, or weights for a network that has none.
+    """
+    checks.one_of("model", name, NAMES)
+    num_classes = checks.integer("num_classes", num_classes, 2)
+    height, width = (size, size) if isinstance(size, int) else size
+    smallest = _SMALLEST.get(name, 32)
+    if min(height, width) < smallest:
+        raise ValueError(f"size is {height} x {width}; {name} needs pictures of at least {smallest} pixels")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(checks.integer("seed", seed, 0))
+        if name in _TORCHVISION:
+            backbone, width_of_features = _torchvision_backbone(name, weights)
+        elif weights is not None:
+            raise ValueError(f"weights is {weights!r}, but {name} has no published weights; leave weights out")
+        elif name == "small_cnn":
+            backbone, width_of_features = _small_cnn()
+        else:
+            backbone, width_of_features = _mnist_net(height, width)
+        return Classifier(backbone, nn.Linear(width_of_features, num_classes))
+
+
+def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+
+def _small_cnn(width: int = 16) -> tuple[nn.Module, int]:
+    """Three 3x3 convolutions of 16, 32 and 64 filters with BatchNorm; 64 features, the mean over the picture."""
+    layers = [
+        *_convolution(3, width),
+        nn.MaxPool2d(2),
+        *_convolution(width, 2 * width),
+        nn.MaxPool2d(2),
+        *_convolution(2 * width, 4 * width),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ]
+    return nn.Sequential(*layers), 4 * width
+
+
+def _mnist_net(height: int, width: int) -> tuple[nn.Module, int]:
+    """The MNIST network of the SPBL release: four 3x3 convolutions, two hidden layers of 512, dropout 0.5 thrice."""
+    if height % 4 or width % 4:
+        raise ValueError(f"size is {height} x {width}; mnist_net halves pictures twice and needs multiples of 4")
+    layers: list[nn.Module] = []
+    for inputs, outputs in ((3, 32), (32, 32), (32, 64), (64, 64)):
+        layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+        if inputs == outputs:
+            layers.append(nn.MaxPool2d(2))
+    layers += [nn.Flatten(), nn.Dropout(0.5), nn.Linear(64 * (height // 4) * (width // 4), 512)]
+    layers += [nn.BatchNorm1d(512), nn.ReLU(inplace=True), nn.Dropout(0.5)]
+    layers += [nn.Linear(512, 512), nn.BatchNorm1d(512), nn.ReLU(inplace=True), nn.Dropout(0.5)]
+    return nn.Sequential(*layers), 512
+
+
+class _FirstOutput(nn.Module):
+    """Inception v3 without its auxiliary branch: returns plain features in training as in evaluation."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        network.aux_logits = False
+        network.AuxLogits = None
+        self.network = network
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return self.network(pictures)
+
+
+def _torchvision_backbone(name: str, weights: str | None) -> tuple[nn.Module, int]:
+    """Return a torchvision network whose last layer is the identity, and the number of its features."""
+    import torchvision
+
+    from_file = weights is not None and (os.sep in weights or Path(weights).is_file())
+    options = {"init_weights": True} if name == "inception_v3" and weights is None else {}
+    network = torchvision.models.get_model(name, weights=None if from_file else weights, **options)
+    if from_file:
+        _load_file(network, Path(weights), name)
+    if name.startswith("densenet"):
+        features, network.classifier = network.classifier.in_features, nn.Identity()
+    elif name.startswith("vgg"):
+        features, network.classifier[-1] = network.classifier[-1].in_features, nn.Identity()
+    else:
+        features, network.fc = network.fc.in_features, nn.Identity()
+    return (_FirstOutput(network) if name == "inception_v3" else network), features
+
+
+def _load_file(network: nn.Module, path: Path, name: str) -> None:
+    """Load a state dict from a file without running code from it."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"weights file {path} does not exist; give torchvision's name or the path of a state dict"
+        )
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:
+        raise ValueError(f"{path} does not hold the weights of {name}: {error}") from None

@@ -1,0 +1,371 @@
+"""One readable training loop, and one pass that predicts and embeds.
+
+Batches come straight from the uint8 pictures; shifting, mirroring and normalising run on whole batches, with randomness
+of its own for every picture. Device placement, mixed precision and several processes are Hugging Face Accelerate's
+work. All randomness of an epoch is derived from (seed, purpose, stage, epoch) and from nothing else: looking at the
+validation part more often changes nothing, and an interrupted run that is resumed from its checkpoint ends bit for bit
+where an uninterrupted one ends (on a CPU with the same number of threads).
+
+Taught in: notebooks/02_baseline_cnn, section 2.
+"""
+
+import contextlib
+import os
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import Tensor
+from torch.nn import functional
+
+from spbl_nb import checks, files, metrics
+from spbl_nb.batches import Pictures, memory_format_of
+from spbl_nb.config import Config
+from spbl_nb.images import ImageData
+from spbl_nb.models import Classifier
+
+_CHECKPOINT_SCHEMA = 1
+
+Order = Callable[[np.random.Generator], np.ndarray]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+class ResumeError(ValueError):
+    """A checkpoint belongs to another run, or cannot be read."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a training left behind: one ``history`` entry per epoch, the optimiser ``steps`` taken, wall ``seconds``."""
+
+    history: list[dict[str, Any]]
+    steps: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """``logits`` float32[N,C] and ``features`` float32[N,D] of the same forward pass."""
+
+    logits: np.ndarray
+    features: np.ndarray
+
+    @property
+    def probability(self) -> np.ndarray:
+        """Softmax of the logits, float64[N,C]; rows sum to 1."""
+        return torch.from_numpy(self.logits).double().softmax(dim=1).numpy()
+
+
+def fit(
+    model: Classifier,
+    data: ImageData,
+    rows: np.ndarray,
+    config: Config,
+    *,
+    seed: int = 0,
+    stage: str = "train",
+    validation: np.ndarray | None = None,
+    order: Order | None = None,
+    loss: Loss = functional.cross_entropy,
+    checkpoint: str | os.PathLike | None = None,
+    checkpoint_seconds: float = 5.0,
+    progress: bool = False,
+) -> Fit:
+    """Train ``model`` in place on the given rows with SGD.
+
+    Parameters
+    ----------
+    rows : int64[n], the training rows of ``data``; n >= 2. With fewer than ``config.batch_size`` rows the batch is
+        smaller; the last partial batch of an epoch is left out, so that a batch of one never reaches BatchNorm.
+    seed, stage : together with the epoch they fix all randomness; give every training of a run its own stage name.
+    validation : rows to look at every ``config.evaluate_every`` epochs; needed for ``selection="validation"``,
+        which keeps the weights of the last epoch with the highest validation accuracy.
+    order : called once per epoch with a generator, returns positions into ``rows`` (default: a random permutation).
+    loss : maps (logits float[B,C], labels int64[B]) to a scalar.
+    checkpoint : file written at the end of an epoch, at most every ``checkpoint_seconds``; if it is there already,
+        training goes on from it. A checkpoint of another run is refused with :class:`ResumeError`.
+
+    Raises ValueError for fewer than two rows or ``selection="validation"`` without validation rows.
+    """
+    rows = checks.label_array("rows", rows, len(data))
+    if len(rows) < 2:
+        raise ValueError(
+            "rows holds one training sample; at least 2 are needed, for BatchNorm cannot use a batch of one"
+        )
+    if config.selection == "validation" and validation is None:
+        raise ValueError("selection is 'validation', but no validation rows are given")
+    with torch_threads(config.threads):
+        return _Training(model, data, rows, config, seed, stage, validation, order, loss).run(
+            checkpoint, checkpoint_seconds, progress
+        )
+
+
+def predict(
+    model: Classifier, data: ImageData, rows: np.ndarray, config: Config, *, batch_size: int = 512
+) -> Prediction:
+    """Return logits and features of the given rows in evaluation mode, without augmentation; nothing else changes."""
+    rows = checks.label_array("rows", rows, len(data))
+    with torch_threads(config.threads):
+        accelerator = accelerator_for(config)
+        model.to(accelerator.device, memory_format=memory_format_of(config))
+        return _predict(model, Pictures(data, accelerator.device, config), rows, accelerator, batch_size)
+
+
+def accelerator_for(config: Config) -> Accelerator:
+    """Return an Accelerator with the device and precision of the configuration.
+
+    Accelerate keeps these in one place per process; they are set anew here, so that a notebook may train at one
+    precision after another. Raises ValueError when the device is not there.
+    """
+    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if config.device in available and not available[config.device]():
+        raise ValueError(f"device is {config.device!r}, but torch finds none here; take 'cpu' or 'auto'")
+    launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if not launched:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    precision = "no" if config.precision == "fp32" else config.precision
+    return Accelerator(mixed_precision=precision, cpu=config.device == "cpu")
+
+
+@contextlib.contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Run the block with ``count`` torch threads and restore the number afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def generator_for(seed: int, purpose: str, stage: str = "", epoch: int = 0) -> np.random.Generator:
+    """Return the random stream of one purpose ("order", "augmentation", …) in one epoch of one stage."""
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode()), zlib.crc32(stage.encode()), epoch])
+
+
+def learning_rate_factor(config: Config, step: int, total: int) -> float:
+    """Return the factor on the learning rate at ``step`` of ``total``: ``lr_gamma`` for each milestone behind it."""
+    return config.lr_gamma ** sum(step >= share * total for share in config.milestones)
+
+
+def load_checkpoint(path: str | os.PathLike, owner: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the content of a checkpoint, or None when there is none.
+
+    Raises :class:`ResumeError` when the file is broken or when it belongs to a run with other settings or data, naming
+    the differences.
+    """
+    path = Path(path)
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        found = content["owner"] | {"schema": content["schema"]}
+    except Exception as error:
+        raise ResumeError(f"checkpoint {path} cannot be read ({error}); remove it to start anew") from None
+    wanted = owner | {"schema": _CHECKPOINT_SCHEMA}
+    different = [key for key in wanted if found.get(key) != wanted[key]]
+    if different:
+        what = "; ".join(f"{key}: {found.get(key)!r} there, {wanted[key]!r} here" for key in different)
+        raise ResumeError(f"checkpoint {path} belongs to another run ({what}); remove it or resume with those settings")
+    return content
+
+
+def _predict(
+    model: Classifier, pictures: Pictures, rows: np.ndarray, accelerator: Accelerator, batch_size: int = 512
+) -> Prediction:
+    was_training = model.training
+    model.eval()
+    logits, features = [], []
+    with torch.inference_mode(), accelerator.autocast():
+        for start in range(0, len(rows), batch_size):
+            outputs = model(pictures.batch(rows[start : start + batch_size]), with_features=True)
+            logits.append(outputs[0].float().cpu())
+            features.append(outputs[1].float().cpu())
+    model.train(was_training)
+    return Prediction(torch.cat(logits).numpy(), torch.cat(features).numpy())
+
+
+class _Training:
+    """The state of one training: what :func:`fit` sets up, steps through, saves and restores."""
+
+    def __init__(
+        self,
+        model: Classifier,
+        data: ImageData,
+        rows: np.ndarray,
+        config: Config,
+        seed: int,
+        stage: str,
+        validation: np.ndarray | None,
+        order: Order | None,
+        loss: Loss,
+    ) -> None:
+        self.accelerator = accelerator_for(config)
+        self.model, self.data, self.rows, self.config = model, data, rows, config
+        self.seed, self.stage, self.validation, self.loss = seed, stage, validation, loss
+        self.order = order or (lambda rng: rng.permutation(len(rows)))
+        self.mirror = data.mirror if config.flip is None else config.flip
+        model.to(self.accelerator.device, memory_format=memory_format_of(config))
+        self.pictures = Pictures(data, self.accelerator.device, config)
+        self.labels = torch.from_numpy(data.labels)
+        head_lr = config.lr
+        backbone_lr = config.lr if config.backbone_lr is None else config.backbone_lr
+        groups = [
+            {"params": list(model.backbone.parameters()), "initial_lr": backbone_lr, "lr": backbone_lr},
+            {"params": list(model.head.parameters()), "initial_lr": head_lr, "lr": head_lr},
+        ]
+        optimizer = torch.optim.SGD(
+            groups, lr=head_lr, momentum=config.momentum, nesterov=config.momentum > 0, weight_decay=config.weight_decay
+        )
+        self.network, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.epoch = self.step = 0
+        self.total_steps: int | None = None
+        self.history: list[dict[str, Any]] = []
+        self.best: dict[str, Any] | None = None
+        self.seconds = 0.0
+
+    def run(self, checkpoint: str | os.PathLike | None, checkpoint_seconds: float, progress: bool) -> Fit:
+        started = saved = time.perf_counter()
+        if checkpoint is not None:
+            self._restore(load_checkpoint(checkpoint, self._owner()))
+        before = self.seconds
+        with self._unwrapping(), _progress_bar(progress, self.stage) as bar:
+            while not self._finished():
+                self._epoch(bar)
+                self.seconds = before + time.perf_counter() - started
+                due = time.perf_counter() - saved >= checkpoint_seconds or self._finished()
+                if checkpoint is not None and due:
+                    self._save(checkpoint)
+                    saved = time.perf_counter()
+            if self.best is not None:
+                self.accelerator.unwrap_model(self.network).load_state_dict(self.best["model"])
+        return Fit(self.history, self.step, self.seconds)
+
+    @contextlib.contextmanager
+    def _unwrapping(self) -> Iterator[None]:
+        """Give the network back as it came, also after an interruption: without Accelerate's precision wrapper."""
+        try:
+            yield
+        finally:
+            model = self.accelerator.unwrap_model(self.network, keep_fp32_wrapper=False)
+            vars(model).pop("forward", None)  # what is left there hides the class's own method
+            model.eval()
+
+    def _finished(self) -> bool:
+        return self.total_steps is not None and self.step >= self.total_steps
+
+    def _epoch(self, bar: Any) -> None:
+        """Run one epoch, or what the step budget leaves of it."""
+        config = self.config
+        order = np.asarray(self.order(generator_for(self.seed, "order", self.stage, self.epoch)))
+        batch_size = min(config.batch_size, len(order))
+        batches = len(order) // batch_size
+        if self.total_steps is None:
+            self.total_steps = min(config.epochs * batches, config.max_steps or config.epochs * batches)
+        batches = min(batches, self.total_steps - self.step)
+        rng = generator_for(self.seed, "augmentation", self.stage, self.epoch)
+        shift = rng.integers(-config.padding, config.padding + 1, (len(order), 2))
+        mirror = rng.random(len(order)) < (0.5 if self.mirror else 0.0)
+        sums = torch.zeros(2, dtype=torch.float64, device=self.accelerator.device)
+        share = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+        self.network.train()
+        with self._dropout_stream():
+            for index in range(batches):
+                chosen = np.arange(index * batch_size, (index + 1) * batch_size)[share]
+                sums += self._step(order[chosen], shift[chosen], mirror[chosen])
+                bar.total = self.total_steps
+                bar.update(1)
+        sums = self.accelerator.reduce(sums, "sum") / (batches * batch_size)
+        self.epoch += 1
+        entry = {"epoch": self.epoch, "step": self.step, "lr": self.optimizer.param_groups[-1]["lr"]}
+        entry |= {"train_loss": float(sums[0]), "train_accuracy": float(sums[1])}
+        if self.validation is not None and (self._finished() or self.epoch % config.evaluate_every == 0):
+            entry |= self._look(self.validation)
+        self.history.append(entry)
+        bar.set_postfix({key: f"{value:.3f}" for key, value in entry.items() if key.endswith(("loss", "accuracy"))})
+
+    def _step(self, positions: np.ndarray, shift: np.ndarray, mirror: np.ndarray) -> Tensor:
+        """Take one optimiser step; return (summed loss, number right) of the batch."""
+        rows = self.rows[positions]
+        labels = self.labels[torch.from_numpy(rows)].to(self.accelerator.device)
+        factor = learning_rate_factor(self.config, self.step, self.total_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+        self.optimizer.zero_grad()
+        logits = self.network(self.pictures.batch(rows, shift, mirror))
+        loss = self.loss(logits, labels)
+        self.accelerator.backward(loss)
+        self.optimizer.step()
+        self.step += 1
+        right = (logits.detach().argmax(dim=1) == labels).sum()
+        return torch.stack([loss.detach().double() * len(labels), right.double()])
+
+    def _look(self, rows: np.ndarray) -> dict[str, float]:
+        """Measure the validation part, and keep the weights if they are the best so far."""
+        model = self.accelerator.unwrap_model(self.network)
+        prediction = _predict(model, self.pictures, rows, self.accelerator)
+        labels = self.data.labels[rows]
+        loss = functional.cross_entropy(torch.from_numpy(prediction.logits), torch.from_numpy(labels))
+        report = metrics.report(labels, prediction.logits, self.data.num_classes)
+        look = {"loss": float(loss), "accuracy": report.accuracy, "f1": report.f1}
+        best = -1.0 if self.best is None else self.best["accuracy"]
+        if self.config.selection == "validation" and report.accuracy >= best:
+            state = {key: value.detach().cpu().clone() for key, value in model.state_dict().items()}
+            self.best = {"accuracy": report.accuracy, "epoch": self.epoch, "model": state}
+        return {f"validation_{key}": value for key, value in look.items()}
+
+    @contextlib.contextmanager
+    def _dropout_stream(self) -> Iterator[None]:
+        """Seed torch's own random state, which dropout draws from, for this epoch only."""
+        device = self.accelerator.device
+        seed = generator_for(self.seed, "dropout", self.stage, self.epoch).integers(2**62)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(int(seed) + self.accelerator.process_index)
+            yield
+
+    def _owner(self) -> dict[str, Any]:
+        """Say whose checkpoint this is: everything that must agree before training may go on from it."""
+        settings = {key: value for key, value in self.config.to_dict().items() if key not in ("seeds", "preset")}
+        rows = files.sha256_of(self.rows, self.validation)
+        return {"settings": settings, "seed": self.seed, "stage": self.stage, "data": self.data.sha256, "rows": rows}
+
+    def _save(self, path: str | os.PathLike) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        scaler = self.accelerator.scaler
+        content = {
+            "schema": _CHECKPOINT_SCHEMA,
+            "owner": self._owner(),
+            "model": self.accelerator.unwrap_model(self.network).state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+            **{name: getattr(self, name) for name in _COUNTERS},
+        }
+        with files.replacing(path) as handle:
+            torch.save(content, handle)
+
+    def _restore(self, content: dict[str, Any] | None) -> None:
+        if content is None:
+            return
+        self.accelerator.unwrap_model(self.network).load_state_dict(content["model"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        if content["scaler"] is not None and self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(content["scaler"])
+        for name in _COUNTERS:
+            setattr(self, name, content[name])
+
+
+_COUNTERS = ("epoch", "step", "total_steps", "history", "best", "seconds")
+
+
+def _progress_bar(wanted: bool, stage: str) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(desc=stage, unit="step", leave=False, disable=not wanted)

@@ -1,0 +1,67 @@
+"""Settings: presets, overrides, validation and identity."""
+
+import dataclasses
+import json
+
+import pytest
+
+from spbl_nb import config
+from spbl_nb.config import Config, preset
+
+
+@pytest.mark.parametrize("name", ["smoke", "fast", "full"])
+def test_presets_are_named_and_serialisable(name):
+    settings = preset(name)
+    assert settings.name == name
+    assert json.loads(json.dumps(settings.to_dict())) == settings.to_dict()
+    assert Config(**settings.to_dict()) == settings
+
+
+def test_overrides_change_the_identity_and_seeds_do_not():
+    assert preset("fast", lr=0.01).digest != preset("fast").digest
+    assert preset("fast", lr=0.01).name == f"fast+{preset('fast', lr=0.01).digest}"
+    assert preset("fast", seeds=(7,)).digest == preset("fast").digest
+    assert len({preset(name).digest for name in config.PRESETS}) == len(config.PRESETS)
+
+
+def test_every_setting_is_described():
+    described = preset("fast").describe()
+    assert [name for name, _, _ in described] == [field.name for field in dataclasses.fields(Config)]
+    assert all(meaning for _, _, meaning in described)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"epoch": 3}, "did you mean 'epochs'"),
+        ({"lr": "1e-3"}, r"lr is '1e-3' \(str\)"),
+        ({"lr": 0}, "lr is 0"),
+        ({"lr": float("nan")}, "lr is nan"),
+        ({"momentum": 1}, "momentum is 1"),
+        ({"epochs": 2.5}, "epochs is 2.5"),
+        ({"epochs": True}, "epochs is True"),
+        ({"batch_size": 1}, "batch_size is 1"),
+        ({"profile": "step_"}, "did you mean 'step'"),
+        ({"factor": 0}, "factor is 0"),
+        ({"factor": -3.0}, "factor is -3"),
+        ({"milestones": (0.8, 0.5)}, "rising order"),
+        ({"milestones": 0.5}, "allowed: a list"),
+        ({"flip": "yes"}, "flip is 'yes'"),
+        ({"channels_last": 1}, "channels_last is 1"),
+        ({"seeds": ()}, "at least one entry"),
+        ({"seeds": (1, 1)}, "each may stand once"),
+        ({"seeds": (-1,)}, r"seeds\[0\] is -1"),
+        ({"precision": "fp8"}, "precision is 'fp8'"),
+        ({"selection": "test"}, "selection is 'test'"),
+        ({"validation": 1.0}, "validation is 1"),
+        ({"size": 4}, "size is 4"),
+    ],
+)
+def test_bad_settings(overrides, message):
+    with pytest.raises(ValueError, match=message):
+        preset("fast", **overrides)
+
+
+def test_unknown_preset_suggests_the_nearest():
+    with pytest.raises(ValueError, match="did you mean 'smoke'"):
+        preset("smok")
