@@ -1,0 +1,276 @@
+"""Metrics against known answers, brute force over pairs, scikit-learn, imbalanced-learn, and by hand."""
+
+import itertools
+import json
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
+
+from spbl_nb import metrics
+
+REFERENCE = Path(__file__).parent / "reference" / "metrics.npz"
+NAMES = {
+    "mauc_hand_till": "mauc",
+    "precision_macro": "precision",
+    "recall_macro": "recall",
+    "f1_macro": "f1",
+    "accuracy": "accuracy",
+    "gmean": "g_mean",
+    "gmean_correction_0.001": "g_mean_corrected",
+    "printed_micromauc": "weighted_harmonic",
+}
+
+
+def brute_force_mauc(labels, scores):
+    """Count, pair of classes by pair and sample against sample, who has the higher score."""
+    areas = []
+    for i, j in itertools.permutations(np.unique(labels), 2):
+        own, other = scores[labels == i, i], scores[labels == j, i]
+        wins = [(a > b) + 0.5 * (a == b) for a in own for b in other]
+        areas.append(np.mean(wins))
+    return np.mean(areas)
+
+
+@st.composite
+def problems(draw, with_ties=True):
+    """Labels in which every class of 2 to 5 stands at least once, and scores with many ties."""
+    classes = draw(st.integers(2, 5))
+    labels = np.array([*range(classes), *draw(st.lists(st.integers(0, classes - 1), max_size=20))])
+    values = st.integers(0, 4) if with_ties else st.floats(-5, 5, allow_nan=False)
+    flat = draw(st.lists(values, min_size=len(labels) * classes, max_size=len(labels) * classes))
+    return labels, np.array(flat, dtype=float).reshape(len(labels), classes)
+
+
+@pytest.mark.parametrize("case", range(4))
+@pytest.mark.parametrize("theirs", NAMES)
+def test_known_answers(case, theirs):
+    known = np.load(REFERENCE, allow_pickle=False)
+    report = metrics.report(known[f"{case}_label"], known[f"{case}_probability"])
+    assert getattr(report, NAMES[theirs]) == pytest.approx(float(known[f"{case}_{theirs}"]), abs=1e-12, rel=0)
+
+
+def test_ties_matter():
+    """Negative control: the release's order-breaking MAUC differs on the case with ties, so ours must too."""
+    known = np.load(REFERENCE, allow_pickle=False)
+    assert abs(metrics.mauc(known["1_label"], known["1_probability"]) - float(known["1_mauc_official"])) > 1e-4
+
+
+@given(problems())
+@settings(max_examples=60, deadline=None)
+def test_mauc_is_brute_force(problem):
+    labels, scores = problem
+    assert metrics.mauc(labels, scores) == pytest.approx(brute_force_mauc(labels, scores), abs=1e-12)
+
+
+@given(problems(), st.randoms())
+@settings(max_examples=30, deadline=None)
+def test_mauc_does_not_depend_on_the_order_of_classes(problem, random):
+    labels, scores = problem
+    order = list(range(scores.shape[1]))
+    random.shuffle(order)
+    renamed = np.argsort(order)[labels]
+    assert metrics.mauc(renamed, scores[:, order]) == pytest.approx(metrics.mauc(labels, scores), abs=1e-12)
+
+
+@given(problems(with_ties=False))
+@settings(max_examples=30, deadline=None)
+def test_mauc_depends_on_ranks_within_a_column_only(problem):
+    labels, scores = problem
+    dense_ranks = np.stack([np.unique(column, return_inverse=True)[1] for column in scores.T], axis=1)
+    rising = 10.0 ** np.arange(scores.shape[1]) * dense_ranks - 3
+    assert metrics.mauc(labels, rising) == metrics.mauc(labels, scores)
+
+
+def test_mauc_of_reversed_scores_is_its_complement():
+    """Negative control: a falling transform must not leave the value as it is."""
+    labels, scores = np.arange(60) % 3, np.random.default_rng(0).normal(size=(60, 3))
+    scores[np.arange(60), labels] += 1
+    value = metrics.mauc(labels, scores)
+    assert value > 0.6
+    assert metrics.mauc(labels, -scores) == pytest.approx(1 - value, abs=1e-12)
+
+
+@given(problems())
+@settings(max_examples=60, deadline=None)
+def test_report_agrees_with_scikit_learn(problem):
+    labels, scores = problem
+    report = metrics.report(labels, scores)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        per_class = precision_recall_fscore_support(
+            labels, scores.argmax(axis=1), labels=range(scores.shape[1]), zero_division=0
+        )
+    for name, values in zip(("precision", "recall", "f1", "support"), per_class, strict=True):
+        np.testing.assert_allclose(getattr(report.per_class, name), values, atol=1e-12)
+    assert report.precision == pytest.approx(per_class[0].mean())
+    assert report.accuracy == pytest.approx((labels == scores.argmax(axis=1)).mean())
+    assert report.f1 == pytest.approx(per_class[2].mean())
+    assert report.g_mean == pytest.approx(np.prod(per_class[1]) ** (1 / scores.shape[1]), abs=1e-12)
+
+
+def test_mauc_is_scikit_learns_one_vs_one_mean():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 7, 300)
+    scores = rng.dirichlet(np.ones(7), 300)
+    theirs = roc_auc_score(labels, scores, multi_class="ovo", average="macro")
+    assert metrics.mauc(labels, scores) == pytest.approx(theirs, abs=1e-12)
+
+
+def test_mauc_of_two_classes_is_the_mean_of_both_columns_auc():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 200_000)
+    scores = np.round(rng.normal(size=(200_000, 2)) + np.eye(2)[labels], 2)
+    theirs = [roc_auc_score(labels == column, scores[:, column]) for column in (0, 1)]
+    assert metrics.mauc(labels, scores) == pytest.approx(np.mean(theirs), abs=1e-12)
+    assert metrics.mauc(labels, scores.astype(np.float32)) == pytest.approx(np.mean(theirs), abs=1e-12)
+
+
+def test_specificity_and_index_balanced_accuracy_are_imbalanced_learns():
+    imblearn = pytest.importorskip("imblearn.metrics", reason="imbalanced-learn is not installed")
+    rng = np.random.default_rng(1)
+    labels = rng.choice(5, 400, p=[0.5, 0.2, 0.15, 0.1, 0.05])
+    predicted = np.where(rng.random(400) < 0.6, labels, rng.integers(0, 5, 400))
+    report = metrics.report(labels, np.eye(5)[predicted])
+    assert report.specificity == pytest.approx(imblearn.specificity_score(labels, predicted, average="macro"))
+    assert report.g_mean == pytest.approx(imblearn.geometric_mean_score(labels, predicted))
+    theirs = imblearn.classification_report_imbalanced(labels, predicted, output_dict=True)
+    assert report.index_balanced_accuracy == pytest.approx(np.mean([theirs[str(index)]["iba"] for index in range(5)]))
+
+
+def test_by_hand():
+    report = metrics.report_from_confusion(np.array([[8, 2, 0], [1, 3, 0], [1, 1, 0]]))
+    assert report.confusion.dtype == np.int64
+    assert report.accuracy == pytest.approx(11 / 16)
+    assert report.per_class.recall.tolist() == pytest.approx([0.8, 0.75, 0])
+    assert report.per_class.precision.tolist() == pytest.approx([0.8, 0.5, 0])
+    assert report.per_class.specificity.tolist() == pytest.approx([4 / 6, 9 / 12, 1])
+    assert report.recall == pytest.approx(1.55 / 3)
+    assert report.g_mean == 0
+    assert report.g_mean_corrected == pytest.approx((0.8 * 0.75 * 0.001) ** (1 / 3))
+    assert report.dead_classes.tolist() == [2]
+    precision, recall = (10 * 0.8 + 4 * 0.5) / 16, 11 / 16
+    assert report.weighted_harmonic == pytest.approx(2 * precision * recall / (precision + recall))
+    assert math.isnan(report.mauc)
+    assert "no scores" in report.undefined["mauc"]
+
+
+def test_g_mean_of_many_classes_does_not_underflow():
+    confusion = np.diag(np.full(400, 1)) + np.roll(np.diag(np.full(400, 99)), 1, axis=1)
+    assert metrics.report_from_confusion(confusion).g_mean == pytest.approx(0.01)
+
+
+def test_class_without_support_is_left_out_and_named():
+    labels = np.array([0, 0, 1, 1])
+    scores = np.array([[3.0, 1, 0], [0, 1, 2], [0, 1, 0], [0, 1, 0]])
+    report = metrics.report(labels, scores)
+    assert report.unsupported_classes.tolist() == [2]
+    assert math.isnan(report.per_class.recall[2])
+    assert math.isnan(report.per_class.precision[2])
+    assert report.recall == pytest.approx(0.75)
+    assert report.mauc == pytest.approx(brute_force_mauc(labels, scores))
+    assert "[2]" in report.undefined["per_class"]
+
+
+def test_one_class_only_has_no_mauc_and_says_why():
+    report = metrics.report(np.zeros(3, int), np.eye(3))
+    assert math.isnan(report.mauc)
+    assert "two are needed" in report.undefined["mauc"]
+    assert report.accuracy == pytest.approx(1 / 3)
+
+
+def test_one_class_only_has_no_specificity_and_says_why():
+    report = metrics.report_from_confusion(np.array([[3, 1], [0, 0]]))
+    for name in ("specificity", "index_balanced_accuracy"):
+        assert math.isnan(getattr(report, name))
+        assert "every sample is of class 0" in report.undefined[name]
+    assert report.recall == 0.75
+
+
+@given(problems())
+@settings(max_examples=60, deadline=None)
+def test_every_nan_of_the_summary_has_its_reason_and_nothing_else_has(problem):
+    labels, scores = problem
+    for rows in (labels >= 0, labels != 1, labels == 0):
+        report = metrics.report(labels[rows], scores[rows])
+        undefined = {name for name in metrics.SUMMARY if math.isnan(getattr(report, name))}
+        assert undefined == set(report.undefined) - {"per_class"}
+        assert ("per_class" in report.undefined) == (len(report.unsupported_classes) > 0)
+
+
+def test_class_with_support_that_is_never_predicted():
+    report = metrics.report(np.array([0, 0, 1]), np.array([[1.0, 0], [1, 0], [1, 0]]))
+    assert report.per_class.precision.tolist() == pytest.approx([2 / 3, 0])
+    assert report.per_class.f1.tolist() == pytest.approx([0.8, 0])
+    assert report.dead_classes.tolist() == [1]
+    assert "precision" not in report.undefined
+
+
+def test_scores_need_not_be_probabilities():
+    rng = np.random.default_rng(0)
+    labels, scores = rng.integers(0, 4, 50), rng.normal(size=(50, 4))
+    one, other = metrics.report(labels, scores), metrics.report(labels, 1000 * scores - 7)
+    assert one.to_dict() == other.to_dict()
+
+
+def test_given_decisions_replace_the_argmax():
+    labels, scores = np.array([0, 1, 1]), np.array([[1.0, 0], [1, 0], [0, 1]])
+    assert metrics.report(labels, scores).accuracy == pytest.approx(2 / 3)
+    assert metrics.report(labels, scores, predicted=labels).accuracy == 1
+    assert metrics.report(labels, scores, predicted=labels).mauc == metrics.report(labels, scores).mauc
+
+
+def test_report_serialises_without_nan_and_prints():
+    report = metrics.report(np.array([0, 0, 1]), np.eye(3))
+    content = json.loads(json.dumps(report.to_dict(), allow_nan=False))
+    assert content["per_class"]["recall"][2] is None
+    assert content["accuracy"] == report.accuracy
+    assert "dead classes" in str(report)
+    assert "not defined" in str(report)
+    assert list(report.per_class.table(["a", "b", "c"]).index) == ["a", "b", "c"]
+
+
+GOOD = (np.array([0, 1, 1]), np.array([[0.5, 0.5], [0.1, 0.9], [0.3, 0.7]]))
+
+
+@pytest.mark.parametrize(
+    ("labels", "scores", "options", "message"),
+    [
+        (GOOD[0], GOOD[1] * math.nan, {}, r"scores\[0, 0\] is nan"),
+        (GOOD[0], GOOD[1] * math.inf, {}, r"scores\[0, 0\] is inf"),
+        (GOOD[0], GOOD[1][:2], {}, "labels has 3 entries; 2 are needed"),
+        (GOOD[0], GOOD[1][:, 0], {}, "scores has shape"),
+        (GOOD[0], GOOD[1][:, :1], {}, "at least two classes"),
+        (GOOD[0], np.array([["a", "b"]] * 3), {}, "cannot be read as numbers"),
+        (GOOD[0] + 1, GOOD[1], {}, r"labels\[1\] is 2; allowed: 0..1"),
+        (GOOD[0] - 1, GOOD[1], {}, r"labels\[0\] is -1"),
+        (GOOD[0] * 1.0, GOOD[1], {}, "dtype float64"),
+        (GOOD[0][:0], GOOD[1][:0], {}, "empty"),
+        (GOOD[0], GOOD[1], {"num_classes": 3}, "scores has 2 columns"),
+        (GOOD[0], GOOD[1], {"predicted": np.array([0, 1])}, "predicted has 2 entries"),
+        (GOOD[0], GOOD[1], {"predicted": np.array([0, 1, 5])}, r"predicted\[2\] is 5"),
+    ],
+)
+def test_bad_input(labels, scores, options, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.report(labels, scores, **options)
+
+
+@pytest.mark.parametrize(
+    ("confusion", "message"),
+    [
+        (np.zeros((2, 3), int), r"allowed: \[C, C\]"),
+        (np.zeros((2, 2), int), "no sample"),
+        (np.array([[1, -1], [0, 1]]), "smallest entry -1"),
+        (np.eye(2), "dtype float64"),
+        (np.array([[3]]), "C >= 2"),
+    ],
+)
+def test_bad_confusion(confusion, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.report_from_confusion(confusion)
