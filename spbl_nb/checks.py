@@ -35,7 +35,12 @@ def real(
     open_low: bool = False,
     open_high: bool = False,
 ) -> float:
-    """Return ``value`` as a finite float inside the interval; ``open_low``/``open_high`` exclude that end."""
+    """Return ``value`` as a finite float inside the interval; ``open_low``/``open_high`` exclude that end.
+
+    An array without dimensions, which is how a number comes back from an ``.npz``, counts as a number.
+    """
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value[()]
     interval = f"{'(' if open_low or low == -math.inf else '['}{low:g}, {high:g}{')' if open_high or high == math.inf else ']'}"
     if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.number)):
         raise ValueError(f"{name} is {value!r} ({type(value).__name__}); allowed: a number in {interval}")

@@ -66,7 +66,7 @@ def _load_lesions(
     *,
     num_classes: int = 12,
     profile: str = "exponential",
-    factor: float = 20.0,
+    factor: float = 10.0,
     largest: int | None = 120,
     test_per_class: int = 50,
     difficulty: np.ndarray | float | None = None,

@@ -5,12 +5,14 @@ means over classes; the G-mean is the geometric mean of the recalls and is 0 as 
 that of Hand & Till (2001), which judges scores instead of decisions. What the SPBL release prints as "micromauc" is no
 AUC at all but a harmonic mean, and is called :attr:`Report.weighted_harmonic` here.
 
-A class without support has no recall: its values are NaN, it is left out of the means, and the report names it.
+A class without support has no recall: its values are NaN, it is left out of the means, and the report names it. A class
+with support that is never predicted has precision and F1 of 0, as in scikit-learn.
 
 Taught in: notebooks/02_baseline_cnn, section 4.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +40,7 @@ SUMMARY = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PerClass:
     """One value per class: ``support`` and ``predicted`` int64[C]; the others float64[C], NaN without support."""
 
@@ -49,25 +51,26 @@ class PerClass:
     f1: np.ndarray
     specificity: np.ndarray
 
-    def table(self, class_names: "list[str] | tuple[str, ...] | None" = None) -> "pd.DataFrame":
-        """Return a data frame with one row per class."""
+    def table(self, class_names: Sequence[str] | None = None) -> "pd.DataFrame":
+        """Return a data frame with one row per class, named by ``class_names`` or else by index."""
         import pandas as pd
 
-        return pd.DataFrame(vars(self), index=pd.Index(class_names or range(len(self.support)), name="class"))
+        names = range(len(self.support)) if class_names is None else class_names
+        return pd.DataFrame(vars(self), index=pd.Index(names, name="class"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Report:
-    """All metrics of one set of predictions.
+    """All metrics of one set of predictions: floats in [0, 1], or NaN where ``undefined`` gives the reason.
 
-    Floats in [0, 1], NaN where ``undefined`` gives a reason: ``accuracy`` (= support-weighted recall); ``precision``,
-    ``recall``, ``f1``, ``specificity``, ``index_balanced_accuracy`` (Garcia et al. 2009, alpha 0.1) as means over the classes with
-    support; ``g_mean``, the geometric mean of their recalls, and ``g_mean_corrected`` with 0.001 in place of a recall
-    of 0, as the SPBL release computes it; ``mauc`` (Hand & Till 2001); ``weighted_harmonic``, the harmonic mean of
-    support-weighted precision and recall, which the release prints as "micromauc".
+    ``accuracy`` (= support-weighted recall); ``precision``, ``recall``, ``f1``, ``specificity`` and
+    ``index_balanced_accuracy`` (García et al. 2009, alpha 0.1), means over the classes with support; ``g_mean``, the
+    geometric mean of their recalls, and ``g_mean_corrected`` with 0.001 in place of a recall of 0, as the SPBL release
+    computes it; ``mauc`` (Hand & Till 2001); ``weighted_harmonic``, the harmonic mean of support-weighted precision and
+    recall, which the release prints as "micromauc".
 
-    ``dead_classes`` int64[K]: with support, but recall 0. ``unsupported_classes``: without a sample. ``confusion``
-    int64[C,C]: rows true, columns predicted.
+    ``dead_classes`` int64[K]: with support, but recall 0. ``unsupported_classes`` int64[L]: without a sample.
+    ``confusion`` int64[C,C]: rows true, columns predicted. ``per_class``: a :class:`PerClass`.
     """
 
     accuracy: float
@@ -122,112 +125,136 @@ def report(
         from the argmax of its decision function).
 
     Raises ValueError naming the argument for wrong shapes, labels out of range and scores that are not finite.
+
+    Taught in: notebooks/02_baseline_cnn, section 4.
     """
     labels, scores = _checked(labels, scores, num_classes)
     num_classes = scores.shape[1]
     if predicted is None:
         predicted = scores.argmax(axis=1)
     predicted = checks.label_array("predicted", predicted, num_classes, length=len(labels))
-    confusion = np.bincount(labels * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, num_classes)
+    cells = np.bincount(labels * num_classes + predicted, minlength=num_classes**2)
     value = mauc(labels, scores)
-    reason = f"only class {labels[0]} has samples; two are needed" if math.isnan(value) else None
-    return _from_confusion(confusion, value, reason)
+    reason = {"mauc": f"only class {labels[0]} has samples; two are needed"} if math.isnan(value) else {}
+    return _from_confusion(cells.reshape(num_classes, num_classes), value, reason)
 
 
 def report_from_confusion(confusion: np.ndarray) -> Report:
     """Return every metric that needs no scores from a confusion matrix int[C,C] (rows true, columns predicted).
 
     ``mauc`` is NaN. Raises ValueError for a matrix that is not square, has negative or fractional entries, or is empty.
+
+    Taught in: notebooks/02_baseline_cnn, section 4.
     """
     matrix = np.asarray(confusion)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 2:
-        raise ValueError(f"confusion has shape {matrix.shape}; allowed: C x C with C >= 2 (rows true, columns predicted)")
-    if matrix.dtype.kind not in "iu" or matrix.min() < 0:
-        raise ValueError(f"confusion has dtype {matrix.dtype} and smallest entry {matrix.min()}; allowed: counts of 0 or more")
+        raise ValueError(f"confusion has shape {matrix.shape}; allowed: [C, C], C >= 2 (rows true, columns predicted)")
+    if matrix.dtype.kind not in "iu":
+        raise ValueError(f"confusion has dtype {matrix.dtype}; allowed: integers, the number of samples in each cell")
+    if matrix.min() < 0:
+        raise ValueError(f"confusion has smallest entry {matrix.min()}; allowed: counts of 0 or more")
     if matrix.sum() == 0:
         raise ValueError("confusion holds no sample; at least one is needed")
-    return _from_confusion(matrix.astype(np.int64), math.nan, "a confusion matrix holds no scores")
+    return _from_confusion(matrix.astype(np.int64), math.nan, {"mauc": "a confusion matrix holds no scores"})
 
 
 def mauc(labels: np.ndarray, scores: np.ndarray) -> float:
     """Return the M measure of Hand & Till (2001), the mean AUC over pairs of classes.
 
     A(i|j) is the probability that a random sample of class i gets a higher class-i score than a random sample of class
-    j, ties counting one half; M is the mean of A(i|j) over all ordered pairs of classes with support. It equals
-    scikit-learn's ``roc_auc_score(multi_class="ovo", average="macro")``, but costs one binary search per score instead of one ROC
-    curve per pair, and rows need not sum to 1. (The release has code for it, unused, that breaks ties by order.)
+    j, ties counting one half (mid-ranks); M is the mean of A(i|j) over all ordered pairs of classes with support. It
+    equals scikit-learn's ``roc_auc_score(multi_class="ovo", average="macro")``, but costs one sort per score column
+    instead of one ROC curve per pair of classes, and rows need not sum to 1. The release's own code for it, which it
+    does not use, breaks ties by order instead of by mid-ranks and so gives another value wherever scores are tied.
 
     ``labels`` int[N], ``scores`` float[N,C], finite. NaN when fewer than two classes have support.
+
+    Taught in: notebooks/02_baseline_cnn, section 4.
     """
     labels, scores = _checked(labels, scores, None)
-    num_classes = scores.shape[1]
-    support = np.bincount(labels, minlength=num_classes)
+    support = np.bincount(labels, minlength=scores.shape[1])
     supported = np.flatnonzero(support)
     if len(supported) < 2:
         return math.nan
     total = 0.0
     for index in supported:
-        column = scores[:, index]
-        own = np.sort(column[labels == index])
-        # Wins of class-i samples over each sample: those strictly above it, and half of those level with it.
-        wins = len(own) - 0.5 * (np.searchsorted(own, column, "left") + np.searchsorted(own, column, "right"))
-        per_class = np.bincount(labels, weights=wins, minlength=num_classes)
-        area = per_class[supported] / (support[index] * support[supported])
-        total += area.sum() - 0.5  # a class against itself wins exactly half
+        wins = _wins_over_classes(labels, scores[:, index], index)[supported]
+        total += (wins / (support[index] * support[supported])).sum() - 0.5  # a class against itself wins exactly half
     return float(total / (len(supported) * (len(supported) - 1)))
+
+
+def _wins_over_classes(labels: np.ndarray, column: np.ndarray, own: int) -> np.ndarray:
+    """Return float[C]: in how many pairs a sample of class ``own`` scores above one of each class, a tie being half."""
+    order = np.argsort(column)
+    labels, column = labels[order], column[order]
+    last_of_tie = np.flatnonzero(np.append(column[1:] != column[:-1], True))
+    own_up_to = np.cumsum(labels == own)[last_of_tie]
+    own_below = np.append(0, own_up_to[:-1])
+    wins = own_up_to[-1] - 0.5 * (own_below + own_up_to)  # at each distinct score: those above, half of those level
+    return np.bincount(labels, weights=np.repeat(wins, np.diff(last_of_tie, prepend=-1)))
 
 
 def _checked(labels: np.ndarray, scores: np.ndarray, num_classes: int | None) -> tuple[np.ndarray, np.ndarray]:
     scores = checks.finite_array("scores", scores, ndim=2)
-    if scores.shape[1] < 2:
+    columns = scores.shape[1]
+    if columns < 2:
         raise ValueError(f"scores has shape {scores.shape}; allowed: [N, C] with at least two classes")
-    if num_classes is not None and scores.shape[1] != checks.integer("num_classes", num_classes, 2):
-        raise ValueError(f"scores has {scores.shape[1]} columns; num_classes = {num_classes} asks for as many as classes")
-    return checks.label_array("labels", labels, scores.shape[1], length=len(scores)), scores
+    if num_classes is not None and columns != checks.integer("num_classes", num_classes, 2):
+        raise ValueError(f"scores has {columns} columns; {num_classes} are needed, one per class (num_classes)")
+    return checks.label_array("labels", labels, columns, length=len(scores)), scores
 
 
-def _divide(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Return part / whole, 0 where the whole is 0."""
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
-
-
-def _from_confusion(confusion: np.ndarray, mauc_value: float, mauc_reason: str | None) -> Report:
-    right = np.diag(confusion).astype(float)
-    support, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
-    total = int(support.sum())
+def _from_confusion(confusion: np.ndarray, mauc_value: float, undefined: dict[str, str]) -> Report:
+    """Return the report of a confusion matrix; ``undefined`` tells why ``mauc_value`` is NaN, if it is."""
+    per_class = _per_class(confusion)
+    support, recall, specificity = per_class.support, per_class.recall, per_class.specificity
     has_support = support > 0
-    precision, recall = _divide(right, predicted), _divide(right, support)
-    f1 = _divide(2 * right, support + predicted)
-    specificity = _divide(total - support - predicted + right, total - support)
-    specificity[total == support] = 1.0  # nothing foreign, so nothing foreign was taken in
-    dominance = recall - specificity
-    balanced = (1 + DOMINANCE_WEIGHT * dominance) * recall * specificity
     recalls = recall[has_support]
-    weights = support / total
-    weighted_precision, weighted_recall = float(weights @ precision), float(weights @ recall)
-    both = weighted_precision + weighted_recall
-    undefined = {} if mauc_reason is None else {"mauc": mauc_reason}
-    for values in (precision, recall, f1, specificity, balanced):
-        values[~has_support] = math.nan
+    balanced = (1 + DOMINANCE_WEIGHT * (recall - specificity)) * recall * specificity
     if not has_support.all():
-        undefined["per_class"] = f"classes {np.flatnonzero(~has_support).tolist()} have no sample and are left out of the means"
+        missing = np.flatnonzero(~has_support).tolist()
+        undefined["per_class"] = f"classes {missing} have no sample and are left out of the means"
+    if has_support.sum() == 1:
+        reason = f"every sample is of class {int(has_support.argmax())}, so nothing could wrongly be taken for it"
+        undefined |= {"specificity": reason, "index_balanced_accuracy": reason}
     return Report(
-        accuracy=float(right.sum() / total),
-        precision=float(np.nanmean(precision)),
+        accuracy=float(np.trace(confusion) / support.sum()),
+        precision=float(per_class.precision[has_support].mean()),
         recall=float(recalls.mean()),
-        f1=float(np.nanmean(f1)),
-        specificity=float(np.nanmean(specificity)),
+        f1=float(per_class.f1[has_support].mean()),
+        specificity=float(specificity[has_support].mean()),
         g_mean=_geometric_mean(recalls),
         g_mean_corrected=_geometric_mean(np.where(recalls == 0, DEAD_RECALL, recalls)),
-        index_balanced_accuracy=float(np.nanmean(balanced)),
+        index_balanced_accuracy=float(balanced[has_support].mean()),
         mauc=mauc_value,
-        weighted_harmonic=2 * weighted_precision * weighted_recall / both if both > 0 else 0.0,
-        dead_classes=np.flatnonzero(has_support & (recall == 0)),
+        weighted_harmonic=_weighted_harmonic(per_class),
+        dead_classes=np.flatnonzero(recall == 0),
         unsupported_classes=np.flatnonzero(~has_support),
-        per_class=PerClass(support, predicted, precision, recall, f1, specificity),
+        per_class=per_class,
         confusion=confusion,
         undefined=undefined,
     )
+
+
+def _per_class(confusion: np.ndarray) -> PerClass:
+    right = np.diag(confusion)
+    support, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+    foreign = support.sum() - support
+    precision = right / np.maximum(predicted, 1)
+    recall = right / np.maximum(support, 1)
+    f1 = 2 * right / np.maximum(support + predicted, 1)
+    specificity = np.where(foreign > 0, (foreign - predicted + right) / np.maximum(foreign, 1), math.nan)
+    for values in (precision, recall, f1, specificity):
+        values[support == 0] = math.nan
+    return PerClass(support, predicted, precision, recall, f1, specificity)
+
+
+def _weighted_harmonic(per_class: PerClass) -> float:
+    """Return the harmonic mean of support-weighted precision and recall, 0 where both are 0."""
+    has_support = per_class.support > 0
+    weights = per_class.support[has_support] / per_class.support.sum()
+    precision, recall = weights @ per_class.precision[has_support], weights @ per_class.recall[has_support]
+    return float(2 * precision * recall / (precision + recall)) if precision + recall > 0 else 0.0
 
 
 def _geometric_mean(values: np.ndarray) -> float:

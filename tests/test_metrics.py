@@ -252,6 +252,8 @@ GOOD = (np.array([0, 1, 1]), np.array([[0.5, 0.5], [0.1, 0.9], [0.3, 0.7]]))
         (GOOD[0] * 1.0, GOOD[1], {}, "dtype float64"),
         (GOOD[0][:0], GOOD[1][:0], {}, "empty"),
         (GOOD[0], GOOD[1], {"num_classes": 3}, "scores has 2 columns"),
+        (GOOD[0], np.eye(3), {"num_classes": 2}, "scores has 3 columns; 2 are needed"),
+        (GOOD[0], GOOD[1], {"num_classes": 1}, "num_classes is 1"),
         (GOOD[0], GOOD[1], {"predicted": np.array([0, 1])}, "predicted has 2 entries"),
         (GOOD[0], GOOD[1], {"predicted": np.array([0, 1, 5])}, r"predicted\[2\] is 5"),
     ],

@@ -1,0 +1,346 @@
+"""Self-paced selection against brute force: a grid of weights, all subsets, and every class sorted by itself."""
+
+import itertools
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from spbl_nb import pace
+
+REFERENCE = Path(__file__).parent / "reference" / "selection_small.npz"
+CASES = range(5)
+GRID = np.linspace(0, 1, 4001)
+
+ages = st.floats(0.05, 5)
+losses = st.lists(st.floats(0, 10), min_size=1, max_size=12).map(np.array)
+
+
+@st.composite
+def forms(draw):
+    """A form of self-paced weight with its age and parameters."""
+    form = draw(st.sampled_from(pace.FORMS))
+    age = draw(st.floats(0.05, 0.95) if form == "logarithmic" else ages)
+    options = {}
+    if form == "polynomial":
+        options["t"] = draw(st.floats(1.1, 6))
+    if form == "mixture":
+        options["lower_age"] = age * draw(st.floats(0.1, 0.95))
+    return form, age, options
+
+
+def objective(loss, weights, form, age, options):
+    """What self-paced learning minimises for one sample of this loss, for each of the weights."""
+    return weights * loss + pace.self_paced_regularizer(weights, age, form, **options)
+
+
+@given(forms(), losses)
+@settings(max_examples=200, deadline=None)
+def test_weights_minimise_their_objective(setting, loss):
+    form, age, options = setting
+    weights = pace.self_paced_weights(loss, age, form, **options)
+    for one, weight in zip(loss, weights, strict=True):
+        values = objective(one, GRID, form, age, options)
+        own = objective(one, np.array([weight]), form, age, options)[0]
+        assert own <= values.min() + 1e-12
+        if abs(one - age) > 1e-9 or form != "hard":  # at the age itself every hard weight is as good
+            assert values[np.abs(GRID - weight) > 0.1].min() > own
+
+
+@given(forms(), losses)
+@settings(max_examples=100, deadline=None)
+def test_weights_lie_between_0_and_1_and_fall_with_the_loss(setting, loss):
+    form, age, options = setting
+    weights = pace.self_paced_weights(np.sort(loss), age, form, **options)
+    assert weights.dtype == np.float64
+    assert ((weights >= 0) & (weights <= 1)).all()
+    assert (np.diff(weights) <= 1e-15).all()
+    assert pace.self_paced_weights([0.0], age, form, **options)[0] == pytest.approx(1, abs=1e-12)
+    if form != "logistic":
+        assert not pace.self_paced_weights([age, age + 1], age, form, **options).any()
+        assert not np.signbit(pace.self_paced_weights([age], age, form, **options)).any()
+
+
+def test_weights_by_hand():
+    loss = [0.0, 0.25, 0.5, 1.0]
+    weigh = pace.self_paced_weights
+    assert weigh(loss, 0.5).tolist() == [1, 1, 0, 0]
+    assert weigh(loss, 0.5, "linear").tolist() == [1, 0.5, 0, 0]
+    assert weigh(loss, 0.5, "polynomial", t=3).tolist() == pytest.approx([1, math.sqrt(0.5), 0, 0])
+    assert weigh(loss, 0.5, "logarithmic").tolist() == pytest.approx([1, math.log(0.75) / math.log(0.5), 0, 0])
+    assert weigh(loss, 1, "mixture", lower_age=0.25).tolist() == pytest.approx([1, 1, 1 / 3, 0])
+    assert weigh([0, 2], 2, "logistic").tolist() == pytest.approx([1, (1 + math.exp(-2)) / 2])
+
+
+def test_families_meet_where_they_should():
+    loss = np.linspace(0, 3, 50)
+    linear = pace.self_paced_weights(loss, 1.5, "linear")
+    np.testing.assert_allclose(pace.self_paced_weights(loss, 1.5, "polynomial", t=2), linear, atol=1e-15)
+    hard = pace.self_paced_weights(loss, 1.5)
+    almost = np.nextafter(1.5, 0)
+    np.testing.assert_array_equal(pace.self_paced_weights(loss, 1.5, "mixture", lower_age=almost), hard)
+    np.testing.assert_array_equal(pace.self_paced_weights(loss, 1.5, "polynomial", t=1e18), hard)
+
+
+def test_nothing_overflows_at_the_extremes():
+    loss = np.array([0, 1e-300, 1, 700, 1e5, 1e300])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for form, age in itertools.product(pace.FORMS, (1e-300, 0.5, 1e5, 1e300)):
+            if form == "logarithmic" and age >= 1:
+                continue
+            weights = pace.self_paced_weights(loss, age, form, t=1.0001, lower_age=age / 2)
+            assert np.isfinite(weights).all(), (form, age)
+            assert weights[0] == pytest.approx(1), (form, age)
+        assert np.isfinite(pace.self_paced_regularizer([0, 0.5, 1], 1e5, "logistic")).all()
+        assert pace.self_paced_weights([700.0], 1, "logistic")[0] > 0
+
+
+@given(losses, st.floats(0.05, 0.95))
+@settings(max_examples=60, deadline=None)
+def test_rescaling_brings_losses_below_1_and_keeps_their_ratios(loss, age):
+    rescaled = pace.self_paced_weights(loss, age, "linear", rescale=True)
+    share = loss / loss.max() if loss.max() else loss
+    np.testing.assert_allclose(rescaled, np.maximum(0, 1 - share / age), atol=1e-12)
+    assert pace.self_paced_weights(loss, 1, rescale=True).all(), "at age 1 all are below the age"
+
+
+@given(
+    st.lists(st.floats(0, 3), min_size=1, max_size=9).map(np.array),
+    st.data(),
+    st.floats(0, 3),
+    st.floats(0, 2),
+)
+@settings(max_examples=60, deadline=None)
+def test_diverse_selection_is_the_best_of_all_subsets(loss, data, age, diversity):
+    groups = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(loss), max_size=len(loss))))
+    subsets = np.array(list(itertools.product((0, 1), repeat=len(loss))))
+    spread = sum(np.sqrt(subsets[:, groups == group].sum(axis=1)) for group in range(3))
+    values = subsets @ loss - age * subsets.sum(axis=1) - diversity * spread
+    selected = pace.diverse_selection(loss, groups, age, diversity)
+    own = values[(subsets == selected).all(axis=1)][0]
+    assert own <= values.min() + 1e-12
+
+
+def test_diversity_spreads_the_selection():
+    loss, groups = np.array([0.1, 0.2, 0.3, 0.5, 0.9]), np.array([0, 0, 0, 1, 2])
+    assert pace.diverse_selection(loss, groups, 0.35, 0).tolist() == [True, True, True, False, False]
+    assert pace.diverse_selection(loss, groups, 0.1, 0.45).tolist() == [True, True, False, True, False]
+    assert pace.diverse_selection(loss, groups, 0, 0).tolist() == [False] * 5
+
+
+def test_diverse_selection_breaks_ties_by_index_and_takes_any_group_numbers():
+    tied = np.full(4, 0.5)
+    assert pace.diverse_selection(tied, [10**15, 10**15, 7, 7], 0, 1).tolist() == [True, False, True, False]
+
+
+def lowest_by_sorting(values, labels, quota):
+    """The plain way: sort each class, stably, and take the first ones."""
+    selected = np.zeros(len(values), dtype=bool)
+    for index, places in enumerate(quota):
+        members = np.flatnonzero(labels == index)
+        selected[members[np.argsort(values[members], kind="stable")[: int(places)]]] = True
+    return selected
+
+
+@st.composite
+def pools(draw):
+    """Values with many ties, labels with gaps, and a share."""
+    labels = np.array(draw(st.lists(st.integers(0, 5), min_size=1, max_size=40)))
+    values = draw(st.lists(st.integers(0, 4), min_size=len(labels), max_size=len(labels)))
+    return np.array(values, dtype=float), labels, draw(st.sampled_from([0, 0.1, 0.5, 0.7, 0.9, 1]) | st.floats(0, 1))
+
+
+@given(pools())
+@settings(max_examples=200, deadline=None)
+def test_select_easiest_is_sorting_class_by_class(pool):
+    loss, labels, fraction = pool
+    quota = np.ceil(fraction * np.bincount(labels, minlength=6))
+    selected = pace.select_easiest(loss, labels, fraction, 6)
+    assert selected.dtype == bool
+    np.testing.assert_array_equal(selected, lowest_by_sorting(loss, labels, quota))
+    np.testing.assert_array_equal(selected, pace.select_easiest(loss, labels, fraction))
+    np.testing.assert_array_equal(np.bincount(labels[selected], minlength=6), quota)
+
+
+@given(pools(), st.lists(st.integers(0, 30), min_size=6, max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_co_select_is_sorting_predicted_class_by_predicted_class(pool, counts):
+    values, predicted, fraction = pool
+    probability = values / 3  # reaches above 1, as it does where the other view adds to it
+    quota = np.ceil(np.array(counts) * fraction)
+    selected = pace.co_select(probability, predicted, counts, fraction)
+    np.testing.assert_array_equal(selected, lowest_by_sorting(-probability, predicted, quota))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_known_answers(case):
+    """The reduced copy holds, of every case, the probability of the true and of the predicted class, exactly."""
+    known = np.load(REFERENCE, allow_pickle=False)
+    label, fraction, classes = known[f"{case}_label"], known[f"{case}_add_ratio"], int(known[f"{case}_num_classes"])
+    probability = known[f"{case}_true_probability"]
+    for loss in (-np.log(probability), 1 - probability):
+        np.testing.assert_array_equal(pace.select_easiest(loss, label, fraction, classes), known[f"{case}_selected"])
+    counts = np.bincount(label, minlength=classes)
+    spaco = pace.co_select(known[f"{case}_predicted_probability"], known[f"{case}_predicted"], counts, fraction)
+    np.testing.assert_array_equal(spaco, known[f"{case}_spaco_selected"])
+    assert (spaco != known[f"{case}_selected"]).any(), "negative control: the two rules differ"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_known_answers_from_the_full_arrays(case, real_data):
+    path = real_data.parent / "reference" / "selection.npz"
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not in the folder reference beside SPBL_NB_DATA: only the reduced copy is tested")
+    known = np.load(path, allow_pickle=False)
+    probability, label, fraction = (known[f"{case}_{name}"] for name in ("probability", "label", "add_ratio"))
+    loss = -np.log(probability[np.arange(len(label)), label])
+    selected = pace.select_easiest(loss, label, fraction, probability.shape[1])
+    np.testing.assert_array_equal(selected, known[f"{case}_selected"])
+    np.testing.assert_array_equal(selected, known[f"{case}_spl_selected"])
+    counts = np.bincount(label, minlength=probability.shape[1])
+    spaco = pace.co_select(probability.max(axis=1), probability.argmax(axis=1), counts, fraction)
+    np.testing.assert_array_equal(spaco, known[f"{case}_spaco_selected"])
+
+
+def test_quota_edges():
+    loss, labels = np.array([3.0, 1, 2, 5]), np.array([0, 0, 0, 2])
+    assert pace.select_easiest(loss, labels, 1e-9, 4).tolist() == [False, True, False, True], "a single sample stays"
+    assert pace.select_easiest(loss, labels, 0, 4).tolist() == [False] * 4
+    assert pace.select_easiest(loss, labels, 1, 4).all()
+    assert pace.select_easiest(np.ones(4), [0, 0, 0, 0], 0.5).tolist() == [True, True, False, False], "ties by index"
+    assert pace.select_easiest(np.ones(100), np.zeros(100, int), 0.07).sum() == 8, "0.07 * 100 in float64, rounded up"
+    assert pace.co_select([0.9, 1.2, 0.4], [1, 1, 0], [0, 1, 7], 1).tolist() == [False, True, False], "quota 0"
+    assert pace.co_select([0.9, 1.2, 0.4], [1, 1, 0], [9, 9, 9], 1).all(), "fewer predicted than the quota"
+
+
+def test_more_classes_than_a_16_bit_label_holds():
+    rng = np.random.default_rng(0)
+    labels, loss = np.repeat(np.arange(70_000), 2), rng.random(140_000)
+    selected = pace.select_easiest(loss, labels, 0.5).reshape(-1, 2)
+    np.testing.assert_array_equal(selected.argmax(axis=1), loss.reshape(-1, 2).argmin(axis=1))
+    assert (selected.sum(axis=1) == 1).all()
+
+
+@given(losses, st.floats(0, 1))
+@settings(max_examples=100, deadline=None)
+def test_quantile_age_admits_the_share_asked_for(loss, fraction):
+    admitted = int(pace.self_paced_weights(loss, pace.quantile_age(loss, fraction)).sum())
+    wanted = math.ceil(fraction * len(loss))
+    assert admitted >= wanted
+    if len(np.unique(loss)) == len(loss):
+        assert admitted == wanted
+    if wanted:
+        assert pace.self_paced_weights(loss, np.nextafter(pace.quantile_age(loss, fraction), 0)).sum() < wanted
+
+
+def test_growing_ages():
+    np.testing.assert_allclose(pace.growing_ages(0.5, 1.3, 4), [0.5, 0.65, 0.845, 1.0985])
+    assert pace.growing_ages(2, 1, 3).tolist() == [2, 2, 2]
+
+
+def test_pace_fractions_by_hand():
+    np.testing.assert_allclose(pace.pace_fractions(3, "linear", start=0.5), [0.5, 0.75, 1])
+    np.testing.assert_allclose(pace.pace_fractions(3, "geometric", start=0.25), [0.25, 0.5, 1])
+    np.testing.assert_allclose(pace.pace_fractions(3, "root", start=0, power=2), [0, math.sqrt(0.5), 1])
+    np.testing.assert_allclose(pace.pace_fractions(5, "root", power=1), pace.pace_fractions(5))
+    released = [0.5, 0.75, 0.9, 1, 1]
+    assert pace.pace_fractions(5, released).tolist() == released
+    assert pace.pace_fractions(1).tolist() == [1]
+
+
+@given(st.integers(1, 50), st.sampled_from(pace.SCHEDULES), st.floats(1e-3, 1), st.floats(0.2, 8))
+@settings(max_examples=150, deadline=None)
+def test_pace_fractions_never_fall_and_end_at_1(paces, schedule, start, power):
+    fractions = pace.pace_fractions(paces, schedule, start=start, power=power)
+    assert len(fractions) == paces
+    assert fractions[-1] == 1
+    assert (np.diff(fractions) >= 0).all()
+    assert ((fractions >= 0) & (fractions <= 1)).all()
+    if paces > 1:
+        assert fractions[0] == pytest.approx(start, abs=1e-9)
+        assume(0.01 < start < 0.99)
+        assert fractions[1] > fractions[0]
+
+
+NAN, INF = math.nan, math.inf
+L, G = [0.1, 0.2], [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "options", "message"),
+    [
+        (pace.self_paced_weights, (L, NAN), {}, r"age is nan; allowed: a finite number in \[0, inf\)"),
+        (pace.self_paced_weights, (L, INF), {}, "age is inf"),
+        (pace.self_paced_weights, (L, -1), {}, "age is -1"),
+        (pace.self_paced_weights, (L, "1"), {}, "age is '1'"),
+        (pace.self_paced_weights, (L, None), {}, "age is None"),
+        (pace.self_paced_weights, (L, 0, "linear"), {}, r"age is 0; allowed: a finite number in \(0, inf\)"),
+        (pace.self_paced_weights, (L, 0, "polynomial"), {}, "age is 0"),
+        (pace.self_paced_weights, (L, 0, "logarithmic"), {}, r"age is 0; allowed: a finite number in \(0, 1\)"),
+        (pace.self_paced_weights, (L, 1, "logarithmic"), {}, r"age is 1; allowed: a finite number in \(0, 1\)"),
+        (pace.self_paced_weights, (L, -1, "logistic"), {}, "age is -1"),
+        (pace.self_paced_weights, (L, 1, "polynomial"), {"t": 1}, r"t is 1; allowed: a finite number in \(1, inf\)"),
+        (pace.self_paced_weights, (L, 1, "mixture"), {}, r"lower_age is missing.*\(0, 1\)"),
+        (pace.self_paced_weights, (L, 1, "mixture"), {"lower_age": 1}, r"lower_age is 1; .* in \(0, 1\)"),
+        (pace.self_paced_weights, (L, 1, "mixture"), {"lower_age": 2}, "lower_age is 2"),
+        (pace.self_paced_weights, (L, 1, "mixture"), {"lower_age": 0}, "lower_age is 0"),
+        (pace.self_paced_weights, (L, 1, "mixture"), {"lower_age": NAN}, "lower_age is nan"),
+        (pace.self_paced_weights, (L, 1, "liner"), {}, "did you mean 'linear'"),
+        (pace.self_paced_weights, ([0.1, -0.2], 1), {}, r"loss\[1\] is -0.2; allowed: \[0, inf\)"),
+        (pace.self_paced_weights, ([0.1, NAN], 1), {}, r"loss\[1\] is nan"),
+        (pace.self_paced_weights, ([0.1, INF], 1), {}, r"loss\[1\] is inf"),
+        (pace.self_paced_weights, ([], 1), {}, "loss is empty"),
+        (pace.self_paced_weights, ([L], 1), {}, "loss has shape"),
+        (pace.self_paced_weights, (["a"], 1), {}, "loss cannot be read as numbers"),
+        (pace.self_paced_regularizer, ([0.1, 1.2], 1), {}, r"weights reach from 0.1 to 1.2; allowed: \[0, 1\]"),
+        (pace.self_paced_regularizer, ([-0.1, 1], 1), {}, "weights reach from -0.1"),
+        (pace.self_paced_regularizer, ([NAN], 1), {}, r"weights\[0\] is nan"),
+        (pace.self_paced_regularizer, ([0.5], 1, "logarithmic"), {}, "age is 1"),
+        (pace.diverse_selection, (L, None, 1, 1), {}, "groups is missing"),
+        (pace.diverse_selection, (L, [0], 1, 1), {}, "groups has 1 entries; 2 are needed"),
+        (pace.diverse_selection, (L, [0, -1], 1, 1), {}, r"groups\[1\] is -1"),
+        (pace.diverse_selection, (L, G, -1, 1), {}, "age is -1"),
+        (pace.diverse_selection, (L, G, 1, -1), {}, "diversity is -1"),
+        (pace.diverse_selection, (L, G, 1, NAN), {}, "diversity is nan"),
+        (pace.diverse_selection, ([NAN, 1], G, 1, 1), {}, r"loss\[0\] is nan"),
+        (pace.select_easiest, (L, [0], 0.5), {}, "labels has 1 entries; 2 are needed"),
+        (pace.select_easiest, (L, [0, 2], 0.5, 2), {}, r"labels\[1\] is 2; allowed: 0..1"),
+        (pace.select_easiest, (L, [0.0, 1.0], 0.5), {}, "dtype float64"),
+        (pace.select_easiest, ([-1, 1], G, 0.5), {}, r"loss\[0\] is -1"),
+        (pace.select_easiest, ([NAN, 1], G, 0.5), {}, r"loss\[0\] is nan"),
+        (pace.select_easiest, (L, G, 1.1), {}, r"fraction is 1.1; allowed: a finite number in \[0, 1\]"),
+        (pace.select_easiest, (L, G, -0.1), {}, "fraction is -0.1"),
+        (pace.select_easiest, (L, G, NAN), {}, "fraction is nan"),
+        (pace.select_easiest, (L, G, 0.5, 0), {}, "num_classes is 0"),
+        (pace.co_select, ([NAN, 1], G, [1, 1], 0.5), {}, r"probability\[0\] is nan"),
+        (pace.co_select, (L, [0, 2], [1, 1], 0.5), {}, r"predicted\[1\] is 2; allowed: 0..1"),
+        (pace.co_select, (L, [0], [1, 1], 0.5), {}, "predicted has 1 entries"),
+        (pace.co_select, (L, G, [1, -1], 0.5), {}, r"class_counts\[1\] is -1; allowed: 0 or more"),
+        (pace.co_select, (L, G, [1, NAN], 0.5), {}, r"class_counts\[1\] is nan"),
+        (pace.co_select, (L, G, [1, 1], 1.5), {}, "fraction is 1.5"),
+        (pace.quantile_age, (L, 1.5), {}, "fraction is 1.5"),
+        (pace.quantile_age, ([-1.0], 0.5), {}, r"loss\[0\] is -1"),
+        (pace.growing_ages, (0, 1.3, 4), {}, "first is 0"),
+        (pace.growing_ages, (1, 0.9, 4), {}, r"factor is 0.9; allowed: a finite number in \[1, inf\)"),
+        (pace.growing_ages, (1, 1.3, 0), {}, "paces is 0"),
+        (pace.growing_ages, (1, 10, 400), {}, "grows beyond any float"),
+        (pace.pace_fractions, (0,), {}, "paces is 0"),
+        (pace.pace_fractions, (3, "linar"), {}, "did you mean 'linear'"),
+        (pace.pace_fractions, (3, "geometric"), {"start": 0}, r"start is 0; allowed: a finite number in \(0, 1\]"),
+        (pace.pace_fractions, (3, "linear"), {"start": 1.2}, "start is 1.2"),
+        (pace.pace_fractions, (3, "root"), {"power": 0}, "power is 0"),
+        (pace.pace_fractions, (3, [0.5, 1]), {}, "schedule has 2 entries; 3 are needed"),
+        (pace.pace_fractions, (3, [0.5, 0.4, 1]), {}, "never fall and end at 1"),
+        (pace.pace_fractions, (2, [0.5, 0.9]), {}, "never fall and end at 1"),
+        (pace.pace_fractions, (2, [-0.5, 1]), {}, "never fall and end at 1"),
+        (pace.pace_fractions, (2, [NAN, 1]), {}, r"schedule\[0\] is nan"),
+    ],
+)  # fmt: skip
+def test_bad_input(function, args, options, message):
+    with pytest.raises(ValueError, match=message):
+        function(*args, **options)
