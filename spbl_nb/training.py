@@ -34,7 +34,7 @@ from spbl_nb.models import Classifier
 _CHECKPOINT_SCHEMA = 1
 
 Order = Callable[[np.random.Generator], np.ndarray]
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[..., Tensor]
 
 
 class ResumeError(ValueError):
@@ -72,6 +72,8 @@ def fit(
     seed: int = 0,
     stage: str = "train",
     validation: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
     order: Order | None = None,
     loss: Loss = functional.cross_entropy,
     checkpoint: str | os.PathLike | None = None,
@@ -87,8 +89,10 @@ def fit(
     seed, stage : together with the epoch they fix all randomness; give every training of a run its own stage name.
     validation : rows to look at every ``config.evaluate_every`` epochs; needed for ``selection="validation"``,
         which keeps the weights of the last epoch with the highest validation accuracy.
+    labels : int64[n], what to learn for each of ``rows`` where it is not the label of the data (pseudo labels).
+    weights : float[n], a weight for each of ``rows``, handed to ``loss`` as a third argument float[B].
     order : called once per epoch with a generator, returns positions into ``rows`` (default: a random permutation).
-    loss : maps (logits float[B,C], labels int64[B]) to a scalar.
+    loss : maps (logits float[B,C], labels int64[B]), and the weights where there are any, to a scalar.
     checkpoint : file written at the end of an epoch, at most every ``checkpoint_seconds``; if it is there already,
         training goes on from it. A checkpoint of another run is refused with :class:`ResumeError`.
 
@@ -102,9 +106,8 @@ def fit(
     if config.selection == "validation" and validation is None:
         raise ValueError("selection is 'validation', but no validation rows are given")
     with torch_threads(config.threads):
-        return _Training(model, data, rows, config, seed, stage, validation, order, loss).run(
-            checkpoint, checkpoint_seconds, progress
-        )
+        training = _Training(model, data, rows, config, seed, stage, validation, labels, weights, order, loss)
+        return training.run(checkpoint, checkpoint_seconds, progress)
 
 
 def predict(
@@ -204,6 +207,8 @@ class _Training:
         seed: int,
         stage: str,
         validation: np.ndarray | None,
+        labels: np.ndarray | None,
+        weights: np.ndarray | None,
         order: Order | None,
         loss: Loss,
     ) -> None:
@@ -214,7 +219,12 @@ class _Training:
         self.mirror = data.mirror if config.flip is None else config.flip
         model.to(self.accelerator.device, memory_format=memory_format_of(config))
         self.pictures = Pictures(data, self.accelerator.device, config)
-        self.labels = torch.from_numpy(data.labels)
+        labels = data.labels[rows] if labels is None else labels
+        labels = checks.label_array("labels", labels, data.num_classes, length=len(rows))
+        self.targets = [torch.from_numpy(labels)]
+        if weights is not None:
+            weights = checks.finite_array("weights", weights, ndim=1, length=len(rows))
+            self.targets.append(torch.from_numpy(weights).float())
         head_lr = config.lr
         backbone_lr = config.lr if config.backbone_lr is None else config.backbone_lr
         groups = [
@@ -293,14 +303,14 @@ class _Training:
 
     def _step(self, positions: np.ndarray, shift: np.ndarray, mirror: np.ndarray) -> Tensor:
         """Take one optimiser step; return (summed loss, number right) of the batch."""
-        rows = self.rows[positions]
-        labels = self.labels[torch.from_numpy(rows)].to(self.accelerator.device)
+        targets = [values[torch.from_numpy(positions)].to(self.accelerator.device) for values in self.targets]
+        labels = targets[0]
         factor = learning_rate_factor(self.config, self.step, self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
         self.optimizer.zero_grad()
-        logits = self.network(self.pictures.batch(rows, shift, mirror))
-        loss = self.loss(logits, labels)
+        logits = self.network(self.pictures.batch(self.rows[positions], shift, mirror))
+        loss = self.loss(logits, *targets)
         self.accelerator.backward(loss)
         self.optimizer.step()
         self.step += 1
@@ -333,7 +343,7 @@ class _Training:
     def _owner(self) -> dict[str, Any]:
         """Say whose checkpoint this is: everything that must agree before training may go on from it."""
         settings = {key: value for key, value in self.config.to_dict().items() if key not in ("seeds", "preset")}
-        rows = files.sha256_of(self.rows, self.validation)
+        rows = files.sha256_of(self.rows, self.validation, *(values.numpy() for values in self.targets))
         return {"settings": settings, "seed": self.seed, "stage": self.stage, "data": self.data.sha256, "rows": rows}
 
     def _save(self, path: str | os.PathLike) -> None:

@@ -211,6 +211,28 @@ def test_order_decides_what_is_seen(data):
     assert (prediction.logits.argmax(axis=1) == 2).mean() > 0.95
 
 
+def test_labels_and_weights_replace_the_datas_own(data):
+    rows = np.arange(len(data))
+    swapped = 2 - data.labels
+    model = models.build("small_cnn", 3, 16)
+    training.fit(model, data, rows, QUICK.replace(epochs=25), labels=swapped)
+    assert (training.predict(model, data, rows, QUICK).logits.argmax(axis=1) == swapped).mean() > 0.9
+
+    def weighted(logits, labels, weights):
+        return (weights * torch.nn.functional.cross_entropy(logits, labels, reduction="none")).mean()
+
+    model = models.build("small_cnn", 3, 16)
+    without_one = (data.labels != 1).astype(float)
+    training.fit(model, data, rows, QUICK.replace(epochs=25), weights=without_one, loss=weighted)
+    predicted = training.predict(model, data, rows, QUICK).logits.argmax(axis=1)
+    assert (predicted == 1).mean() < 0.02, "a class of weight 0 is never learnt"
+    assert (predicted == data.labels)[data.labels != 1].mean() > 0.9
+    with pytest.raises(ValueError, match="labels has 2 entries"):
+        training.fit(model, data, rows, QUICK, labels=swapped[:2])
+    with pytest.raises(ValueError, match=r"weights\[0\] is nan"):
+        training.fit(model, data, rows, QUICK, weights=np.full(len(data), np.nan), loss=weighted)
+
+
 def test_prediction_changes_nothing(data):
     model, _ = _train(data, model="mnist_net")
     before = _state(model)
