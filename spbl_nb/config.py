@@ -16,9 +16,13 @@ from typing import Any
 
 from spbl_nb import checks, files
 from spbl_nb.imbalance import PROFILES
+from spbl_nb.pace import FORMS, SCHEDULES
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 SELECTIONS = ("last", "validation")
+SCOPES = ("global", "class")
+NORMALISERS = ("weights", "batch")
+GROUPINGS = ("classes", "clusters")
 
 Check = Callable[[str, Any], Any]
 
@@ -124,6 +128,20 @@ class Config:
     flip: bool | None = _setting(None, _optional(_switch), "random mirroring in training; None: as suits the data set")
     selection: str = _setting("last", _name(SELECTIONS), "which epoch's weights are kept")
     evaluate_every: int = _setting(5, _whole(1), "epochs between two looks at the validation part")
+    # self-paced learning
+    paces: int = _setting(5, _whole(1), "paces of self-paced learning after the warm-up")
+    pace_schedule: str = _setting("linear", _name(SCHEDULES), "how the admitted share grows from pace to pace")
+    pace_start: float = _setting(0.5, _number(0, 1, open_low=True), "share admitted at the first pace")
+    pace_form: str = _setting("hard", _name(FORMS), "self-paced weights, a name of pace.FORMS")
+    pace_scope: str = _setting("global", _name(SCOPES), "one age for all samples, or a quota in every class")
+    pace_normaliser: str = _setting(
+        "weights", _name(NORMALISERS), "divide a batch's weighted loss by its weights or its size"
+    )
+    least_per_class: int = _setting(1, _whole(0), "easiest samples of every class that always train")
+    diversity: float = _setting(0.5, _number(0), "diversity of SPLD, in units of the mean loss")
+    diversity_groups: str = _setting("classes", _name(GROUPINGS), "what SPLD spreads its selection over")
+    labelled_share: float = _setting(0.2, _number(0, 1, open_low=True, open_high=True), "labelled share of SPaCo")
+    second_model: str = _setting("small_resnet", _text, "network of SPaCo's second view, a name of models.NAMES")
     # machine
     device: str = _setting("cpu", _name(("cpu", "auto", "cuda", "mps")), "where the network runs")
     precision: str = _setting("fp32", _name(PRECISIONS), "arithmetic of the network")

@@ -15,9 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from spbl_nb import checks, models, training
+from spbl_nb import checks, co_training, self_paced, training
 from spbl_nb.config import Config
 from spbl_nb.images import ImageData
+from spbl_nb.jobs import Job, Trained
 from spbl_nb.splits import Split
 
 
@@ -38,37 +39,6 @@ class Result:
     seconds: float
     steps: int
     details: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Job:
-    """The arguments of :func:`run`, handed to the method."""
-
-    data: ImageData
-    split: Split
-    config: Config
-    seed: int
-    checkpoint: str | os.PathLike | None
-    progress: bool
-
-    def network(self) -> models.Classifier:
-        """Build the network; the same seed gives the same starting weights to every method."""
-        config, data = self.config, self.data
-        return models.build(config.model, data.num_classes, data.size, weights=config.weights, seed=self.seed)
-
-    def fit(self, model: models.Classifier, **options: Any) -> training.Fit:
-        """Train on the training rows, looking at the validation rows."""
-        return training.fit(
-            model,
-            self.data,
-            self.split.train,
-            self.config,
-            seed=self.seed,
-            validation=self.split.validation,
-            checkpoint=self.checkpoint,
-            progress=self.progress,
-            **options,
-        )
 
 
 def run(
@@ -95,17 +65,18 @@ def run(
         empty = int(np.argmin(counts))
         raise ValueError(f"class {empty} ({data.class_names[empty]}) has no training row; it cannot be learnt")
     started = time.perf_counter()
-    model, fitted, details = train(Job(data, split, config, checks.integer("seed", seed, 0), checkpoint, progress))
-    scores = training.predict(model, data, split.test, config).probability
+    trained = train(Job(data, split, config, checks.integer("seed", seed, 0), checkpoint, progress))
+    views = [training.predict(model, data, split.test, config).probability for model in trained.networks]
+    scores = np.mean(views, axis=0)
     return Result(
         method=method,
         scores=scores,
         score_kind="probability",
         predicted=scores.argmax(axis=1),
-        history=fitted.history,
+        history=trained.history,
         seconds=time.perf_counter() - started,
-        steps=fitted.steps,
-        details=details,
+        steps=trained.steps,
+        details=trained.details,
     )
 
 
@@ -126,20 +97,27 @@ def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rng.permutation(np.concatenate(chosen))
 
 
-Trained = tuple[models.Classifier, training.Fit, dict[str, Any]]
-
-
 def _cross_entropy(job: Job) -> Trained:
     """Plain cross-entropy on the training set as it is."""
-    model = job.network()
-    return model, job.fit(model), {}
+    return _one_stage(job)
 
 
 def _oversample(job: Job) -> Trained:
     """Plain cross-entropy on epochs in which every class stands equally often."""
-    model = job.network()
     labels = job.data.labels[job.split.train]
-    return model, job.fit(model, order=lambda rng: balanced_order(labels, rng)), {}
+    return _one_stage(job, order=lambda rng: balanced_order(labels, rng))
 
 
-METHODS: dict[str, Callable[[Job], Trained]] = {"ce": _cross_entropy, "oversample": _oversample}
+def _one_stage(job: Job, **options: Any) -> Trained:
+    model = job.network()
+    fitted = job.fit(model, **options)
+    return Trained([model], fitted.history, fitted.steps)
+
+
+METHODS: dict[str, Callable[[Job], Trained]] = {
+    "ce": _cross_entropy,
+    "oversample": _oversample,
+    "spl": self_paced.train_spl,
+    "spld": self_paced.train_spld,
+    "spaco": co_training.train_spaco,
+}

@@ -201,6 +201,22 @@ def co_select(probability: np.ndarray, predicted: np.ndarray, class_counts: np.n
     return _lowest_per_class(-probability, predicted, np.ceil(counts * fraction))
 
 
+def keep_at_least(weights: np.ndarray, loss: np.ndarray, labels: np.ndarray, least: int) -> np.ndarray:
+    """Return float[N], the weights with the ``least`` easiest samples of every class raised from 0 to 1.
+
+    A young age may admit nothing at all, or nothing of a hard class; a class that never trains can never become easy.
+    Samples that have a weight already keep it. ``weights`` float[N] in [0, 1]; ``loss`` float[N], finite and >= 0;
+    ``labels`` int[N] in 0..C-1; ``least`` >= 0.
+
+    Taught in: notebooks/03_self_paced_selection.
+    """
+    loss = _checked_losses(loss)
+    weights = checks.finite_array("weights", weights, ndim=1, length=len(loss))
+    labels = checks.label_array("labels", labels, length=len(loss))
+    quota = np.full(int(labels.max()) + 1, checks.integer("least", least, 0))
+    return np.where((weights == 0) & _lowest_per_class(loss, labels, quota), 1.0, weights)
+
+
 def quantile_age(loss: np.ndarray, fraction: float) -> float:
     """Return the smallest age at which the hard form admits ceil(fraction * N) of these losses, more only under ties.
 

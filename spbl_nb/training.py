@@ -158,6 +158,12 @@ def learning_rate_factor(config: Config, step: int, total: int) -> float:
     return config.lr_gamma ** sum(step >= share * total for share in config.milestones)
 
 
+def step_budget(config: Config, samples: int) -> int:
+    """Return the optimiser steps that a configuration grants a training on that many samples."""
+    per_epoch = samples // min(config.batch_size, samples)
+    return min(config.epochs * per_epoch, config.max_steps or config.epochs * per_epoch)
+
+
 def load_checkpoint(path: str | os.PathLike, owner: dict[str, Any]) -> dict[str, Any] | None:
     """Return the content of a checkpoint, or None when there is none.
 
@@ -278,7 +284,7 @@ class _Training:
         batch_size = min(config.batch_size, len(order))
         batches = len(order) // batch_size
         if self.total_steps is None:
-            self.total_steps = min(config.epochs * batches, config.max_steps or config.epochs * batches)
+            self.total_steps = step_budget(config, len(order))
         batches = min(batches, self.total_steps - self.step)
         rng = generator_for(self.seed, "augmentation", self.stage, self.epoch)
         shift = rng.integers(-config.padding, config.padding + 1, (len(order), 2))

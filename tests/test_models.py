@@ -10,7 +10,8 @@ SMALL_TORCHVISION = ["resnet18", "densenet121", "vgg11_bn"]
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "features"), [("small_cnn", 32, 64), ("mnist_net", 28, 512), ("mnist_net", 32, 512)]
+    ("name", "size", "features"),
+    [("small_cnn", 32, 64), ("small_resnet", 28, 64), ("mnist_net", 28, 512), ("mnist_net", 32, 512)],
 )
 def test_logits_and_features_come_from_one_pass(name, size, features):
     model = models.build(name, 7, size).eval()
