@@ -3,10 +3,31 @@
 ``import spbl_nb`` is cheap: a module such as :mod:`spbl_nb.metrics` is imported when it is first used,
 so neither torch nor Jupyter is loaded before something needs them.
 
-Data flows one way, and a module imports only from those left of it::
+Data flows one way, from data to report, and a module imports only from its own row and the rows above:
 
-    checks, files -> pace, balance, metrics, losses -> config -> data -> models -> training -> spbl -> methods -> runs
-    runs -> plots -> widgets -> batch -> cli
+========================  ===========================================================================================
+checks, files             messages for bad input; files that are whole or absent
+pace, metrics, imbalance  pure mathematics on arrays
+config                    the settings of a run, and presets
+lesions (lesion_classes,  pictures and labels in one form, from a generator or from files; splits
+lesion_painting), splits,
+images, readers, data
+models, batches,          networks, and the loop that trains them
+training
+jobs, self_paced,         every way to train on imbalanced data, behind ``methods.run``
+co_training, methods
+provenance, staging,      the result store: one folder a run, complete or absent; tables over runs
+places, runs, tables
+plots, widgets,           figures, and explorers that answer a slider at once
+explorers, …
+parameters,               strict notebooks, the grid on Dask, the commands
+notebook_runner,
+html_pages, environment,
+cluster, batch, grid,
+reproduce, cli
+========================  ===========================================================================================
+
+Everything down to ``runs`` works without any Jupyter package.
 """
 
 import importlib
@@ -18,21 +39,40 @@ _MODULES = (
     "batches",
     "checks",
     "cli",
+    "cluster",
+    "co_training",
     "config",
+    "controls",
     "data",
+    "drawing",
     "environment",
+    "explorers",
     "files",
+    "grid",
+    "html_pages",
     "images",
     "imbalance",
+    "jobs",
+    "lesion_classes",
+    "lesion_painting",
     "lesions",
     "methods",
     "metrics",
     "models",
+    "notebook_errors",
+    "notebook_runner",
     "pace",
+    "parameters",
+    "places",
     "plots",
+    "provenance",
     "readers",
+    "reproduce",
     "runs",
+    "self_paced",
     "splits",
+    "staging",
+    "tables",
     "training",
     "widgets",
 )

@@ -60,7 +60,8 @@ def test_every_dependency_says_where_it_is_used_and_is_used_there():
     lines = (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines()
     listed = [line for line in lines if re.match(r"\s+- [a-z].*>=", line)]
     assert listed
-    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "spbl_nb").glob("*.py"))
+    files = [*(ROOT / "spbl_nb").glob("*.py"), *(ROOT / "notebooks").glob("*.ipynb")]
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in files)
     modules = {"scikit-learn": "sklearn", "pyyaml": "yaml", "dask": "distributed"}
     for line in listed:
         assert "# used " in line, line

@@ -145,6 +145,11 @@ def other_schema(folder):
     files.write_json(folder / runs.RESULT, result)
 
 
+def lose_line(folder):
+    lines = (folder / runs.HISTORY).read_text().splitlines(keepends=True)
+    (folder / runs.HISTORY).write_text(lines[0])
+
+
 def lose_report(folder):
     result = files.read_json(folder / runs.RESULT)
     del result["report"]
@@ -157,7 +162,8 @@ DAMAGE = {
     "no history": (lambda folder: (folder / runs.HISTORY).unlink(), "history.jsonl cannot be read"),
     "truncated result": (lambda folder: os.truncate(folder / runs.RESULT, 50), "is not a JSON file"),
     "truncated scores": (lambda folder: os.truncate(folder / runs.SCORES, 300), "scores.npz cannot be read"),
-    "truncated history": (lambda folder: os.truncate(folder / runs.HISTORY, 30), "history.jsonl has 1 lines|one JSON"),
+    "truncated history": (lambda folder: os.truncate(folder / runs.HISTORY, 30), "does not hold one JSON value a line"),
+    "lost line": (lose_line, "history.jsonl has 1 lines, and 2 were written"),
     "missing array": (remove_array, "lacks the array labels"),
     "altered array": (alter_array, "array scores was altered"),
     "other schema": (other_schema, "has schema 99, and this version of spbl_nb reads schema 1"),
@@ -209,7 +215,7 @@ def test_two_processes_that_write_the_same_run(tmp_path):
 
 def write_at_once(root, barrier, answers):
     """Save the same run as another process, both reaching the final rename together."""
-    from tests.conftest import blobs
+    from conftest import blobs
 
     publish = runs.publish
 
@@ -231,9 +237,9 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
     """A limit on the size of files stands for the full disk: writing fails in the middle of the arrays."""
     code = f"""
 import resource, sys
-sys.path[:0] = {[os.fspath(provenance.PACKAGE.parent)]!r}
-from tests.test_runs import *
-from tests.conftest import blobs
+sys.path[:0] = {[os.fspath(provenance.PACKAGE.parent), os.path.dirname(__file__)]!r}
+from test_runs import *
+from conftest import blobs
 data = blobs([400, 80, 60])
 split = make_split(data, seed=0, test=0.5)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
@@ -254,7 +260,7 @@ def test_no_space_when_flushing_leaves_nothing(tmp_path, make, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", no_space)
-    with pytest.raises(OSError, match="No space left on device.*nothing was left there") as caught:
+    with pytest.raises(OSError, match=r"No space left on device.*nothing was left there") as caught:
         make(tmp_path)
     assert caught.value.errno == errno.ENOSPC
     monkeypatch.undo()
@@ -295,6 +301,14 @@ def test_staging_of_dead_processes_is_cleared_and_no_other(tmp_path):
     assert not mine.exists()
 
 
+def test_set_aside_deletes_nothing(tmp_path):
+    for content in ("one", "two"):
+        files.write_text(tmp_path / "seed-0" / "result.json", content)
+        staging.set_aside(tmp_path / "seed-0")
+    assert (tmp_path / "seed-0.broken-1" / "result.json").read_text() == "one"
+    assert (tmp_path / "seed-0.broken-2" / "result.json").read_text() == "two"
+
+
 def test_git_revision_is_that_of_this_package_only(tmp_path, monkeypatch):
     """A package inside somebody else's repository must not report that repository's revision."""
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "site-packages" / "spbl_nb")
@@ -304,7 +318,8 @@ def test_git_revision_is_that_of_this_package_only(tmp_path, monkeypatch):
 
 
 def test_the_store_needs_neither_torch_nor_jupyter():
-    code = "import sys, spbl_nb.runs; print([m for m in ('torch', 'IPython', 'papermill', 'nbformat', 'pandas') if m in sys.modules])"
+    heavy = "('torch', 'IPython', 'papermill', 'nbformat', 'pandas')"
+    code = f"import sys, spbl_nb.runs; print([name for name in {heavy} if name in sys.modules])"
     answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=provenance.PACKAGE.parent, check=True
     )

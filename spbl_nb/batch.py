@@ -1,0 +1,280 @@
+"""Many notebooks at once on Dask, each executed strictly, each leaving a complete folder or none.
+
+A :class:`Task` is one notebook with its parameters and the folder it is to leave. A worker executes it in a staging
+folder, adds the executed notebook and its HTML page, and renames the whole to its place; so a killed worker costs time
+and nothing else. What is complete already is not run again. The workers are processes of this machine unless the address
+of a Dask scheduler is given: any cluster that Dask can deploy on will do, if its workers see the same folders.
+
+Taught in: notebooks/08_experiment and notebooks/09_reproduction_report.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spbl_nb import cluster, files, html_pages, notebook_runner, parameters, places, provenance, runs, staging
+
+if TYPE_CHECKING:
+    from distributed import Future
+
+DONE, STANDING, FAILED = "done", "already there", "failed"
+_MARK = "task.json"
+_CHECKPOINTS = ".checkpoints"
+_WORKER_DEATHS = 2
+
+
+@dataclass(frozen=True)
+class Task:
+    """One notebook to execute.
+
+    Attributes
+    ----------
+    label : how it is called in messages, e.g. ``"digits ce seed 0"``.
+    notebook, values : path of the notebook and its parameters; unless given, ``RUNS_DIR`` is the staging folder.
+    runs_dir : the runs folder; staging and failed notebooks are kept below it.
+    folder : where the finished folder goes, relative to ``runs_dir``.
+    leaves_run : True if the notebook itself writes a run (see :mod:`spbl_nb.runs`) to that folder.
+    checkpoint : True if the notebook takes a parameter ``CHECKPOINT``, a file to resume from after a kill.
+    time_limit : seconds, or None for the notebook's own limit.
+    watermark : text laid across its HTML page.
+    repeat : command line by which a person repeats it alone.
+    inputs : anything else that its outcome depends on, as text; part of :attr:`key`.
+    """
+
+    label: str
+    notebook: str
+    values: dict[str, Any]
+    runs_dir: str
+    folder: str
+    leaves_run: bool = False
+    checkpoint: bool = False
+    threads: int = 1
+    time_limit: float | None = None
+    watermark: str = ""
+    repeat: str = ""
+    inputs: str = ""
+
+    @property
+    def target(self) -> Path:
+        """Absolute path of the folder that the task leaves."""
+        return Path(self.runs_dir) / self.folder
+
+    @property
+    def key(self) -> str:
+        """SHA-256 (hex) over notebook, parameters, the library's source and ``inputs``: equal key, equal outcome."""
+        source = provenance.notebook_sha256(self.notebook)
+        return files.sha256_of(source, files.to_json(self.values), provenance.library_sha256(), self.inputs)
+
+    def stands(self) -> bool:
+        """Say whether the task's folder is there and was made by an equal task."""
+        try:
+            return files.read_json(self.target / _MARK)["key"] == self.key
+        except (OSError, ValueError, KeyError):
+            return False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task: its ``status``, wall ``seconds``, some ``numbers`` of its result, and what went wrong."""
+
+    task: Task
+    status: str
+    seconds: float = 0.0
+    numbers: dict[str, float] = field(default_factory=dict)
+    problem: str = ""
+
+    def line(self) -> str:
+        """Return the outcome in one line."""
+        numbers = "".join(f"   {name} {value:.3f}" for name, value in self.numbers.items())
+        return f"{self.task.label:<34} {self.status:<13} {self.seconds:6.1f} s{numbers}"
+
+
+def work(task: Task) -> Outcome:
+    """Execute one task, a second time if its notebook fails; called on a worker, where it never raises for a bad notebook.
+
+    A notebook that ran over its time limit is not repeated, and keeps its checkpoint for a longer limit. Otherwise the
+    checkpoint is dropped before the second attempt, in case it is what made the first one fail.
+    """
+    started = time.perf_counter()
+    problem = ""
+    for _ in range(2):
+        try:
+            numbers = _attempt(task)
+        except notebook_runner.TimeLimitError as error:
+            problem = str(error)
+            break
+        except notebook_runner.NotebookError as error:
+            problem = str(error)
+            _drop_checkpoints(task)
+        except (ValueError, OSError) as error:
+            problem = str(error)
+            break
+        else:
+            _drop_checkpoints(task)
+            _failed_copy(task).unlink(missing_ok=True)
+            return Outcome(task, DONE, time.perf_counter() - started, numbers)
+    return Outcome(task, FAILED, time.perf_counter() - started, problem=problem)
+
+
+def _attempt(task: Task) -> dict[str, float]:
+    """Execute the notebook in a staging folder and move what it leaves to its place; return some of its numbers."""
+    name = Path(task.notebook).stem
+    with staging.staging(task.runs_dir) as stage:
+        finished = stage / task.folder
+        executed = stage / f"{name}.ipynb"
+        values = _own_values(task, stage) | task.values
+        must_leave = [finished / runs.RESULT] if task.leaves_run else []
+        try:
+            notebook_runner.execute(
+                task.notebook,
+                executed,
+                values,
+                time_limit=task.time_limit,
+                must_leave=must_leave,
+                threads=task.threads,
+            )
+        except notebook_runner.NotebookError as error:
+            raise _with_kept_notebook(task, error) from None
+        finished.mkdir(parents=True, exist_ok=True)
+        _name_final_place(executed, stage, task.runs_dir)
+        page_of = functools.partial(_page_of, task)
+        html_pages.to_html(executed, finished / f"{name}.html", watermark=task.watermark, page_of=page_of)
+        os.replace(executed, finished / executed.name)
+        if not task.leaves_run:
+            files.write_json(finished / _MARK, {"key": task.key, "label": task.label})
+            _replace_folder(finished, task.target, stage / "previous")
+            return {}
+        runs.publish(finished, task.target)
+    report = files.read_json(task.target / runs.RESULT)["report"]
+    numbers = {"accuracy": report["accuracy"], "F1": report["f1"]}
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _own_values(task: Task, stage: Path) -> dict[str, str]:
+    """Return the places that a worker decides on, for a notebook that has parameters for them."""
+    values = {"RUNS_DIR": str(stage)}
+    if task.checkpoint:
+        checkpoint = _checkpoint_of(task)
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        values["CHECKPOINT"] = str(checkpoint)
+    known = parameters.of_file(task.notebook)
+    return {name: value for name, value in values.items() if name in known}
+
+
+def _name_final_place(executed: Path, stage: Path, runs_dir: str) -> None:
+    """Let an executed notebook name the runs folder where it names the staging folder, which goes away."""
+    files.write_text(executed, executed.read_text(encoding="utf-8").replace(str(stage), runs_dir))
+
+
+def _page_of(task: Task, stem: str) -> str:
+    """Return where a page of this task links to for another notebook: to its page beside this one, else to the index."""
+    own = Path(task.folder)
+    beside = own.name == Path(task.notebook).stem and Path(task.notebook).with_name(f"{stem}.ipynb").exists()
+    alone = beside and stem not in (places.EXPERIMENT, places.REPORT)
+    return f"../{stem}/{stem}.html" if alone else "../" * len(own.parts) + "index.html"
+
+
+def _checkpoint_of(task: Task) -> Path:
+    """Return the task's checkpoint file; another state of the library or the notebook has another one."""
+    return Path(task.runs_dir) / _CHECKPOINTS / f"{_plain_name(task)}-{task.key[:12]}.pt"
+
+
+def _drop_checkpoints(task: Task) -> None:
+    """Remove the task's checkpoint, and those that other states of the library left of it."""
+    for checkpoint in (Path(task.runs_dir) / _CHECKPOINTS).glob(f"{_plain_name(task)}-*.pt"):
+        checkpoint.unlink(missing_ok=True)
+
+
+def _failed_copy(task: Task) -> Path:
+    return Path(task.runs_dir) / "failed" / f"{_plain_name(task)}.ipynb"
+
+
+def _plain_name(task: Task) -> str:
+    return task.folder.replace("/", "-")
+
+
+def _with_kept_notebook(task: Task, error: notebook_runner.NotebookError) -> notebook_runner.NotebookError:
+    """Take what was executed out of the staging folder, which goes away, and name its new place."""
+    if error.failed is None:
+        return error
+    kept = _failed_copy(task)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(error.failed, kept)
+    return type(error)(str(error).replace(str(error.failed), str(kept)), kept)
+
+
+def _replace_folder(stage: Path, target: Path, previous: Path) -> None:
+    """Put a finished folder in the place of an older one, which goes away with the staging folder."""
+    if target.exists():
+        os.rename(target, previous)
+    if not staging.move_into_place(stage, target):
+        raise OSError(f"{target} was written by another process at the same time; run the command again")
+
+
+def run_tasks(
+    tasks: Sequence[Task], *, jobs: int | None = None, scheduler: str | None = None, progress: bool = True
+) -> list[Outcome]:
+    """Execute tasks on Dask workers, print a line as each finishes, and return their outcomes in the order of ``tasks``.
+
+    ``jobs`` is the number of worker processes on this machine (default: its cores); ``scheduler`` is the address of a
+    running Dask scheduler to use instead. A task whose worker dies is repeated on another one. Ctrl-C stops the workers
+    and passes on KeyboardInterrupt: what is complete stays.
+
+    Raises ValueError for a ``jobs`` below 1 and ConnectionError naming a scheduler that does not answer.
+    """
+    if not tasks:
+        return []
+    outcomes: dict[str, Outcome] = {}
+    with (
+        _no_leftovers(tasks),
+        cluster.client(jobs, scheduler, len(tasks)) as client,
+        _progress_bar(len(tasks), progress) as bar,
+    ):
+        futures = {
+            client.submit(work, task, key=_dask_key(task), priority=-place, retries=_WORKER_DEATHS, pure=False): task
+            for place, task in enumerate(tasks)
+        }
+        for outcome in _as_finished(futures):
+            outcomes[outcome.task.folder] = outcome
+            bar.write(outcome.line(), file=sys.stdout)
+            bar.update(1)
+    return [outcomes[task.folder] for task in tasks]
+
+
+@contextlib.contextmanager
+def _no_leftovers(tasks: Sequence[Task]) -> Iterator[None]:
+    """Clear the staging folders of workers that died, however the block ends."""
+    try:
+        yield
+    finally:
+        for runs_dir in {task.runs_dir for task in tasks}:
+            staging.clean_staging(runs_dir)
+
+
+def _dask_key(task: Task) -> str:
+    return f"{task.folder}-{task.key[:12]}"
+
+
+def _as_finished(futures: "dict[Future, Task]") -> Iterator[Outcome]:
+    from distributed import as_completed
+
+    for future in as_completed(futures):
+        task = futures[future]
+        error = future.exception()
+        if error is None:
+            yield dataclasses.replace(future.result(), task=task)
+        else:
+            yield Outcome(task, FAILED, problem=f"the worker failed: {type(error).__name__}: {error}")
+
+
+def _progress_bar(total: int, wanted: bool) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, unit="notebook", disable=not wanted, dynamic_ncols=True)

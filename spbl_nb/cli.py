@@ -1,0 +1,138 @@
+"""The commands: ``spbl-nb reproduce``, ``spbl-nb lab``, ``spbl-nb check``; also ``python -m spbl_nb``.
+
+What a person gets wrong is answered with one line on standard error and exit status 2, never with a traceback. Nothing
+heavy is imported before a command needs it, so that ``--help`` is quick.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from spbl_nb import __version__
+
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status: 0 all well, 1 something failed, 2 a mistake in the command."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except KeyboardInterrupt:
+        print("\ninterrupted: what is complete stays; give the same command again to go on", file=sys.stderr)
+        return _INTERRUPTED
+    except (ValueError, OSError) as error:
+        print(f"spbl-nb: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="spbl-nb", description="Self-paced balance learning, taught and reproduced.")
+    parser.add_argument("--version", action="version", version=f"spbl-nb {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("reproduce", help="run the grid, the teaching notebooks and the report")
+    command.set_defaults(command=_reproduce)
+    command.add_argument("--datasets", nargs="+", metavar="NAME", help="data sets (default: digits lesions)")
+    command.add_argument("--methods", nargs="+", metavar="NAME", help="methods (default: ce oversample)")
+    command.add_argument("--seeds", metavar="SEEDS", help="as 0-5 or 0,1,2 (default: those of the preset)")
+    command.add_argument("--preset", default="fast", help="smoke, fast or full (default: fast)")
+    command.add_argument("--device", default="cpu", help="cpu, auto, cuda or mps (default: cpu)")
+    command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: the number of cores)")
+    command.add_argument("--scheduler", metavar="ADDRESS", help="use a running Dask scheduler, e.g. tcp://host:8786")
+    command.add_argument("--data-root", metavar="PATH", help="file or folder of data sets that are not embedded")
+    command.add_argument("--time-limit", type=float, metavar="SECONDS", help="per run (default: one hour)")
+    command.add_argument("--no-notebooks", action="store_true", help="leave the teaching notebooks out")
+    _add_places(command)
+
+    command = commands.add_parser("lab", help="open the notebooks in JupyterLab with this Python")
+    command.set_defaults(command=_lab)
+    command.add_argument("--notebooks", metavar="DIR", help="folder of the notebooks (default: that of the checkout)")
+    command.add_argument("options", nargs=argparse.REMAINDER, help="further options for JupyterLab, after --")
+
+    command = commands.add_parser("check", help="check that everything needed is here, and say how to mend it")
+    command.set_defaults(command=_check)
+    command.add_argument("--runs-dir", metavar="DIR", help="folder of the results (default: runs)")
+    return parser
+
+
+def _add_places(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--runs-dir", metavar="DIR", help="folder of the results (default: runs)")
+    command.add_argument("--notebooks", metavar="DIR", help="folder of the notebooks (default: that of the checkout)")
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    from spbl_nb import config, grid, reproduce
+
+    settings = config.preset(options.preset, device=options.device)
+    cells = grid.cells(
+        _words(options.datasets) or reproduce.DATASETS,
+        _words(options.methods) or reproduce.METHODS,
+        settings.seeds if options.seeds is None else seed_list(options.seeds),
+        settings,
+    )
+    failures = reproduce.reproduce(
+        cells,
+        runs_dir=options.runs_dir,
+        notebooks=options.notebooks,
+        data_root=options.data_root,
+        jobs=options.jobs,
+        scheduler=options.scheduler,
+        time_limit=options.time_limit,
+        teaching=not options.no_notebooks,
+        progress=sys.stderr.isatty(),
+    )
+    return 1 if failures else 0
+
+
+def _words(given: list[str] | None) -> list[str]:
+    """Accept names apart or joined by commas."""
+    return [name for part in given or () for name in part.split(",") if name]
+
+
+def seed_list(text: str) -> list[int]:
+    """Return the seeds meant by ``0-5``, ``0,1,2`` or a mixture such as ``0-2,7``.
+
+    Raises ValueError for what is no such list, for a range that runs backwards, and for no seed at all.
+    """
+    seeds: list[int] = []
+    for part in filter(None, text.replace(" ", "").split(",")):
+        first, dash, last = part.partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise ValueError(f"--seeds is {text!r}; allowed: seeds from 0 on, as 0-5 or 0,1,2")
+        if dash and int(last) < int(first):
+            raise ValueError(f"--seeds is {text!r}; the range {part} runs backwards, write {last}-{first}")
+        seeds += range(int(first), int(last or first) + 1)
+    if not seeds:
+        raise ValueError(f"--seeds is {text!r}; at least one seed is needed, as 0-5 or 0,1,2")
+    return seeds
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from spbl_nb import places
+
+    folder = places.notebooks_dir(options.notebooks)
+    extra = [option for option in options.options if option != "--"]
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
+    command += (
+        ["--LabApp.default_url=/lab/tree/00_start_here.ipynb"] if (folder / "00_start_here.ipynb").exists() else []
+    )
+    with subprocess.Popen([*command, *extra], env=os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"}) as server:
+        while True:
+            try:
+                return server.wait()
+            except KeyboardInterrupt:
+                continue  # JupyterLab has received it too, and asks whether to stop
+
+
+def _check(options: argparse.Namespace) -> int:
+    from spbl_nb import environment
+
+    findings = environment.check(options.runs_dir)
+    for finding in findings:
+        print(finding)
+    failed = sum(finding.level == environment.FAIL for finding in findings)
+    print(f"{failed} of {len(findings)} requirements are not met" if failed else "everything needed is here")
+    return 1 if failed else 0

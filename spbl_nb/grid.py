@@ -1,0 +1,178 @@
+"""The grid data sets x methods x seeds, every cell one run of notebook 08.
+
+A cell whose run stands complete is left as it is; a folder that holds a run of something else stops the grid before
+anything is started; one that is broken is set aside, not deleted, and run again. So the same command can be given again
+after any accident, and goes on where it stopped.
+
+Taught in: notebooks/09_reproduction_report, section 1.
+"""
+
+import functools
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spbl_nb import batch, checks, config, data, provenance, runs, staging
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run to be made: a data set, a method, a seed, and the settings of all."""
+
+    dataset: str
+    method: str
+    seed: int
+    config: config.Config
+
+    @property
+    def label(self) -> str:
+        """Name of the cell in messages."""
+        return f"{self.dataset:<12} {self.method:<14} seed {self.seed}"
+
+    @property
+    def folder(self) -> str:
+        """Folder of its run, relative to the runs folder."""
+        return runs.run_folder("", self.config.name, self.dataset, self.method, self.seed).as_posix()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a grid has to do.
+
+    Attributes: ``pending`` tasks; ``standing`` outcomes of complete runs, those in ``outdated`` made by another state of
+    the library; broken folders that were ``set_aside``, whose runs are pending again.
+    """
+
+    pending: list[batch.Task]
+    standing: list[batch.Outcome]
+    outdated: list[Path]
+    set_aside: list[Path]
+
+
+def cells(datasets: Iterable[str], methods: Iterable[str], seeds: Iterable[int], settings: config.Config) -> list[Cell]:
+    """Return the grid's cells, seed by seed, so that a grid that is stopped has something of every method.
+
+    Raises ValueError for an unknown name (the nearest is suggested), an empty list, a name or seed that stands twice, a
+    seed below 0, or settings that notebook 08 cannot be told.
+    """
+    from spbl_nb.methods import METHODS  # brings torch, which the commands that need no grid do without
+
+    datasets = _distinct("data set", [checks.one_of("data set", name, data.NAMES) for name in datasets])
+    methods = _distinct("method", [checks.one_of("method", name, METHODS) for name in methods])
+    seeds = _distinct("seed", [checks.integer("seed", seed, 0) for seed in seeds])
+    if config.preset(settings.preset, device=settings.device).digest != settings.digest:
+        raise ValueError(
+            f"settings are {settings.name!r}; the grid runs presets ({', '.join(config.PRESETS)}) and a device"
+        )
+    return [Cell(name, method, seed, settings) for seed in seeds for name in datasets for method in methods]
+
+
+def _distinct(what: str, values: list) -> list:
+    if not values:
+        raise ValueError(f"no {what} is given; name at least one")
+    twice = [value for index, value in enumerate(values) if value in values[:index]]
+    if twice:
+        raise ValueError(f"the {what} {twice[0]!r} stands twice; name each once")
+    return values
+
+
+def plan(
+    grid: Sequence[Cell],
+    notebook: str | Path,
+    runs_dir: str | Path,
+    *,
+    data_root: str | None = None,
+    time_limit: float | None = None,
+) -> Plan:
+    """Look what stands in the runs folder and return what is left to do; broken runs are set aside on the way.
+
+    Raises :class:`runs.RunConflict` naming cells in whose folder a run of something else stands.
+    """
+    runs_dir = Path(runs_dir)
+    if time_limit is not None:
+        time_limit = checks.real("time_limit", time_limit, 0, open_low=True)
+    found, conflicts = Plan([], [], [], []), []
+    fingerprint = _fingerprints(data_root)
+    for cell in grid:
+        task = _task(cell, notebook, runs_dir, data_root, time_limit)
+        try:
+            run = runs.standing(task.target, fingerprint(cell)) if task.target.exists() else None
+        except runs.RunConflict as conflict:
+            conflicts.append(str(conflict))
+            continue
+        except runs.BrokenRun:
+            found.set_aside.append(staging.set_aside(task.target))
+            run = None
+        if run is None:
+            found.pending.append(task)
+            continue
+        found.standing.append(batch.Outcome(task, batch.STANDING))
+        if run.result.get("library_sha256") != provenance.library_sha256():
+            found.outdated.append(task.target)
+    if conflicts:
+        more = f"\nand {len(conflicts) - 3} more such folders" if len(conflicts) > 3 else ""
+        raise runs.RunConflict("\n".join(conflicts[:3]) + more)
+    return found
+
+
+def run_grid(
+    grid: Sequence[Cell],
+    notebook: str | Path,
+    runs_dir: str | Path,
+    *,
+    data_root: str | None = None,
+    time_limit: float | None = None,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+) -> list[batch.Outcome]:
+    """Run what is not there yet and return an outcome for every cell; see :func:`plan` and :func:`batch.run_tasks`."""
+    todo = plan(grid, notebook, runs_dir, data_root=data_root, time_limit=time_limit)
+    return todo.standing + batch.run_tasks(todo.pending, jobs=jobs, scheduler=scheduler)
+
+
+def _fingerprints(data_root: str | None) -> Callable[[Cell], dict]:
+    """Return a function from a cell to its fingerprint that loads each data set once."""
+    load = functools.cache(lambda settings, name: data.load_for(settings, name, data_root))
+
+    def of(cell: Cell) -> dict:
+        pictures = load(cell.config, cell.dataset)
+        split = data.make_split(pictures, cell.config.validation, cell.config.test, seed=cell.seed)
+        return runs.fingerprint(cell.dataset, cell.method, cell.seed, cell.config, pictures.sha256, split.sha256)
+
+    return of
+
+
+def _task(
+    cell: Cell, notebook: str | Path, runs_dir: Path, data_root: str | None, time_limit: float | None
+) -> batch.Task:
+    command = ["spbl-nb", "reproduce", "--datasets", cell.dataset, "--methods", cell.method, "--seeds", str(cell.seed)]
+    command += ["--preset", cell.config.preset, "--runs-dir", str(runs_dir), "--no-notebooks"]
+    command += ["--device", cell.config.device] if cell.config.device != "cpu" else []
+    command += ["--data-root", str(data_root)] if data_root else []
+    return batch.Task(
+        label=cell.label,
+        notebook=str(Path(notebook).absolute()),
+        values={
+            "PRESET": cell.config.preset,
+            "DATASET": cell.dataset,
+            "METHOD": cell.method,
+            "SEED": cell.seed,
+            "DEVICE": cell.config.device,
+            "DATA_ROOT": str(data_root or ""),
+            "INTERACTIVE": False,
+        },
+        runs_dir=str(runs_dir),
+        folder=cell.folder,
+        leaves_run=True,
+        checkpoint=True,
+        threads=cell.config.threads,
+        time_limit=time_limit,
+        watermark=watermark(cell.config.preset),
+        repeat=shlex.join(command),
+    )
+
+
+def watermark(preset: str) -> str:
+    """Return the text across pages whose numbers mean nothing, empty for all others."""
+    return "preset smoke: numbers are no results" if preset == "smoke" else ""

@@ -1,0 +1,288 @@
+"""Papermill made strict: a notebook either runs clean to its end, or fails with a message that says why.
+
+Papermill by itself lets much pass: an unknown parameter, a value of another type, an error that a widget swallowed, an
+output notebook whose cells all say "completed" after a time-out. :func:`execute` checks the parameters before a kernel
+starts, gives the whole notebook one time limit, looks into every output and every widget afterwards, and lets the
+executed notebook appear under its name only if all is well. Plain ``papermill in.ipynb out.ipynb`` keeps working.
+
+The kernel is always this very Python, whatever kernelspec a user has installed. It speaks over sockets in a short
+private folder, and neither reads nor writes the user's Jupyter and IPython settings.
+
+Taught in: notebooks/00_start_here.
+"""
+
+import contextlib
+import logging
+import os
+import shutil
+import sys
+import sysconfig
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import nbformat
+import papermill
+from ipykernel.kernelspec import get_kernel_dict
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+from spbl_nb import checks, notebook_errors, parameters
+from spbl_nb.places import PACKAGE
+
+RESULT_MIME = "application/vnd.spbl.result+json"
+_ENGINE = "spbl_nb"
+_START_SECONDS = 60
+_LONGEST_SOCKET_FOLDER = 60  # a socket's path may have about 100 characters, and its own name takes some
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+_log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())
+
+
+class NotebookError(RuntimeError):
+    """A notebook did not run clean to its end; ``.failed`` is the path of what was executed, or None."""
+
+    def __init__(self, message: str, failed: Path | None = None) -> None:
+        super().__init__(message)
+        self.failed = failed
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.args[0], self.failed)
+
+
+class TimeLimitError(NotebookError):
+    """A notebook was stopped because it ran longer than it was allowed to."""
+
+
+def execute(
+    notebook: str | os.PathLike,
+    output: str | os.PathLike,
+    values: dict[str, Any] | None = None,
+    *,
+    time_limit: float | None = None,
+    must_leave: Iterable[str | os.PathLike] = (),
+    folder: str | os.PathLike | None = None,
+    threads: int | None = None,
+    progress: bool = False,
+) -> nbformat.NotebookNode:
+    """Run ``notebook`` with the given parameter ``values`` and write the executed notebook to ``output``.
+
+    ``time_limit`` is the number of seconds that the whole notebook may take, kernel start included; without it the
+    notebook's own parameter ``TIME_LIMIT`` counts, if it has one (0: no limit). ``must_leave`` names
+    files that the notebook has to write. ``folder`` is its working folder (default: the notebook's own). ``threads`` is
+    the number of threads that the kernel's numerical libraries may use (default: as the environment says).
+
+    Raises :class:`parameters.ParameterError` before anything is started; :class:`TimeLimitError` or
+    :class:`NotebookError` if it fails. What was executed is then kept as ``<output>.failed.ipynb``, and what stood under
+    ``output`` before is unchanged.
+    """
+    notebook, output = Path(notebook).absolute(), Path(output).absolute()
+    known = parameters.declared(_read(notebook))
+    values = parameters.checked(values or {}, known)
+    if time_limit is None and "TIME_LIMIT" in known:
+        time_limit = values.get("TIME_LIMIT", known["TIME_LIMIT"].default) or None
+    if time_limit is not None:
+        time_limit = checks.real("time_limit", time_limit, 0, open_low=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f".{output.stem}.{uuid.uuid4().hex[:8]}.partial.ipynb")
+    failed = output.with_name(f"{output.stem}.failed.ipynb")
+    started = time.time()
+    try:
+        executed = _run(notebook, partial, values, time_limit, Path(folder or notebook.parent), threads, progress)
+        _require_files(must_leave, started)
+        nbformat.write(executed, partial)
+        os.replace(partial, output)
+    except NotebookError as error:
+        if partial.exists():
+            os.replace(partial, failed)
+            error.failed = failed
+            error.args = (f"{error.args[0]} (what was executed: {failed})",)
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+    failed.unlink(missing_ok=True)
+    return executed
+
+
+def _read(path: Path) -> nbformat.NotebookNode:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no notebook {path}")
+    try:
+        return nbformat.read(path, as_version=4)
+    except (ValueError, nbformat.reader.NotJSONError) as error:
+        raise NotebookError(f"{path} is no notebook: {error}") from None
+
+
+def _run(
+    notebook: Path,
+    output: Path,
+    values: dict[str, Any],
+    time_limit: float | None,
+    folder: Path,
+    threads: int | None,
+    progress: bool,
+) -> nbformat.NotebookNode:
+    """Let papermill run the notebook; turn everything that can go wrong into a NotebookError that names it."""
+    title = notebook.name
+    try:
+        executed = papermill.execute_notebook(
+            _literal(notebook),
+            _literal(output),
+            values,
+            engine_name=_ENGINE,
+            kernel_name="python3",
+            language="python",
+            progress_bar=progress,
+            time_limit=time_limit,
+            folder=folder,
+            threads=threads,
+        )
+    except (CellTimeoutError, _NoTimeLeft):
+        raise TimeLimitError(f"{title} ran over its time limit of {time_limit:g} s and was stopped") from None
+    except PapermillExecutionError as error:
+        raise NotebookError(f"{title} raised {error.ename} in its cell [{error.exec_count}]: {error.evalue}") from None
+    except _KernelTrouble as trouble:
+        raise NotebookError(f"the kernel of {title} {trouble}") from None
+    hidden = notebook_errors.find_errors(executed)
+    if hidden:
+        raise NotebookError(f"{title} ran to its end, but hides an error: {'; '.join(hidden)}")
+    for key in ("input_path", "output_path"):
+        executed.metadata.papermill.pop(key, None)
+    return executed
+
+
+def _literal(path: Path) -> str:
+    """Return a path that papermill, which fills in {names}, leaves as it is."""
+    return str(path).replace("{", "{{").replace("}", "}}")
+
+
+def _require_files(paths: Iterable[str | os.PathLike], started: float) -> None:
+    """Raise unless each file exists and was written since ``started`` (two seconds are granted to coarse clocks)."""
+    for path in map(Path, paths):
+        if not path.exists():
+            raise NotebookError(f"the notebook ran to its end, but did not leave its result {path}")
+        if path.stat().st_mtime < started - 2:
+            raise NotebookError(f"the notebook ran to its end, but its result {path} is older than this run")
+
+
+def displayed_result(executed: nbformat.NotebookNode) -> dict[str, Any] | None:
+    """Return the result object that an executed notebook displays in its last cells, or None."""
+    for cell in reversed(executed.cells):
+        for output in reversed(cell.get("outputs", [])):
+            if RESULT_MIME in output.get("data", {}):
+                return output["data"][RESULT_MIME]
+    return None
+
+
+class _NoTimeLeft(Exception):
+    """The time limit passed before the next cell could start."""
+
+
+class _KernelTrouble(Exception):
+    """The kernel did not start, or died."""
+
+
+class _OwnKernelSpecs(KernelSpecManager):
+    """Knows one kernel, python3, and it is the Python that runs this code."""
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        return KernelSpec(**get_kernel_dict())
+
+
+class _StrictEngine(Engine):
+    """Papermill's engine with our kernel and one time limit for the whole notebook."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, *, time_limit, folder, threads, **unused) -> None:
+        deadline = None if time_limit is None else time.monotonic() + time_limit
+
+        def remaining(_cell: Any) -> float | None:
+            if deadline is None:
+                return None
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise _NoTimeLeft
+            return left
+
+        with _kernel_folder() as home, open(home / "kernel.log", "w+", encoding="utf-8", errors="replace") as log:
+            client = PapermillNotebookClient(
+                nb_man,
+                km=_kernel_manager(home),
+                kernel_name=kernel_name,
+                timeout_func=remaining,
+                startup_timeout=_START_SECONDS,
+                shutdown_kernel="immediate",  # a polite request is lost one time in five, and then takes 3 s
+                resources={"metadata": {"path": str(folder)}},
+                log=_log,
+            )
+            client.owns_km = True
+            try:
+                client.execute(env=_kernel_environment(home, threads), stdout=log, stderr=log)
+            except DeadKernelError:
+                raise _KernelTrouble(f"died; the machine may have run out of memory{_end_of(log)}") from None
+            except RuntimeError as error:
+                raise _KernelTrouble(f"did not start: {error}{_end_of(log)}") from None
+
+
+papermill_engines.register(_ENGINE, _StrictEngine)
+
+
+@contextlib.contextmanager
+def _kernel_folder() -> Iterator[Path]:
+    """Yield a private folder with a short name for one kernel's sockets, settings and log; it is removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="spbl-", dir=_short_folder()))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _kernel_manager(home: Path) -> AsyncKernelManager:
+    """Return a manager for one kernel of this Python that speaks over sockets in ``home`` (Windows: over TCP)."""
+    return AsyncKernelManager(
+        kernel_name="python3",
+        kernel_spec_manager=_OwnKernelSpecs(),
+        connection_file=str(home / "k.json"),
+        transport="tcp" if sys.platform == "win32" else "ipc",
+    )
+
+
+def _kernel_environment(home: Path, threads: int | None) -> dict[str, str]:
+    """Return this process's environment with what a kernel needs, and without what a Dask worker sets for itself.
+
+    A worker gives freed memory back at once (``MALLOC_TRIM_THRESHOLD_``), which doubles the time of a training.
+    """
+    inherited = {name: value for name, value in os.environ.items() if name != "MALLOC_TRIM_THRESHOLD_"}
+    private = {"IPYTHONDIR": str(home / "ipython"), "JUPYTER_PREFER_ENV_PATH": "1"}
+    numerics = {} if threads is None else dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    return inherited | private | numerics | _import_path()
+
+
+def _end_of(log: IO[str]) -> str:
+    """Return the last line that a kernel wrote outside its notebook, if any, as an addition to a message."""
+    log.seek(0)
+    lines = log.read().strip().splitlines()
+    return f" (its last words: {lines[-1]})" if lines else ""
+
+
+def _short_folder() -> str | None:
+    """Return where temporary folders have short names, or None for the system's default place."""
+    usual = tempfile.gettempdir()
+    return "/tmp" if len(usual) > _LONGEST_SOCKET_FOLDER and os.access("/tmp", os.W_OK) else None
+
+
+def _import_path() -> dict[str, str]:
+    """Let the kernel import this very package, also from a checkout that is not installed."""
+    parent = str(PACKAGE.parent)
+    if parent in sysconfig.get_paths().values():
+        return {}
+    others = os.environ.get("PYTHONPATH")
+    return {"PYTHONPATH": os.pathsep.join([parent, others] if others else [parent])}

@@ -1,0 +1,161 @@
+"""The main job: the grid, the teaching notebooks, the report over all results, and a page that links everything.
+
+Grid cells and teaching notebooks share the workers, since both are notebooks; the report is made last, from result files
+only. Everything is keyed by what it depends on, so a second call does what is missing and nothing else.
+
+Taught in: notebooks/09_reproduction_report.
+"""
+
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from spbl_nb import batch, files, grid, html_pages, parameters, places, runs, staging, tables
+
+DATASETS = ("digits", "lesions")
+METHODS = ("ce", "oversample")
+TABLE = "results.csv"
+_LESSON_SECONDS = 900.0
+
+
+def reproduce(
+    cells: Sequence[grid.Cell],
+    *,
+    runs_dir: str | Path | None = None,
+    notebooks: str | Path | None = None,
+    data_root: str | None = None,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    time_limit: float | None = None,
+    teaching: bool = True,
+    progress: bool = True,
+) -> int:
+    """Run what is missing of the grid, of the teaching notebooks (unless ``teaching`` is False) and of the report.
+
+    Prints a line per finished notebook and, at the end, where everything is. Returns the number of failures. Raises
+    ValueError or OSError before anything is started if the runs folder, the notebooks or an argument will not do.
+    """
+    started = time.perf_counter()
+    folder = staging.check_writable(places.runs_dir(runs_dir))
+    staging.clean_staging(folder)
+    sources = places.notebooks_dir(notebooks)
+    settings = cells[0].config
+    experiment = sources / f"{places.EXPERIMENT}.ipynb"
+    todo = grid.plan(cells, experiment, folder, data_root=data_root, time_limit=time_limit)
+    lessons = _teaching_tasks(sources, folder) if teaching else []
+    fresh = [task for task in lessons if not task.stands()]
+    _announce(todo, len(lessons), len(fresh), folder / settings.name)
+    outcomes = batch.run_tasks(todo.pending + fresh, jobs=jobs, scheduler=scheduler, progress=progress)
+    outcomes.append(_report(sources, folder, settings.name))
+    failures = [outcome for outcome in outcomes if outcome.status == batch.FAILED]
+    _tell(failures, folder, settings.name, time.perf_counter() - started)
+    return len(failures)
+
+
+def _teaching_tasks(sources: Path, runs_dir: Path) -> list[batch.Task]:
+    """Return a task for every notebook but the experiment and the report, at preset smoke."""
+    paths = [path for path in sorted(sources.glob("*.ipynb")) if path.stem not in (places.EXPERIMENT, places.REPORT)]
+    return [
+        _notebook_task(path, runs_dir, f"notebooks/{path.stem}", PRESET="smoke", INTERACTIVE=False) for path in paths
+    ]
+
+
+def _notebook_task(path: Path, runs_dir: Path, folder: str, inputs: str = "", **wanted: Any) -> batch.Task:
+    """Return the task of executing one notebook with those of the ``wanted`` parameters that it declares."""
+    try:
+        known = parameters.of_file(path)
+    except ValueError:
+        known = {}  # the worker will meet the same mistake and report it
+    values = {name: value for name, value in wanted.items() if name in known}
+    given = [part for name, value in values.items() for part in ("-p", name, str(value))]
+    return batch.Task(
+        label=path.stem,
+        notebook=str(path),
+        values=values,
+        runs_dir=str(runs_dir),
+        folder=folder,
+        time_limit=None if "TIME_LIMIT" in known else _LESSON_SECONDS,
+        watermark=grid.watermark(wanted["PRESET"]),
+        repeat=shlex.join(["papermill", str(path), f"{path.stem}-again.ipynb", *given]),
+        inputs=inputs,
+    )
+
+
+def _report(sources: Path, runs_dir: Path, config_name: str) -> batch.Outcome:
+    """Write the results table and execute the report notebook, unless it was made from the very same results."""
+    found = runs.scan(runs_dir, config_name)
+    files.write_text(runs_dir / config_name / TABLE, tables.frame(found.complete).to_csv(index=False))
+    state = [(str(run.folder), files.to_json(run.result)) for run in found.complete] + [
+        (str(folder), reason) for folder, reason in found.broken
+    ]
+    task = _notebook_task(
+        sources / f"{places.REPORT}.ipynb",
+        runs_dir,
+        f"{config_name}/report",
+        files.to_json(state),
+        PRESET=config_name,
+        RUNS_DIR=str(runs_dir),
+    )
+    if task.stands():
+        return batch.Outcome(task, batch.STANDING)
+    outcome = batch.work(task)
+    print(outcome.line())
+    return outcome
+
+
+def _announce(todo: grid.Plan, lessons: int, fresh: int, place: Path) -> None:
+    """Say what is left to do, and what is not done again."""
+    cells = len(todo.pending) + len(todo.standing)
+    print(f"{cells} runs: {len(todo.standing)} complete already, {len(todo.pending)} to do; results in {place}")
+    if lessons:
+        print(f"{lessons} teaching notebooks: {lessons - fresh} done already with the present code, {fresh} to do")
+    if todo.outdated:
+        print(
+            f"note: {len(todo.outdated)} of the complete runs were made by an earlier state of the library; they are kept. "
+            "Give another --runs-dir to make them anew"
+        )
+    for folder in todo.set_aside:
+        print(f"note: a broken run was set aside as {folder} and is made again")
+
+
+def _tell(failures: list[batch.Outcome], runs_dir: Path, config_name: str, seconds: float) -> None:
+    """Print the failures with what to do, the table, and where everything is."""
+    for outcome in failures:
+        print(f"\nFAILED {outcome.task.label}: {outcome.problem}\n  repeat it alone: {outcome.task.repeat}")
+    table = pd.read_csv(runs_dir / config_name / TABLE)
+    if len(table):
+        note = grid.watermark(table["config"].iloc[0].partition("+")[0])
+        print(f"\n{tables.mean_and_spread(table).to_string(index=False)}\n{note}")
+    _write_index(runs_dir)
+    report = runs_dir / config_name / "report" / f"{places.REPORT}.html"
+    where = {
+        "results table": runs_dir / config_name / TABLE,
+        "report": report if report.exists() else None,
+        "executed notebooks": runs_dir / config_name / "<data set>" / "<method>" / "seed-<k>",
+        "teaching notebooks": runs_dir / "notebooks",
+        "all HTML pages": runs_dir / "index.html",
+    }
+    for name, place in where.items():
+        if place is not None:
+            print(f"{name:<20}{place}")
+    duration = f"{seconds / 60:.1f} minutes" if seconds > 60 else f"{seconds:.0f} seconds"
+    print(f"{len(failures)} failed; {duration}" if failures else f"all done in {duration}")
+
+
+def _write_index(runs_dir: Path) -> None:
+    """Write ``index.html`` with links to every page below the runs folder."""
+
+    def links(pattern: str, label_parts: slice) -> list[tuple[str, str]]:
+        pages = sorted(page.relative_to(runs_dir) for page in runs_dir.glob(pattern))
+        return [(", ".join(page.parts[label_parts]), page.as_posix()) for page in pages if page.parts[0][0] != "."]
+
+    sections = [
+        ("Reports", links("*/report/*.html", slice(0, 1))),
+        ("Teaching notebooks", links("notebooks/*/*.html", slice(1, 2))),
+        ("Runs: configuration, data set, method, seed", links("*/*/*/seed-*/*.html", slice(0, 4))),
+    ]
+    html_pages.write_index(runs_dir / "index.html", "Self-paced balance learning: executed notebooks", sections)

@@ -1,0 +1,85 @@
+"""Explorers in a real JupyterLab: every control answers to the keyboard with another picture, and errors show."""
+
+import re
+from pathlib import Path
+
+import lab_page
+import nbformat
+import pytest
+import tiny_notebooks
+
+NOTEBOOKS = sorted(
+    path for path in (lab_page.ROOT / "notebooks").glob("*.ipynb") if ".show(interactive=" in path.read_text("utf-8")
+)
+FAILING = """
+from spbl_nb.widgets import Explorer, Slider
+
+class Failing(Explorer):
+    title, size = "Failing", (4, 2)
+    controls = (Slider("value", "Value (v)", 0.0, 1.0, 0.25, 0.5, "From 0 to 1"),)
+
+    def build(self, figure):
+        axes = figure.subplots()
+        axes.set(xlim=(0, 1), ylim=(0, 1))
+        (self.point,) = axes.plot([0.5], [0.5], "o")
+        return [self.point]
+
+    def update(self, value):
+        if value == 1:
+            raise RuntimeError("the greatest value <fails>")
+        self.point.set_xdata([value])
+        return f"v = {value:g}"
+
+Failing()
+"""
+
+pytestmark = pytest.mark.browser
+
+
+def _at_smoke(path: Path, folder: Path) -> Path:
+    """Copy a notebook, its preset set to smoke."""
+    notebook = nbformat.read(path, as_version=4)
+    cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+    cell.source, count = re.subn(r'PRESET: str = "\w+"', 'PRESET: str = "smoke"', cell.source)
+    assert count == 1
+    nbformat.write(notebook, folder / path.name)
+    return folder / path.name
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_control_of_a_notebook_answers_to_the_keyboard(path, tmp_path, open_notebook):
+    page = open_notebook(_at_smoke(path, tmp_path))
+    assert not page.errors()
+    start = page.picture(), page.caption()
+    assert page.sliders(), "an explorer without a slider"
+    for label in page.sliders():
+        value = page.field(label).input_value()
+        assert page.press(page.slider(label), "End") or page.press(page.slider(label), "Home"), label
+        assert page.field(label).input_value() != value, label
+        page.field(label).fill(value)
+        assert page.press(page.field(label), "Tab"), label
+        assert (page.picture(), page.caption()) == start, f"{label}: typing the first value leads back"
+    assert page.press(page.slider(label), "Home") or page.press(page.slider(label), "End"), label
+    assert page.changed(page.button("Reset").click)
+    for label in page.choices():
+        assert page.choice(label).count() == 1, label
+    assert (page.picture(), page.caption()) == start, "Reset leads back"
+    assert not page.errors()
+
+
+def test_a_failing_callback_is_seen_and_typing_and_reset_work(tmp_path, open_notebook):
+    page = open_notebook(tiny_notebooks.write(tmp_path / "failing.ipynb", FAILING))
+    assert not page.errors()
+    assert page.press(page.slider("Value (v)"), "ArrowRight")
+    assert page.caption() == "v = 0.75"
+    assert page.field("Value (v)").input_value() == "0.75"
+    page.page.keyboard.press("ArrowRight")
+    page.page.get_by_role("alert").wait_for()
+    (error,) = page.errors()
+    assert "RuntimeError: the greatest value <fails>" in error
+    page.field("Value (v)").fill("0.25")
+    assert page.press(page.field("Value (v)"), "Tab")
+    assert page.caption() == "v = 0.25"
+    assert page.changed(page.button("Reset").click)
+    assert page.caption() == "v = 0.5"
+    assert page.slider("Value (v)").get_attribute("aria-valuenow") == "0.5"

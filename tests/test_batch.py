@@ -1,0 +1,228 @@
+"""Notebooks on Dask workers: complete or absent, repeated once, killed workers and Ctrl-C survived."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+import tiny_notebooks as tiny
+from distributed import LocalCluster
+
+from spbl_nb import batch
+from spbl_nb.places import PACKAGE
+
+pytestmark = pytest.mark.notebooks
+
+RUNS_DIR = 'RUNS_DIR: str = ""  # folder of the results\nFLAG: str = ""  # a file of the test'
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    """Address of a cluster of two workers, as a person might have started it."""
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+        yield cluster.scheduler_address
+
+
+@pytest.fixture
+def task(tmp_path):
+    """Return a function that makes a task of some cells."""
+
+    def make(name, *cells, values=None, parameters=RUNS_DIR, **options):
+        source = tiny.write(tmp_path / "notebooks" / f"{name}.ipynb", *cells, parameters=parameters)
+        return batch.Task(name, str(source), values or {}, str(tmp_path / "runs"), f"notebooks/{name}", **options)
+
+    return make
+
+
+def all_files(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_folders_appear_whole_with_notebook_and_page(scheduler, task, tmp_path, capsys):
+    tasks = [task(name, "print(RUNS_DIR)") for name in ("first", "second", "third")]
+    outcomes = batch.run_tasks(tasks, scheduler=scheduler, progress=False)
+    assert [outcome.status for outcome in outcomes] == [batch.DONE] * 3
+    assert [outcome.task for outcome in outcomes] == tasks
+    assert len(re.findall(r"(first|second|third) +done +\d", capsys.readouterr().out)) == 3
+    assert all_files(tmp_path / "runs") == [
+        f"notebooks/{name}/{file}"
+        for name in ("first", "second", "third")
+        for file in sorted((f"{name}.html", f"{name}.ipynb", "task.json"))
+    ]
+    assert all(each.stands() for each in tasks)
+
+
+@pytest.mark.parametrize(
+    ("folder", "stem", "page"),
+    [
+        ("notebooks/01_data", "02_cnn", "../02_cnn/02_cnn.html"),
+        ("notebooks/01_data", "08_experiment", "../../index.html"),
+        ("notebooks/01_data", "77_not_there", "../../index.html"),
+        ("fast/digits/ce/seed-0", "02_cnn", "../../../../index.html"),
+        ("fast/report", "02_cnn", "../../index.html"),
+    ],
+)
+def test_links_between_pages_lead_to_pages(tmp_path, folder, stem, page):
+    for name in ("01_data", "02_cnn", "08_experiment"):
+        tiny.write(tmp_path / f"{name}.ipynb")
+    assert batch._page_of(batch.Task("x", str(tmp_path / "01_data.ipynb"), {}, "", folder), stem) == page
+
+
+def test_a_worker_does_not_hand_its_memory_settings_to_the_notebook(scheduler, task, tmp_path):
+    """Dask's workers return freed memory at once, which doubles the time of a training in a kernel that inherits it."""
+    made = task("memory", "import os; print('inherited:', os.environ.get('MALLOC_TRIM_THRESHOLD_'))")
+    batch.run_tasks([made], scheduler=scheduler, progress=False)
+    assert "inherited: None" in (made.target / "memory.ipynb").read_text()
+
+
+def test_the_executed_notebook_names_the_runs_folder_and_not_the_staging_folder(task, tmp_path):
+    made = task("places", "print(RUNS_DIR)")
+    batch.work(made)
+    text = (made.target / "places.ipynb").read_text()
+    assert ".staging" not in text
+    assert text.count(str(tmp_path / "runs")) >= 2
+
+
+def test_a_changed_notebook_parameter_input_or_library_is_run_again(task, monkeypatch):
+    made = task("keyed", "1", parameters=RUNS_DIR + "\nN: int = 1  # a number")
+    batch.work(made)
+    assert made.stands()
+    assert not task("keyed", "1", parameters=RUNS_DIR + "\nN: int = 1  # a number", values={"N": 2}).stands()
+    assert not task("keyed", "1", parameters=RUNS_DIR + "\nN: int = 1  # a number", inputs="others").stands()
+    assert not task("keyed", "2", parameters=RUNS_DIR + "\nN: int = 1  # a number").stands()
+    changed = task("keyed", "1", parameters=RUNS_DIR + "\nN: int = 1  # a number")
+    assert changed.stands()
+    monkeypatch.setattr(batch.provenance, "library_sha256", lambda: "another")
+    assert not changed.stands()
+
+
+def test_a_new_execution_takes_the_place_of_the_old(task):
+    batch.work(task("again", "print('old')"))
+    new = task("again", "print('new')")
+    assert batch.work(new).status == batch.DONE
+    assert "new" in (new.target / "again.html").read_text()
+    assert [path.name for path in new.target.parent.iterdir()] == ["again"]
+
+
+def test_a_notebook_that_fails_once_is_repeated(task, tmp_path):
+    flag = tmp_path / "flag"
+    code = "import os\nif not os.path.exists(FLAG):\n    open(FLAG, 'w').close()\n    raise OSError('the first time')"
+    outcome = batch.work(task("shaky", code, values={"FLAG": str(flag)}))
+    assert outcome.status == batch.DONE
+    assert not (tmp_path / "runs" / "failed" / "notebooks-shaky.ipynb").exists()
+
+
+def test_a_notebook_that_fails_twice_is_reported_and_kept(task, tmp_path):
+    made = task("bad", "open(FLAG, 'a').write('x')", "1/0", values={"FLAG": str(tmp_path / "count")})
+    outcome = batch.work(made)
+    assert outcome.status == batch.FAILED
+    kept = tmp_path / "runs" / "failed" / "notebooks-bad.ipynb"
+    assert "ZeroDivisionError" in outcome.problem
+    assert str(kept) in outcome.problem
+    assert ".staging" not in outcome.problem
+    assert kept.is_file()
+    assert (tmp_path / "count").read_text() == "xx"
+    assert not made.target.exists()
+
+
+def test_over_the_time_limit_is_not_repeated_and_keeps_its_checkpoint(task, tmp_path):
+    cells = "open(CHECKPOINT, 'a').write('x')", "import time; time.sleep(60)"
+    made = task("slow", *cells, parameters='CHECKPOINT: str = ""  # file', checkpoint=True, time_limit=2)
+    outcome = batch.work(made)
+    assert "over its time limit of 2 s" in outcome.problem
+    (checkpoint,) = (tmp_path / "runs" / ".checkpoints").iterdir()
+    assert checkpoint.read_text() == "x"
+
+
+def test_a_checkpoint_is_dropped_after_a_failure_and_after_success(task, tmp_path):
+    code = "import os\nprint(os.path.exists(CHECKPOINT))\nopen(CHECKPOINT, 'a').write('x')"
+    parameters = 'CHECKPOINT: str = ""  # file'
+    batch.work(task("works", code, parameters=parameters, checkpoint=True))
+    batch.work(task("fails", code, "1/0", parameters=parameters, checkpoint=True))
+    assert list((tmp_path / "runs" / ".checkpoints").iterdir()) == []
+
+
+def test_a_run_that_is_not_left_is_a_failure(task):
+    outcome = batch.work(task("empty", "1", leaves_run=True))
+    assert "did not leave its result" in outcome.problem
+
+
+def test_a_second_parameters_cell_is_reported_not_raised(task):
+    outcome = batch.work(task("twice", "1", parameters=(RUNS_DIR, RUNS_DIR)))
+    assert outcome.status == batch.FAILED
+    assert "2 cells tagged 'parameters'" in outcome.problem
+
+
+def test_a_killed_worker_costs_time_and_nothing_else(scheduler, task, tmp_path):
+    """The notebook kills the worker that runs it, once."""
+    code = "import os\nif not os.path.exists(FLAG):\n    open(FLAG, 'w').close()\n    os.kill(os.getppid(), 9)\nprint('alive')"
+    tasks = [task("murder", code, values={"FLAG": str(tmp_path / "flag")}), task("bystander", "1")]
+    outcomes = batch.run_tasks(tasks, scheduler=scheduler, progress=False)
+    assert [outcome.status for outcome in outcomes] == [batch.DONE] * 2
+    assert (tmp_path / "flag").exists()
+    assert tasks[0].stands()
+    assert list((tmp_path / "runs" / ".staging").iterdir()) == []
+
+
+def test_a_worker_that_always_dies_is_reported(task, scheduler):
+    made = task("poison", "import os; os.kill(os.getppid(), 9); import time; time.sleep(60)")
+    (outcome,) = batch.run_tasks([made], scheduler=scheduler, progress=False)
+    assert outcome.status == batch.FAILED
+    assert "the worker failed" in outcome.problem
+
+
+def test_no_scheduler_at_the_address(task, monkeypatch):
+    monkeypatch.setattr(batch.cluster, "_SCHEDULER_SECONDS", 1)
+    with pytest.raises(ConnectionError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9.*leave --scheduler out"):
+        batch.run_tasks([task("any", "1")], scheduler="tcp://127.0.0.1:9")
+
+
+def test_jobs_must_be_positive(task):
+    with pytest.raises(ValueError, match="jobs is 0"):
+        batch.run_tasks([task("any", "1")], jobs=0)
+    assert batch.run_tasks([], jobs=0) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a signal to a process group")
+def test_ctrl_c_leaves_complete_folders_and_no_process(task, tmp_path):
+    """A terminal's Ctrl-C reaches the parent and all workers at once, while one task is done and others run."""
+    quick, slow = task("quick", "1"), [task(f"slow{index}", "import time; time.sleep(120)") for index in range(2)]
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from spbl_nb import batch\n"
+        "if __name__ == '__main__':\n"
+        f"    tasks = [batch.Task(*t) for t in {[list(vars(t).values()) for t in (quick, *slow)]!r}]\n"
+        "    batch.run_tasks(tasks, jobs=2)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
+    parent = subprocess.Popen(
+        [sys.executable, str(script)],
+        start_new_session=True,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    family = {}
+
+    def name(child):
+        try:
+            return " ".join(child.cmdline())
+        except psutil.Error:  # it ended meanwhile
+            return ""
+
+    give_up = time.monotonic() + 60
+    while not (quick.target.exists() and sum("ipykernel" in name for name in family.values()) >= 2):
+        assert time.monotonic() < give_up, parent.communicate()
+        time.sleep(0.2)
+        family = {child: name(child) for child in psutil.Process(parent.pid).children(recursive=True)}
+    os.killpg(parent.pid, signal.SIGINT)
+    _, errors = parent.communicate(timeout=60)
+    assert b"KeyboardInterrupt" in errors
+    _, alive = psutil.wait_procs(list(family), timeout=10)
+    assert alive == []
+    assert (quick.target / "quick.html").exists()
+    assert not any(each.target.exists() for each in slow)

@@ -1,0 +1,135 @@
+"""The environment check: a sound environment passes, and each thing that can be wrong is found."""
+
+import json
+import subprocess
+import sys
+from collections import namedtuple
+from importlib import metadata
+
+import pytest
+
+from spbl_nb import environment
+from spbl_nb.environment import FAIL, OK, WARN
+
+
+def find(findings, what):
+    """Return the one finding about ``what``."""
+    (found,) = [finding for finding in findings if finding.what == what]
+    return found
+
+
+@pytest.fixture
+def requirements(monkeypatch):
+    """Pretend that this package's metadata asks for the given requirements."""
+
+    def ask(*texts):
+        monkeypatch.setattr(environment.metadata, "requires", lambda _name: list(texts))
+        return list(environment._packages())
+
+    return ask
+
+
+def test_a_sound_environment(tmp_path):
+    """The environment of the tests has everything, so nothing may be found missing."""
+    findings = environment.check(tmp_path / "a" / "b")
+    assert [finding for finding in findings if finding.level == FAIL] == []
+    assert {"Python", "torch with torchvision", "Jupyter kernel python3", "widgets in JupyterLab", "runs folder",
+            "disk", "processor", "GPU"} <= {finding.what for finding in findings}  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_old_python(monkeypatch):
+    version = namedtuple("version", "major minor micro")
+    monkeypatch.setattr(sys, "version_info", version(3, 9, 1))
+    found = environment._python()
+    assert found.level == FAIL
+    assert found.found == "3.9.1"
+    assert "Python 3.10 or newer" in found.fix
+
+
+def test_missing_old_and_optional_packages(requirements):
+    findings = requirements("numpy>=99", "no-such-package>=1", "numpy>=1", 'pytest>=99; extra == "test"')
+    assert [finding.level for finding in findings] == [FAIL, FAIL, OK]
+    assert ">=99 is needed" in findings[0].found
+    assert findings[0].fix.endswith('-m pip install "numpy>=99"')
+    assert findings[1].found == "not installed"
+
+
+def test_a_package_that_is_not_installed_cannot_say_what_it_needs(monkeypatch):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(environment.metadata, "requires", missing)
+    (found,) = environment._packages()
+    assert found.level == WARN
+    assert "pip install -e ." in found.fix
+
+
+MISMATCH = """Traceback (most recent call last):
+  File "torchvision/_meta_registrations.py", line 163, in <module>
+RuntimeError: operator torchvision::nms does not exist
+"""
+
+
+@pytest.mark.parametrize(
+    ("errors", "words"),
+    [
+        (MISMATCH, "they do not belong together, e.g. a CPU-only torch"),
+        ("ModuleNotFoundError: No module named 'torchvision'\n", "No module named 'torchvision'"),
+        ("", "died without a word"),
+    ],
+)
+def test_torch_that_does_not_import_is_explained(monkeypatch, errors, words):
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **_options: subprocess.CompletedProcess(command, 1, stdout="", stderr=errors)
+    )
+    (found,) = environment._torch_pair()
+    assert found.level == FAIL
+    assert words in found.found
+    assert "install --force-reinstall torch torchvision" in found.fix
+
+
+def test_a_gpu_is_named_and_optional(monkeypatch):
+    def answer(command, **_options):
+        return subprocess.CompletedProcess(command, 0, stdout='["2.11", "0.26", "Fast GPU"]\n', stderr="")
+
+    monkeypatch.setattr(subprocess, "run", answer)
+    found = find(environment._torch_pair(), "GPU")
+    assert found.level == OK
+    assert "Fast GPU" in found.found
+
+
+def test_a_kernelspec_that_runs_another_python(monkeypatch, tmp_path):
+    spec = tmp_path / "kernels" / "python3" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps({"argv": ["/elsewhere/bin/python"], "display_name": "x", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    found = environment._kernel()
+    assert found.level == WARN
+    assert "runs /elsewhere/bin/python, not" in found.found
+    assert "spbl-nb lab" in found.fix
+
+
+def test_widgets_without_their_front_end(monkeypatch, tmp_path):
+    monkeypatch.setattr("jupyter_core.paths.jupyter_path", lambda *_parts: [str(tmp_path)])
+    found = environment._widgets()
+    assert found.level == FAIL
+    assert "jupyterlab_widgets" in found.fix
+
+
+def test_a_runs_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    found = environment._writable(tmp_path / "file")
+    assert found.level == FAIL
+    assert "--runs-dir" in found.fix
+
+
+@pytest.mark.parametrize(("free", "level"), [(10**8, FAIL), (10**9, WARN), (10**10, OK)])
+def test_free_disk(monkeypatch, tmp_path, free, level):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(environment.shutil, "disk_usage", lambda _folder: usage(0, 0, free))
+    assert environment._disk(tmp_path / "not" / "yet").level == level
+
+
+def test_a_finding_reads_as_a_line():
+    assert str(environment.Finding(OK, "Python", "3.11.7")) == "[  OK  ] Python: 3.11.7"

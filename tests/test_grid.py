@@ -1,0 +1,129 @@
+"""The grid: which cells there are, what stands already, and what is done about the rest."""
+
+import shutil
+
+import pytest
+import tiny_notebooks as tiny
+
+from spbl_nb import batch, config, files, grid, provenance, runs
+
+FAST = config.preset("fast")
+
+
+def test_cells_come_seed_by_seed():
+    cells = grid.cells(["digits", "lesions"], ["ce", "oversample"], [0, 3], FAST)
+    assert [(cell.dataset, cell.method, cell.seed) for cell in cells] == [
+        (dataset, method, seed)
+        for seed in (0, 3)
+        for dataset in ("digits", "lesions")
+        for method in ("ce", "oversample")
+    ]
+    assert cells[0].folder == "fast/digits/ce/seed-0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((["digit"], ["ce"], [0]), "data set is 'digit'.*did you mean 'digits'"),
+        ((["digits"], ["oversampl"], [0]), "method is 'oversampl'.*did you mean 'oversample'"),
+        ((["digits"], ["ce"], []), "no seed is given"),
+        (([], ["ce"], [0]), "no data set is given"),
+        ((["digits"], [], [0]), "no method is given"),
+        ((["digits"], ["ce"], [1, 0, 1]), "the seed 1 stands twice"),
+        ((["digits", "digits"], ["ce"], [0]), "the data set 'digits' stands twice"),
+        ((["digits"], ["ce"], [-1]), "seed is -1"),
+        ((["digits"], ["ce"], [True]), "seed is True"),
+    ],
+)
+def test_what_is_no_grid_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        grid.cells(*arguments, FAST)
+
+
+def test_settings_that_the_notebook_cannot_be_told_are_refused():
+    assert grid.cells(["digits"], ["ce"], [0], config.preset("fast", device="auto"))
+    assert grid.cells(["digits"], ["ce"], [0], config.preset("fast", seeds=(7,)))
+    with pytest.raises(ValueError, match=r"settings are 'fast\+.*runs presets"):
+        grid.cells(["digits"], ["ce"], [0], config.preset("fast", lr=0.01))
+
+
+def test_a_plan_tells_how_to_repeat_a_cell(tmp_path):
+    (cell,) = grid.cells(["ham10000"], ["ce"], [2], config.preset("full", device="auto"))
+    (task,) = grid.plan([cell], "08.ipynb", tmp_path / "my runs", data_root="/data").pending
+    assert task.repeat == (
+        "spbl-nb reproduce --datasets ham10000 --methods ce --seeds 2 --preset full "
+        f"--runs-dir '{tmp_path}/my runs' --no-notebooks --device auto --data-root /data"
+    )
+    assert task.values["DATA_ROOT"] == "/data"
+    assert task.watermark == ""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A grid of two guessing runs, made once."""
+    place = tmp_path_factory.mktemp("grid")
+    notebook = tiny.experiment(place / "notebooks")
+    cells = grid.cells(["digits"], ["ce", "oversample"], [0], FAST)
+    outcomes = grid.run_grid(cells, notebook, place / "runs", jobs=2)
+    assert [outcome.status for outcome in outcomes] == [batch.DONE] * 2, outcomes
+    return cells, notebook, place / "runs"
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    """A copy of that grid's runs folder, to be harmed."""
+    cells, notebook, folder = made
+    shutil.copytree(folder, tmp_path / "runs")
+    return cells, notebook, tmp_path / "runs"
+
+
+@pytest.mark.notebooks
+def test_every_run_is_complete_with_notebook_and_page(made):
+    cells, _, folder = made
+    assert len(runs.scan(folder, "fast").complete) == 2
+    for cell in cells:
+        names = sorted(path.name for path in (folder / cell.folder).iterdir())
+        assert names == ["08_experiment.html", "08_experiment.ipynb", "history.jsonl", "result.json", "scores.npz"]
+
+
+@pytest.mark.notebooks
+def test_what_is_complete_is_not_run_again(copy, monkeypatch):
+    cells, notebook, folder = copy
+    monkeypatch.setattr(batch.cluster, "client", None)
+    outcomes = grid.run_grid(cells, notebook, folder)
+    assert [outcome.status for outcome in outcomes] == [batch.STANDING] * 2
+
+
+@pytest.mark.notebooks
+def test_runs_of_another_state_of_the_library_are_kept_and_counted(copy, monkeypatch):
+    cells, notebook, folder = copy
+    monkeypatch.setattr(provenance, "library_sha256", lambda: "another")
+    plan = grid.plan(cells, notebook, folder)
+    assert plan.pending == []
+    assert plan.outdated == [folder / cell.folder for cell in cells]
+
+
+@pytest.mark.notebooks
+def test_a_broken_run_is_set_aside_and_made_again(copy):
+    cells, notebook, folder = copy
+    broken = folder / cells[0].folder
+    (broken / runs.SCORES).unlink()
+    plan = grid.plan(cells, notebook, folder)
+    assert [task.target for task in plan.pending] == [broken]
+    assert plan.set_aside == [broken.with_name("seed-0.broken-1")]
+    assert (plan.set_aside[0] / runs.RESULT).exists()
+    assert batch.work(plan.pending[0]).status == batch.DONE
+    assert runs.load(broken)
+
+
+@pytest.mark.notebooks
+def test_runs_on_other_data_stop_the_grid_before_it_starts(copy):
+    cells, notebook, folder = copy
+    path = folder / cells[1].folder / runs.RESULT
+    result = files.read_json(path)
+    result["fingerprint"]["data_sha256"] = "f" * 64
+    files.write_json(path, result)
+    before = path.read_bytes()
+    with pytest.raises(runs.RunConflict, match=r"oversample/seed-0 holds another run \(data_sha256: 'f{12}…' there"):
+        grid.plan(cells, notebook, folder)
+    assert path.read_bytes() == before
