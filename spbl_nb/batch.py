@@ -187,8 +187,8 @@ def _checkpoint_of(task: Task) -> Path:
 
 
 def _drop_checkpoints(task: Task) -> None:
-    """Remove the task's checkpoint, and those that other states of the library left of it."""
-    for checkpoint in (Path(task.runs_dir) / _CHECKPOINTS).glob(f"{_plain_name(task)}-*.pt"):
+    """Remove the task's checkpoint with those of its stages, and what other states of the library left of them."""
+    for checkpoint in (Path(task.runs_dir) / _CHECKPOINTS).glob(f"{_plain_name(task)}-*.pt*"):
         checkpoint.unlink(missing_ok=True)
 
 
@@ -241,6 +241,8 @@ def run_tasks(
             client.submit(work, task, key=_dask_key(task), priority=-place, retries=_WORKER_DEATHS, pure=False): task
             for place, task in enumerate(tasks)
         }
+        if address := cluster.dashboard(client):
+            print(f"the workers can be watched at {address}")
         for outcome in _as_finished(futures):
             outcomes[outcome.task.folder] = outcome
             bar.write(outcome.line(), file=sys.stdout)

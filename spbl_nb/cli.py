@@ -66,6 +66,7 @@ def _add_places(command: argparse.ArgumentParser) -> None:
 def _reproduce(options: argparse.Namespace) -> int:
     from spbl_nb import config, grid, reproduce
 
+    sys.stdout.reconfigure(line_buffering=True)  # a line per finished notebook, also into a pipe
     settings = config.preset(options.preset, device=options.device)
     cells = grid.cells(
         _words(options.datasets) or reproduce.DATASETS,

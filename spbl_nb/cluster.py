@@ -7,6 +7,7 @@ Taught in: notebooks/09_reproduction_report.
 """
 
 import contextlib
+import importlib.util
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -45,13 +46,18 @@ def client(jobs: int | None, scheduler: str | None, tasks: int) -> "Iterator[Cli
             n_workers=jobs,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             memory_limit=0,
             silence_logs=50,
         ) as cluster,
         Client(cluster) as client,
     ):
         yield client
+
+
+def dashboard(client: "Client") -> str:
+    """Return the address of the page on which Dask shows its workers, empty if the library that draws it is missing."""
+    return client.dashboard_link if importlib.util.find_spec("bokeh") else ""
 
 
 def available_cores() -> int:

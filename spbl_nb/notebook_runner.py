@@ -40,6 +40,7 @@ from spbl_nb.places import PACKAGE
 RESULT_MIME = "application/vnd.spbl.result+json"
 _ENGINE = "spbl_nb"
 _START_SECONDS = 60
+_OUTPUT_SECONDS = 60
 _LONGEST_SOCKET_FOLDER = 60  # a socket's path may have about 100 characters, and its own name takes some
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -145,7 +146,7 @@ def _run(
             folder=folder,
             threads=threads,
         )
-    except (CellTimeoutError, _NoTimeLeft):
+    except _NoTimeLeft:
         raise TimeLimitError(f"{title} ran over its time limit of {time_limit:g} s and was stopped") from None
     except PapermillExecutionError as error:
         raise NotebookError(f"{title} raised {error.ename} in its cell [{error.exec_count}]: {error.evalue}") from None
@@ -183,7 +184,7 @@ def displayed_result(executed: nbformat.NotebookNode) -> dict[str, Any] | None:
 
 
 class _NoTimeLeft(Exception):
-    """The time limit passed before the next cell could start."""
+    """The time limit has passed."""
 
 
 class _KernelTrouble(Exception):
@@ -219,6 +220,7 @@ class _StrictEngine(Engine):
                 kernel_name=kernel_name,
                 timeout_func=remaining,
                 startup_timeout=_START_SECONDS,
+                iopub_timeout=_OUTPUT_SECONDS,
                 shutdown_kernel="immediate",  # a polite request is lost one time in five, and then takes 3 s
                 resources={"metadata": {"path": str(folder)}},
                 log=_log,
@@ -226,6 +228,10 @@ class _StrictEngine(Engine):
             client.owns_km = True
             try:
                 client.execute(env=_kernel_environment(home, threads), stdout=log, stderr=log)
+            except CellTimeoutError:
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise _NoTimeLeft from None
+                raise _KernelTrouble(f"did not deliver a cell's outputs within {_OUTPUT_SECONDS} s") from None
             except DeadKernelError:
                 raise _KernelTrouble(f"died; the machine may have run out of memory{_end_of(log)}") from None
             except RuntimeError as error:

@@ -6,6 +6,7 @@ only. Everything is keyed by what it depends on, so a second call does what is m
 Taught in: notebooks/09_reproduction_report.
 """
 
+import re
 import shlex
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ DATASETS = ("digits", "lesions")
 METHODS = ("ce", "oversample")
 TABLE = "results.csv"
 _LESSON_SECONDS = 900.0
+_NUMBERED = re.compile(r"\d\d_\w+")
 
 
 def reproduce(
@@ -57,8 +59,9 @@ def reproduce(
 
 
 def _teaching_tasks(sources: Path, runs_dir: Path) -> list[batch.Task]:
-    """Return a task for every notebook but the experiment and the report, at preset smoke."""
-    paths = [path for path in sorted(sources.glob("*.ipynb")) if path.stem not in (places.EXPERIMENT, places.REPORT)]
+    """Return a task for every numbered notebook but the experiment and the report, at preset smoke."""
+    paths = [path for path in sorted(sources.glob("*.ipynb")) if _NUMBERED.fullmatch(path.stem)]
+    paths = [path for path in paths if path.stem not in (places.EXPERIMENT, places.REPORT)]
     return [
         _notebook_task(path, runs_dir, f"notebooks/{path.stem}", PRESET="smoke", INTERACTIVE=False) for path in paths
     ]
@@ -125,11 +128,12 @@ def _announce(todo: grid.Plan, lessons: int, fresh: int, place: Path) -> None:
 def _tell(failures: list[batch.Outcome], runs_dir: Path, config_name: str, seconds: float) -> None:
     """Print the failures with what to do, the table, and where everything is."""
     for outcome in failures:
-        print(f"\nFAILED {outcome.task.label}: {outcome.problem}\n  repeat it alone: {outcome.task.repeat}")
+        print(
+            f"\nFAILED {' '.join(outcome.task.label.split())}: {outcome.problem}\n  repeat it alone: {outcome.task.repeat}"
+        )
     table = pd.read_csv(runs_dir / config_name / TABLE)
     if len(table):
-        note = grid.watermark(table["config"].iloc[0].partition("+")[0])
-        print(f"\n{tables.mean_and_spread(table).to_string(index=False)}\n{note}")
+        print(f"\n{tables.mean_and_spread(table).to_string(index=False)}\n{grid.watermark(config_name)}")
     _write_index(runs_dir)
     report = runs_dir / config_name / "report" / f"{places.REPORT}.html"
     where = {

@@ -167,6 +167,18 @@ def test_the_notebook_may_bring_its_own_time_limit(run):
     run("import time; time.sleep(1.5)", parameters=declared, values={"TIME_LIMIT": 0})
 
 
+def test_outputs_that_do_not_arrive_are_no_time_limit(run, monkeypatch):
+    """Papermill raises the same error for both; without a limit there is none to be over."""
+
+    def never(*_args, **_options):
+        raise runner.CellTimeoutError("Timeout waiting for IOPub output")
+
+    monkeypatch.setattr(runner.PapermillNotebookClient, "execute", never)
+    with pytest.raises(runner.NotebookError, match="did not deliver a cell's outputs") as caught:
+        run("1")
+    assert not isinstance(caught.value, runner.TimeLimitError)
+
+
 def test_a_time_limit_of_nothing_is_refused(run):
     with pytest.raises(ValueError, match="time_limit is 0"):
         run("1", time_limit=0)

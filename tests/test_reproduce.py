@@ -32,7 +32,7 @@ def notebooks(tmp_path):
 @pytest.fixture(scope="module")
 def scheduler():
     """Address of a cluster of two workers that all tests share."""
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50) as cluster:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50) as cluster:
         yield cluster.scheduler_address
 
 
@@ -80,10 +80,11 @@ def test_the_whole_job_and_a_second_call(run, tmp_path, capsys):
 def test_failures_are_counted_and_told_with_the_way_to_repeat_them(run, notebooks, tmp_path, capsys):
     tiny.experiment(notebooks, "if METHOD == 'oversample':\n    raise ValueError('too heavy')")
     tiny.write(notebooks / "02_bad.ipynb", "1/0")
+    tiny.write(notebooks / "02_bad-again.ipynb", "raise ValueError('a copy that somebody left here')")
     folder = tmp_path / "runs"
     assert run() == 2
     told = capsys.readouterr().out
-    assert "FAILED digits       oversample     seed 0: 08_experiment.ipynb raised ValueError" in told
+    assert "FAILED digits oversample seed 0: 08_experiment.ipynb raised ValueError" in told
     assert f"what was executed: {folder}/failed/fast-digits-oversample-seed-0.ipynb" in told
     assert (
         f"spbl-nb reproduce --datasets digits --methods oversample --seeds 0 --preset fast --runs-dir {folder}" in told
