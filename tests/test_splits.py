@@ -51,7 +51,7 @@ def test_official_parts_are_kept(blobs):
 @given(st.integers(0, 1000))
 @settings(max_examples=25, deadline=None)
 def test_groups_stay_whole(seed):
-    from conftest import blobs
+    from small_data import blobs
 
     data = _grouped(blobs, seed)
     split = make_split(data, 0.15, 0.25, seed=seed)

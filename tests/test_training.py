@@ -112,7 +112,7 @@ KILLED = textwrap.dedent(
     import sys
     sys.path.insert(0, sys.argv[2])
     import numpy as np, torch
-    from conftest import blobs
+    from small_data import blobs
     from spbl_nb import models, training
     from spbl_nb.config import preset
 
