@@ -215,7 +215,7 @@ def test_two_processes_that_write_the_same_run(tmp_path):
 
 def write_at_once(root, barrier, answers):
     """Save the same run as another process, both reaching the final rename together."""
-    from conftest import blobs
+    from small_data import blobs
 
     publish = runs.publish
 
@@ -239,7 +239,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path):
 import resource, sys
 sys.path[:0] = {[os.fspath(provenance.PACKAGE.parent), os.path.dirname(__file__)]!r}
 from test_runs import *
-from conftest import blobs
+from small_data import blobs
 data = blobs([400, 80, 60])
 split = make_split(data, seed=0, test=0.5)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
