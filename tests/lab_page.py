@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PICTURE = ".spbl-explorer img.widget-image"
 _FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -157,50 +156,54 @@ def _until(page, condition: str, seconds: float) -> None:
 
 
 class NotebookPage:
-    """What a person sees and does in a notebook that holds an explorer."""
+    """What a person sees and does in a notebook that holds explorers; ``place`` says which of them is meant."""
 
-    def __init__(self, page) -> None:
+    def __init__(self, page, place: int = 0) -> None:
         self.page = page
+        self.explorer = page.locator(".spbl-explorer").nth(place)
+
+    def explorers(self) -> list["NotebookPage"]:
+        """Return the same page once for each explorer in it."""
+        return [NotebookPage(self.page, place) for place in range(self.page.locator(".spbl-explorer").count())]
 
     def sliders(self) -> list[str]:
         """Return the labels of all sliders."""
-        return self.page.locator(".spbl-explorer .widget-slider .widget-label").all_inner_texts()
+        return self.explorer.locator(".widget-slider .widget-label").all_inner_texts()
 
     def choices(self) -> list[str]:
         """Return the labels of all drop-down lists."""
-        return self.page.locator(".spbl-explorer .widget-dropdown .widget-label").all_inner_texts()
+        return self.explorer.locator(".widget-dropdown .widget-label").all_inner_texts()
 
     def slider(self, label: str):
         """Return the handle of the slider with that label, which takes the arrow keys, Home and End."""
-        rows = self.page.locator(".spbl-explorer .widget-slider")
+        rows = self.explorer.locator(".widget-slider")
         return rows.filter(has=self.page.get_by_text(label, exact=True)).locator(".noUi-handle")
 
     def field(self, label: str):
         """Return the number field with that accessible name."""
-        return self.page.get_by_role("spinbutton", name=label, exact=True)
+        return self.explorer.get_by_role("spinbutton", name=label, exact=True)
 
     def choice(self, label: str):
         """Return the drop-down list with that accessible name."""
-        return self.page.get_by_role("combobox", name=label, exact=True)
+        return self.explorer.get_by_role("combobox", name=label, exact=True)
 
     def button(self, name: str):
         """Return the button with that name."""
-        return self.page.get_by_role("button", name=name, exact=True)
+        return self.explorer.get_by_role("button", name=name, exact=True)
 
     def picture(self) -> str:
         """Return the bytes of the explorer's picture as text, to compare."""
-        return self.page.evaluate(
-            "async selector => new Uint8Array(await (await fetch(document.querySelector(selector).src)).arrayBuffer()).join()",
-            PICTURE,
+        return self.explorer.locator("img.widget-image").evaluate(
+            "async image => new Uint8Array(await (await fetch(image.src)).arrayBuffer()).join()"
         )
 
     def caption(self) -> str:
         """Return the explorer's text."""
-        return self.page.locator(".spbl-explorer [role=status]").inner_text()
+        return self.explorer.locator("[role=status]").inner_text()
 
     def screenshot(self, path: Path) -> None:
         """Write a PNG of the explorer as it stands in the page."""
-        self.page.locator(".spbl-explorer").screenshot(path=path)
+        self.explorer.screenshot(path=path)
 
     def changed(self, act, seconds: float = 10) -> bool:
         """Call ``act`` and say whether the picture then differs from the one before, waiting ``seconds`` for it."""

@@ -50,21 +50,29 @@ def _at_smoke(path: Path, folder: Path) -> Path:
 def test_every_control_of_a_notebook_answers_to_the_keyboard(path, tmp_path, open_notebook):
     page = open_notebook(_at_smoke(path, tmp_path))
     assert not page.errors()
-    start = page.picture(), page.caption()
-    assert page.sliders(), "an explorer without a slider"
-    for label in page.sliders():
-        value = page.field(label).input_value()
-        assert page.press(page.slider(label), "End") or page.press(page.slider(label), "Home"), label
-        assert page.field(label).input_value() != value, label
-        page.field(label).fill(value)
-        assert page.press(page.field(label), "Tab"), label
-        assert (page.picture(), page.caption()) == start, f"{label}: typing the first value leads back"
-    assert page.press(page.slider(label), "Home") or page.press(page.slider(label), "End"), label
-    assert page.changed(page.button("Reset").click)
-    for label in page.choices():
-        assert page.choice(label).count() == 1, label
-    assert (page.picture(), page.caption()) == start, "Reset leads back"
+    assert page.explorers(), "the notebook shows no live explorer"
+    for explorer in page.explorers():
+        _drive(explorer)
     assert not page.errors()
+
+
+def _drive(explorer: lab_page.NotebookPage) -> None:
+    """Move every slider by keyboard and by its field, and lead back to the start each time."""
+    start = explorer.picture(), explorer.caption()
+    assert explorer.sliders(), "an explorer without a slider"
+    for label in explorer.sliders():
+        value = explorer.field(label).input_value()
+        slider = explorer.slider(label)
+        assert explorer.press(slider, "End") or explorer.press(slider, "Home"), label
+        assert explorer.field(label).input_value() != value, label
+        explorer.field(label).fill(value)
+        assert explorer.press(explorer.field(label), "Tab"), label
+        assert (explorer.picture(), explorer.caption()) == start, f"{label}: typing the first value leads back"
+    assert explorer.press(slider, "Home") or explorer.press(slider, "End"), label
+    assert explorer.changed(explorer.button("Reset").click)
+    for label in explorer.choices():
+        assert explorer.choice(label).count() == 1, label
+    assert (explorer.picture(), explorer.caption()) == start, "Reset leads back"
 
 
 def test_a_failing_callback_is_seen_and_typing_and_reset_work(tmp_path, open_notebook):
