@@ -4,7 +4,7 @@ Only a share of the training rows keeps its labels; of the others only the pictu
 each predicted class, the unlabelled samples it is most confident of, leaning towards those that the other has admitted,
 and trains on with their pseudo labels. Since it sees fewer labels than other methods, it is shown apart from them.
 
-Taught in: notebooks/03_self_paced_selection.
+Taught in: notebooks/03_self_paced_selection, section 6.
 """
 
 import numpy as np

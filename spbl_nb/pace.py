@@ -8,7 +8,7 @@ counter that.
 
 Losses are float[N], finite and >= 0; among equal values the sample with the lower index comes first.
 
-Taught in: notebooks/03_self_paced_selection.
+Taught in: notebooks/03_self_paced_selection, sections 1 to 6.
 """
 
 import math
@@ -56,7 +56,7 @@ def self_paced_weights(
     Sources: Kumar et al. 2010 (hard); Jiang et al. 2014, Easy Samples First (linear, logarithmic, mixture); Xu et al.
     2015, Multi-View Self-Paced Learning for Clustering (logistic). The tests minimise each objective by brute force.
 
-    Taught in: notebooks/03_self_paced_selection.
+    Taught in: notebooks/03_self_paced_selection, sections 1 and 2.
     """
     age, t, lower_age = _checked_parameters(form, age, t, lower_age)
     loss = _checked_losses(loss)
@@ -95,7 +95,7 @@ def self_paced_regularizer(
 
     Parameters and errors as in :func:`self_paced_weights`.
 
-    Taught in: notebooks/03_self_paced_selection.
+    Taught in: notebooks/03_self_paced_selection, section 2.
     """
     age, t, lower_age = _checked_parameters(form, age, t, lower_age)
     v = checks.finite_array("weights", weights, ndim=1)
@@ -133,18 +133,33 @@ def diverse_selection(loss: np.ndarray, groups: np.ndarray, age: float, diversit
 
     Raises ValueError naming the argument. Source: Jiang et al. 2014, Self-Paced Learning with Diversity.
 
-    Taught in: notebooks/03_self_paced_selection.
+    Taught in: notebooks/03_self_paced_selection, section 5.
     """
     loss = _checked_losses(loss)
     if groups is None:
         raise ValueError("groups is missing (None); allowed: int[N] >= 0, one class or cluster index per sample")
     groups = checks.label_array("groups", groups, length=len(loss))
     age, diversity = checks.real("age", age, 0), checks.real("diversity", diversity, 0)
-    order = np.lexsort((loss, groups))
-    rank = _rank_in_runs(groups[order])
-    selected = np.empty(len(loss), dtype=bool)
-    selected[order] = loss[order] < age + diversity / (np.sqrt(rank + 1) + np.sqrt(rank))
-    return selected
+    return loss < age + diversity * _bonus_of_rank(loss, groups)
+
+
+def diverse_age(loss: np.ndarray, groups: np.ndarray, fraction: float, diversity: float) -> float:
+    """Return the least age at which :func:`diverse_selection` admits ceil(fraction * N) samples, more only under ties.
+
+    The rule solved for the age: loss - diversity / (sqrt(i) + sqrt(i-1)) of the last sample admitted, and a hair above.
+    Where the diversity alone admits that many, the age is 0. Parameters and errors as in :func:`diverse_selection`;
+    ``fraction`` in [0, 1].
+
+    Taught in: notebooks/03_self_paced_selection, section 5.
+    """
+    loss = _checked_losses(loss)
+    groups = checks.label_array("groups", groups, length=len(loss))
+    admitted = math.ceil(checks.real("fraction", fraction, 0, 1) * len(loss))
+    if admitted == 0:
+        return 0.0
+    needed = loss - checks.real("diversity", diversity, 0) * _bonus_of_rank(loss, groups)
+    last = float(np.partition(needed, admitted - 1)[admitted - 1])
+    return max(0.0, last + 1e-12 * (1 + abs(last)))
 
 
 def select_easiest(loss: np.ndarray, labels: np.ndarray, fraction: float, num_classes: int | None = None) -> np.ndarray:
@@ -162,7 +177,7 @@ def select_easiest(loss: np.ndarray, labels: np.ndarray, fraction: float, num_cl
 
     Raises ValueError naming the argument. Source: the SPBL release, step 4a of each pace.
 
-    Taught in: notebooks/03_self_paced_selection.
+    Taught in: notebooks/03_self_paced_selection, section 4.
     """
     loss = _checked_losses(loss)
     if num_classes is not None:
@@ -189,7 +204,7 @@ def co_select(probability: np.ndarray, predicted: np.ndarray, class_counts: np.n
 
     Raises ValueError naming the argument. Source: Ma et al. 2017, Self-paced Co-training, and its release.
 
-    Taught in: notebooks/03_self_paced_selection.
+    Taught in: notebooks/03_self_paced_selection, section 6.
     """
     probability = checks.finite_array("probability", probability, ndim=1)
     counts = checks.finite_array("class_counts", class_counts, ndim=1)
@@ -208,7 +223,7 @@ def keep_at_least(weights: np.ndarray, loss: np.ndarray, labels: np.ndarray, lea
     Samples that have a weight already keep it. ``weights`` float[N] in [0, 1]; ``loss`` float[N], finite and >= 0;
     ``labels`` int[N] in 0..C-1; ``least`` >= 0.
 
-    Taught in: notebooks/03_self_paced_selection.
+    Taught in: notebooks/03_self_paced_selection, section 4.
     """
     loss = _checked_losses(loss)
     weights = checks.finite_array("weights", weights, ndim=1, length=len(loss))
@@ -223,7 +238,7 @@ def quantile_age(loss: np.ndarray, fraction: float) -> float:
     It lies one float above the last admitted loss, because the hard form asks for a loss *below* the age; fraction 0
     gives age 0, which admits nothing. ``loss`` float[N], finite and >= 0; ``fraction`` in [0, 1].
 
-    Taught in: notebooks/03_self_paced_selection.
+    Taught in: notebooks/03_self_paced_selection, section 1.
     """
     loss = _checked_losses(loss)
     admitted = math.ceil(checks.real("fraction", fraction, 0, 1) * len(loss))
@@ -235,7 +250,7 @@ def quantile_age(loss: np.ndarray, fraction: float) -> float:
 def growing_ages(first: float, factor: float, paces: int) -> np.ndarray:
     """Return float[paces]: ``first`` > 0, then each age ``factor`` >= 1 times the one before (Kumar et al. 2010).
 
-    Taught in: notebooks/03_self_paced_selection.
+    Taught in: notebooks/03_self_paced_selection, section 1.
     """
     first = checks.real("first", first, 0, open_low=True)
     factor = checks.real("factor", factor, 1)
@@ -259,7 +274,7 @@ def pace_fractions(
     ``paces`` >= 1 (a single pace admits all); ``start`` in [0, 1], above 0 for ``"geometric"``; ``power`` > 0.
     Raises ValueError naming the argument, also for a list that falls, leaves [0, 1] or does not end at 1.
 
-    Taught in: notebooks/03_self_paced_selection.
+    Taught in: notebooks/03_self_paced_selection, section 1.
     """
     paces = checks.integer("paces", paces, 1)
     if not isinstance(schedule, str):
@@ -332,6 +347,15 @@ def _lowest_per_class(values: np.ndarray, labels: np.ndarray, quota: np.ndarray)
     level = level[np.argsort(labels[level], kind="stable")]
     selected[level[_rank_in_runs(labels[level]) < open_places[labels[level]]]] = True
     return selected
+
+
+def _bonus_of_rank(loss: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return float[N], 1 / (sqrt(i) + sqrt(i-1)) for the sample of rank i (1 is the lowest loss) in its group."""
+    order = np.lexsort((loss, groups))
+    rank = _rank_in_runs(groups[order])
+    bonus = np.empty(len(loss))
+    bonus[order] = 1 / (np.sqrt(rank + 1) + np.sqrt(rank))
+    return bonus
 
 
 def _rank_in_runs(sorted_keys: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ the losses are measured in evaluation mode on pictures as they are, the age is s
 and the network trains on with the weights that the age gives. All stages together take the same number of optimiser
 steps as plain training.
 
-Taught in: notebooks/03_self_paced_selection.
+Taught in: notebooks/03_self_paced_selection, sections 4 and 7.
 """
 
 from collections.abc import Iterator
@@ -127,7 +127,9 @@ def weigh(
     (NaN). The easiest ``least_per_class`` samples of every class always train.
     """
     if diversity > 0:
-        age, weights = _weigh_diverse(loss, groups, fraction, diversity * float(loss.mean()))
+        diversity *= float(loss.mean())
+        age = pace.diverse_age(loss, groups, fraction, diversity)
+        weights = pace.diverse_selection(loss, groups, age, diversity).astype(np.float64)
     elif config.pace_scope == "class":
         age, weights = float("nan"), pace.select_easiest(loss, labels, fraction).astype(np.float64)
     else:
@@ -143,25 +145,6 @@ def _weigh_by_age(loss: np.ndarray, fraction: float, form: str) -> tuple[float, 
     age = pace.quantile_age(loss, fraction)
     lower_age = age / 2 if form == "mixture" else None
     return age, pace.self_paced_weights(loss, age, form, lower_age=lower_age)
-
-
-def _weigh_diverse(loss: np.ndarray, groups: np.ndarray, fraction: float, diversity: float) -> tuple[float, np.ndarray]:
-    """Find the least age at which SPLD admits ``fraction``, by bisection: the number admitted never falls with the age.
-
-    A diversity so large that it alone admits more gives age 0.
-    """
-    wanted = np.ceil(fraction * len(loss))
-
-    def admitted(age: float) -> np.ndarray:
-        return pace.diverse_selection(loss, groups, age, diversity)
-
-    low, high = 0.0, pace.quantile_age(loss, 1.0)
-    if admitted(low).sum() >= wanted:
-        high = low
-    while high - low > 1e-12 * high:
-        middle = (low + high) / 2
-        low, high = (low, middle) if admitted(middle).sum() >= wanted else (middle, high)
-    return high, admitted(high).astype(np.float64)
 
 
 def feature_clusters(features: np.ndarray, clusters: int, seed: int) -> np.ndarray:

@@ -344,3 +344,16 @@ L, G = [0.1, 0.2], [0, 1]
 def test_bad_input(function, args, options, message):
     with pytest.raises(ValueError, match=message):
         function(*args, **options)
+
+
+@given(st.integers(0, 10_000), st.floats(0, 3), st.floats(0.01, 1))
+@settings(max_examples=60, deadline=None)
+def test_diverse_age_is_the_least_that_admits_the_fraction(seed, diversity, fraction):
+    rng = np.random.default_rng(seed)
+    loss, groups = rng.exponential(1, 40), rng.integers(0, 5, 40)
+    age = pace.diverse_age(loss, groups, fraction, diversity)
+    admitted = pace.diverse_selection(loss, groups, age, diversity).sum()
+    assert admitted >= math.ceil(fraction * 40)
+    if age > 1e-6:
+        assert pace.diverse_selection(loss, groups, age - 1e-7, diversity).sum() < math.ceil(fraction * 40)
+    assert pace.diverse_age(loss, groups, 0.0, diversity) == 0

@@ -19,9 +19,14 @@ def _cells(path, kind):
 
 
 def test_the_series_is_there():
-    assert {"00_start_here", "01_data", "02_baseline_cnn", "08_experiment", "09_reproduction_report"} <= {
-        path.stem for path in NOTEBOOKS
-    }
+    assert {
+        "00_start_here",
+        "01_data",
+        "02_baseline_cnn",
+        "03_self_paced_selection",
+        "08_experiment",
+        "09_reproduction_report",
+    } <= {path.stem for path in NOTEBOOKS}
 
 
 @pytest.mark.notebooks
