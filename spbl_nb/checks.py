@@ -87,6 +87,19 @@ def label_array(name: str, labels: object, num_classes: int | None = None, *, le
     return array
 
 
+def row_array(name: str, rows: object, length: int) -> np.ndarray:
+    """Return ``rows`` as int64[n], indices into something of ``length`` rows; at least one."""
+    array = np.asarray(rows)
+    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"{name} has shape {array.shape} and dtype {array.dtype}; a non-empty list of row indices is needed"
+        )
+    if array.min() < 0 or array.max() >= length:
+        wrong = int(array.min() if array.min() < 0 else array.max())
+        raise ValueError(f"{name} holds the row {wrong}; allowed: 0..{length - 1}, for there are {length} rows")
+    return array.astype(np.int64, copy=False)
+
+
 def finite_array(name: str, values: object, *, ndim: int, length: int | None = None) -> np.ndarray:
     """Return ``values`` as float64 with ``ndim`` dimensions, all finite; ``length`` fixes the first axis."""
     try:

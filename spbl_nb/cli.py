@@ -26,6 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"spbl-nb: {error}", file=sys.stderr)
         return 2
+    except ImportError as error:
+        print(
+            f"spbl-nb: a package is missing or broken ({error}); 'spbl-nb check' says what to install", file=sys.stderr
+        )
+        return 2
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -184,7 +184,9 @@ class Config:
 
 
 PRESETS: dict[str, Config] = {
-    "smoke": Config(preset="smoke", largest=24, factor=8.0, test_per_class=10, epochs=6, max_steps=24, seeds=(0,)),
+    "smoke": Config(
+        preset="smoke", largest=24, factor=8.0, test_per_class=10, epochs=12, max_steps=24, paces=2, seeds=(0,)
+    ),
     "fast": Config(),
     "full": Config(preset="full", largest=400, test_per_class=100, epochs=60, max_steps=None, seeds=(0, 1, 2, 3, 4, 5)),
 }

@@ -44,6 +44,8 @@ def load(name: str, root: str | os.PathLike | None = None, size: int | None = No
         checks.one_of(f"option of {name}", key, allowed)
     if size is not None:
         size = checks.integer("size", size, 8, 1024)
+    if "seed" in options:
+        checks.integer("seed", options["seed"], 0)
     return reader(name, root, size, **options)
 
 
@@ -51,7 +53,10 @@ def load_for(config: Config, name: str, root: str | os.PathLike | None = None) -
     """Load a data set with the sizes and the imbalance that a configuration asks for."""
     checks.one_of("data set", name, NAMES)
     options: dict[str, Any] = {"largest": config.largest if name in EMBEDDED else None}
-    options |= {key: value for key in ("profile", "factor") if (value := getattr(config, key)) is not None}
+    if config.profile is not None:
+        options["profile"] = config.profile
+    if config.factor is not None and (name in EMBEDDED or config.profile is not None):
+        options["factor"] = config.factor
     if name in EMBEDDED:
         options["test_per_class"] = config.test_per_class
     if name == "lesions":
@@ -147,6 +152,10 @@ def _load_npz(
     seed: int = 0,
 ) -> ImageData:
     """Read a data set that lies in an ``.npz`` file and reduce its training part as asked."""
+    if imbalance.imbalance_factor(factor) != 1 and profile == "natural":
+        raise ValueError(
+            f"factor is {factor:g}, but profile 'natural' leaves class sizes as they are; name another profile"
+        )
     data = read_npz(_find_npz(name, root), name=name)
     data = dataclasses.replace(data, mirror=name not in ("mnist", "fashion_mnist"))
     if size is not None and data.size != (size, size):
@@ -180,6 +189,10 @@ def _find_npz(name: str, root: str | os.PathLike | None) -> Path:
         return root
     candidates = [root / f"{name}.npz", *sorted(root.glob(f"{name}*.npz"))] if root.is_dir() else []
     found = [path for path in candidates if path.is_file()]
+    if len(set(found)) > 1 and found[0].name != f"{name}.npz":
+        raise ValueError(
+            f"{root} holds several files for {name}: {', '.join(path.name for path in found)}; give one of them"
+        )
     if not found:
         looked = f"looked for {name}.npz in {root}" if root.is_dir() else f"{root} does not exist"
         raise FileNotFoundError(f"no file for {name}: {looked}; {how}")

@@ -143,7 +143,11 @@ def _same_program(program: str) -> bool:
 
 def _widgets() -> Finding:
     """Is the part of ipywidgets that runs in JupyterLab installed where JupyterLab of this Python looks for it?"""
-    from jupyter_core.paths import jupyter_path
+    try:
+        from jupyter_core.paths import jupyter_path
+    except ImportError as error:
+        fix = f"{sys.executable} -m pip install --force-reinstall jupyterlab ipywidgets"
+        return Finding(FAIL, "widgets in JupyterLab", f"Jupyter cannot be imported ({error})", fix)
 
     manager = Path("@jupyter-widgets", "jupyterlab-manager", "package.json")
     if any((Path(folder) / manager).exists() for folder in jupyter_path("labextensions")):

@@ -96,8 +96,9 @@ def plan(
     fingerprint = _fingerprints(data_root)
     for cell in grid:
         task = _task(cell, notebook, runs_dir, data_root, time_limit)
+        wanted = fingerprint(cell)  # also proves, before anything is started, that the data are there and can be split
         try:
-            run = runs.standing(task.target, fingerprint(cell)) if task.target.exists() else None
+            run = runs.standing(task.target, wanted) if task.target.exists() else None
         except runs.RunConflict as conflict:
             conflicts.append(str(conflict))
             continue

@@ -68,6 +68,10 @@ body::after {
   font: 700 64px sans-serif; color: rgba(160, 30, 30, 0.13); transform: rotate(-24deg); pointer-events: none;
   text-align: center;
 }
+body::before {
+  content: "%TEXT%"; display: block; padding: 12px 24px; font: 700 18px sans-serif; color: #fff; background: #a01e1e;
+  text-align: center;
+}
 """
 
 _INDEX = """<!DOCTYPE html>

@@ -22,6 +22,7 @@ from spbl_nb.splits import Split
 class Job:
     """The arguments of :func:`spbl_nb.methods.run`, handed to the method."""
 
+    method: str
     data: ImageData
     split: Split
     config: Config
@@ -55,6 +56,7 @@ class Job:
             config or self.config,
             seed=self.seed,
             stage=stage,
+            run=self.method,
             validation=self.split.validation,
             checkpoint=None if self.checkpoint is None else f"{self.checkpoint}.{stage}",
             progress=self.progress,

@@ -60,12 +60,14 @@ def run(
     train = METHODS[checks.one_of("method", method, METHODS)]
     if split.data_sha256 != data.sha256:
         raise ValueError("split was made for other data (its data hash differs); make it anew with data.make_split")
+    for part in ("train", "validation", "test"):
+        checks.row_array(f"split.{part}", getattr(split, part), len(data))
     counts = data.counts(split.train)
     if counts.min() == 0:
         empty = int(np.argmin(counts))
         raise ValueError(f"class {empty} ({data.class_names[empty]}) has no training row; it cannot be learnt")
     started = time.perf_counter()
-    trained = train(Job(data, split, config, checks.integer("seed", seed, 0), checkpoint, progress))
+    trained = train(Job(method, data, split, config, checks.integer("seed", seed, 0), checkpoint, progress))
     views = [training.predict(model, data, split.test, config).probability for model in trained.networks]
     scores = np.mean(views, axis=0)
     return Result(
@@ -81,19 +83,21 @@ def run(
 
 
 def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return int64[N'] positions in random order in which every class stands equally often, N' <= N.
+    """Return int64[N] positions in random order in which every class stands equally often, up to one sample.
 
     Each class is repeated in random order as often as needed: no sample comes a third time before all of its class
-    have come twice. This is random over-sampling at the length of the plain epoch, so that budgets stay equal.
+    have come twice. This is random over-sampling at the length of the plain epoch, so that budgets stay equal; where N
+    is no multiple of the number of classes, random classes stand once more.
     """
     labels = checks.label_array("labels", labels)
     present = np.unique(labels)
-    each = max(1, len(labels) // len(present))
+    quota = np.full(len(present), len(labels) // len(present))
+    quota[rng.permutation(len(present))[: len(labels) % len(present)]] += 1
     chosen = []
-    for index in present:
+    for index, wanted in zip(present, quota, strict=True):
         own = np.flatnonzero(labels == index)
-        rounds = -(-each // len(own))
-        chosen.append(np.concatenate([rng.permutation(own) for _ in range(rounds)])[:each])
+        rounds = -(-wanted // len(own))
+        chosen.append(np.concatenate([rng.permutation(own) for _ in range(rounds)])[:wanted])
     return rng.permutation(np.concatenate(chosen))
 
 

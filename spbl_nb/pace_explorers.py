@@ -93,6 +93,9 @@ def _select_diverse(loss: np.ndarray, labels: np.ndarray, share: float, diversit
     admitted = pace.diverse_selection(loss, labels, age, diversity)
     limits = np.zeros(int(np.max(labels)) + 1)
     np.maximum.at(limits, labels[admitted], loss[admitted])
+    limits = np.where(
+        np.bincount(labels[admitted], minlength=len(limits)) > 0, limits, age + diversity
+    )  # a first one's limit
     return Selection(admitted, admitted.astype(float), limits, age)
 
 

@@ -40,6 +40,13 @@ def read_npz(path: str | os.PathLike, name: str | None = None) -> ImageData:
             f"{path} holds {', '.join(sorted(arrays)) or 'nothing'}; expected images and labels, train_images and "
             "train_labels, or x_train and y_train"
         )
+    found = {part for _, _, part in parts}
+    if found != {None} and TRAIN not in found:
+        raise ValueError(
+            f"{path} holds {', '.join(sorted(arrays))}, but no training pictures (train_images or x_train)"
+        )
+    if found != {None} and TEST not in found and len(found) > 1:
+        raise ValueError(f"{path} has training and validation pictures, but none to test (test_images or x_test)")
     for _, labels, _ in parts:
         if labels not in arrays:
             raise ValueError(f"{path} has no array {labels!r}; it holds {', '.join(sorted(arrays))}")
@@ -57,7 +64,9 @@ def read_npz(path: str | os.PathLike, name: str | None = None) -> ImageData:
         split = np.concatenate([np.full(len(label), part) for (_, _, part), label in zip(parts, labels, strict=True)])
     else:
         split = None
-    names = arrays.get("class_names", np.arange(joined.max() + 1))
+    names = arrays["class_names"] if "class_names" in arrays else _numbered_names(path, joined)
+    if names.ndim != 1:
+        raise ValueError(f"{path}: class_names has shape {names.shape}; allowed: one dimension, a text per class")
     return ImageData(
         name=name or path.stem,
         images=np.concatenate([as_rgb(picture) for picture in pictures]),
@@ -70,6 +79,18 @@ def read_npz(path: str | os.PathLike, name: str | None = None) -> ImageData:
     )
 
 
+def _numbered_names(path: Path, labels: np.ndarray) -> np.ndarray:
+    """Return 0..C-1 as names, after checking that the labels have no gaps (a stray label would ask for endless names)."""
+    present = np.unique(labels)
+    if len(present) <= present[-1]:
+        first = int(np.flatnonzero(present != np.arange(len(present)))[0])
+        raise ValueError(
+            f"labels of {path} have gaps: no sample of class {first}, yet labels reach {present[-1]}; number the classes 0..C-1 "
+            "without gaps"
+        )
+    return np.arange(len(present))
+
+
 def _open_npz(path: Path) -> dict[str, np.ndarray]:
     """Return all arrays of an ``.npz`` file, refusing what is not one and what would need pickle."""
     if not path.is_file():
@@ -80,7 +101,7 @@ def _open_npz(path: Path) -> dict[str, np.ndarray]:
             raise ValueError("it is a single array; an .npz file with named arrays is needed")
         with archive:
             return {key: archive[key] for key in archive.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"{path} is truncated or no .npz file ({error}); copy it again from its source") from None
     except ValueError as error:
         if "pickle" in str(error).lower():

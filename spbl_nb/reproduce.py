@@ -140,7 +140,7 @@ def _tell(failures: list[batch.Outcome], runs_dir: Path, config_name: str, secon
         "results table": runs_dir / config_name / TABLE,
         "report": report if report.exists() else None,
         "executed notebooks": runs_dir / config_name / "<data set>" / "<method>" / "seed-<k>",
-        "teaching notebooks": runs_dir / "notebooks",
+        "teaching notebooks, trial runs": runs_dir / "notebooks",
         "all HTML pages": runs_dir / "index.html",
     }
     for name, place in where.items():
@@ -159,7 +159,10 @@ def _write_index(runs_dir: Path) -> None:
 
     sections = [
         ("Reports", links("*/report/*.html", slice(0, 1))),
-        ("Teaching notebooks", links("notebooks/*/*.html", slice(1, 2))),
+        (
+            "Teaching notebooks, trial runs at preset smoke (open them with spbl-nb lab for real numbers)",
+            links("notebooks/*/*.html", slice(1, 2)),
+        ),
         ("Runs: configuration, data set, method, seed", links("*/*/*/seed-*/*.html", slice(0, 4))),
     ]
     html_pages.write_index(runs_dir / "index.html", "Self-paced balance learning: executed notebooks", sections)

@@ -145,6 +145,7 @@ def save(
     }
     record["arrays"] = {name: files.sha256_of(array) for name, array in arrays.items()}
     record["history_rows"] = len(result.history)
+    record["sha256"] = record_sha256(files.plain(record))
     try:
         with staging(root) as stage:
             files.write_npz(stage / "run" / SCORES, **arrays)
@@ -212,14 +213,34 @@ def _read_result(path: Path) -> dict[str, Any]:
         raise _broken(f"{path} cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise _broken(str(error)) from None
-    schema = result.get("fingerprint", {}).get("schema") if isinstance(result, dict) else None
+    fingerprint = result.get("fingerprint") if isinstance(result, dict) else None
+    schema = fingerprint.get("schema") if isinstance(fingerprint, dict) else None
     if schema != SCHEMA:
         raise _broken(f"{path} has schema {schema!r}, and this version of spbl_nb reads schema {SCHEMA}")
-    needed = {"config_name", "arrays", "history_rows", "report", "class_names", "class_counts", "steps", "timing"}
+    needed = {
+        "config_name",
+        "arrays",
+        "history_rows",
+        "report",
+        "class_names",
+        "class_counts",
+        "steps",
+        "timing",
+        "sha256",
+    }
     missing = needed - result.keys()
     if missing:
         raise _broken(f"{path} lacks {', '.join(sorted(missing))}")
+    if result["sha256"] != record_sha256(result) or not isinstance(result["timing"], dict):
+        raise _broken(f"{path} was altered after it was written (SHA-256 differs)")
     return result
+
+
+def record_sha256(record: dict[str, Any]) -> str:
+    """Return the SHA-256 (hex) over everything in a result but the block that depends on the clock."""
+    return files.sha256_of(
+        files.to_json({key: value for key, value in record.items() if key not in ("timing", "sha256")})
+    )
 
 
 def _read_arrays(path: Path, hashes: dict[str, str]) -> dict[str, np.ndarray]:

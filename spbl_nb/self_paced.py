@@ -173,6 +173,6 @@ def record_paces(
     data: ImageData, split, config: Config, seed: int = 0, diversity: float = 0.0
 ) -> tuple[Classifier, list[SelfPacedRecord]]:
     """Run self-paced training to its end and return (the network, one record per pace), for pictures of a curriculum."""
-    job = Job(data, split, config, seed, None, False)
+    job = Job("record", data, split, config, seed, None, False)
     trained = Trained([job.network()])
     return trained.networks[0], list(run_paces(job, trained, diversity))

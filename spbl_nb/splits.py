@@ -107,6 +107,8 @@ def make_split(
     rng = np.random.default_rng([seed, 0 if fold is None else 1])
     part = np.full(len(data.labels), TRAIN, dtype=np.int8) if data.split is None else data.split.copy()
     origin = [f"seed {seed}"]
+    if data.split is None and validation + test >= 1:
+        raise ValueError(f"validation + test is {validation + test:g}; allowed: less than 1, so that rows train")
     if data.split is not None:
         if fold is not None:
             raise ValueError(f"fold is {fold}, but {data.name} has an official split; leave fold out or drop the split")
@@ -117,8 +119,6 @@ def make_split(
         part[_deal(data, folds, rng) == fold] = TEST
         origin.append(f"fold {fold} of {folds}")
     else:
-        if validation + test >= 1:
-            raise ValueError(f"validation + test is {validation + test:g}; allowed: less than 1, so that rows train")
         part[_cut(data, part == TRAIN, test, rng, leave=2)] = TEST
         origin.append(f"test share {test:g}")
     if not (part == VALIDATION).any():

@@ -29,13 +29,15 @@ def check_writable(root: str | os.PathLike) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"spbl")
-        probe.unlink()
     except OSError as error:
         raise OSError(
             error.errno,
             f"cannot write to the runs folder {root} ({error.strerror}); choose another one (RUNS_DIR in a notebook, "
             "--runs-dir on the command line) or mend its permissions",
         ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
     return root
 
 

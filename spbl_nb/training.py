@@ -76,6 +76,7 @@ def fit(
     weights: np.ndarray | None = None,
     order: Order | None = None,
     loss: Loss = functional.cross_entropy,
+    run: str = "",
     checkpoint: str | os.PathLike | None = None,
     checkpoint_seconds: float = 5.0,
     progress: bool = False,
@@ -90,23 +91,31 @@ def fit(
     validation : rows to look at every ``config.evaluate_every`` epochs; needed for ``selection="validation"``,
         which keeps the weights of the last epoch with the highest validation accuracy.
     labels : int64[n], what to learn for each of ``rows`` where it is not the label of the data (pseudo labels).
-    weights : float[n], a weight for each of ``rows``, handed to ``loss`` as a third argument float[B].
+    weights : float[n], at least 0, a weight for each of ``rows``, handed to ``loss`` as a third argument float[B]; the
+        default loss takes none.
     order : called once per epoch with a generator, returns positions into ``rows`` (default: a random permutation).
     loss : maps (logits float[B,C], labels int64[B]), and the weights where there are any, to a scalar.
+    run : name of the run that a checkpoint belongs to, such as the method's.
     checkpoint : file written at the end of an epoch, at most every ``checkpoint_seconds``; if it is there already,
         training goes on from it. A checkpoint of another run is refused with :class:`ResumeError`.
 
-    Raises ValueError for fewer than two rows or ``selection="validation"`` without validation rows.
+    With several processes (``accelerate launch``) each takes an equal share of every batch, at least two pictures.
+
+    Raises ValueError for fewer than two rows, ``selection="validation"`` without validation rows, and a batch that
+    cannot be shared.
     """
-    rows = checks.label_array("rows", rows, len(data))
+    rows = checks.row_array("rows", rows, len(data))
+    seed = checks.integer("seed", seed, 0)
     if len(rows) < 2:
         raise ValueError(
             "rows holds one training sample; at least 2 are needed, for BatchNorm cannot use a batch of one"
         )
     if config.selection == "validation" and validation is None:
         raise ValueError("selection is 'validation', but no validation rows are given")
+    if weights is not None and loss is functional.cross_entropy:
+        raise ValueError("weights are given, but the default loss takes none; give a loss of (logits, labels, weights)")
     with torch_threads(config.threads):
-        training = _Training(model, data, rows, config, seed, stage, validation, labels, weights, order, loss)
+        training = _Training(model, data, rows, config, seed, stage, validation, labels, weights, order, loss, run)
         return training.run(checkpoint, checkpoint_seconds, progress)
 
 
@@ -114,7 +123,7 @@ def predict(
     model: Classifier, data: ImageData, rows: np.ndarray, config: Config, *, batch_size: int = 512
 ) -> Prediction:
     """Return logits and features of the given rows in evaluation mode, without augmentation; nothing else changes."""
-    rows = checks.label_array("rows", rows, len(data))
+    rows = checks.row_array("rows", rows, len(data))
     with torch_threads(config.threads):
         accelerator = accelerator_for(config)
         model.to(accelerator.device, memory_format=memory_format_of(config))
@@ -125,7 +134,8 @@ def accelerator_for(config: Config) -> Accelerator:
     """Return an Accelerator with the device and precision of the configuration.
 
     Accelerate keeps these in one place per process; they are set anew here, so that a notebook may train at one
-    precision after another. Raises ValueError when the device is not there.
+    precision after another. Raises ValueError when the device is not there or
+    cannot work at that precision.
     """
     available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
     if config.device in available and not available[config.device]():
@@ -134,7 +144,12 @@ def accelerator_for(config: Config) -> Accelerator:
     if not launched:
         AcceleratorState._reset_state(reset_partial_state=True)
     precision = "no" if config.precision == "fp32" else config.precision
-    return Accelerator(mixed_precision=precision, cpu=config.device == "cpu")
+    accelerator = Accelerator(mixed_precision=precision, cpu=config.device == "cpu")
+    if config.precision == "fp16" and accelerator.device.type != "cuda":
+        raise ValueError(
+            f"precision is 'fp16', which needs a CUDA device, but the device is {accelerator.device}; take 'bf16'"
+        )
+    return accelerator
 
 
 @contextlib.contextmanager
@@ -217,10 +232,12 @@ class _Training:
         weights: np.ndarray | None,
         order: Order | None,
         loss: Loss,
+        run: str,
     ) -> None:
         self.accelerator = accelerator_for(config)
         self.model, self.data, self.rows, self.config = model, data, rows, config
-        self.seed, self.stage, self.validation, self.loss = seed, stage, validation, loss
+        self.seed, self.stage, self.validation, self.loss, self.run_name = seed, stage, validation, loss, run
+        self.start_sha256 = files.sha256_of(*(value.cpu().numpy() for value in model.state_dict().values()))
         self.order = order or (lambda rng: rng.permutation(len(rows)))
         self.mirror = data.mirror if config.flip is None else config.flip
         model.to(self.accelerator.device, memory_format=memory_format_of(config))
@@ -230,6 +247,8 @@ class _Training:
         self.targets = [torch.from_numpy(labels)]
         if weights is not None:
             weights = checks.finite_array("weights", weights, ndim=1, length=len(rows))
+            if weights.min() < 0:
+                raise ValueError(f"weights[{int(weights.argmin())}] is {weights.min():g}; allowed: 0 or more")
             self.targets.append(torch.from_numpy(weights).float())
         head_lr = config.lr
         backbone_lr = config.lr if config.backbone_lr is None else config.backbone_lr
@@ -282,6 +301,12 @@ class _Training:
         config = self.config
         order = np.asarray(self.order(generator_for(self.seed, "order", self.stage, self.epoch)))
         batch_size = min(config.batch_size, len(order))
+        processes = self.accelerator.num_processes
+        if processes > 1 and (batch_size % processes or batch_size < 2 * processes):
+            raise ValueError(
+                f"a batch of {batch_size} cannot be shared by {processes} processes; a multiple of {processes} is needed, at "
+                "least 2 pictures for each"
+            )
         batches = len(order) // batch_size
         if self.total_steps is None:
             self.total_steps = step_budget(config, len(order))
@@ -350,7 +375,8 @@ class _Training:
         """Say whose checkpoint this is: everything that must agree before training may go on from it."""
         settings = {key: value for key, value in self.config.to_dict().items() if key not in ("seeds", "preset")}
         rows = files.sha256_of(self.rows, self.validation, *(values.numpy() for values in self.targets))
-        return {"settings": settings, "seed": self.seed, "stage": self.stage, "data": self.data.sha256, "rows": rows}
+        run = {"run": self.run_name, "stage": self.stage, "seed": self.seed, "start": self.start_sha256}
+        return run | {"settings": settings, "data": self.data.sha256, "rows": rows}
 
     def _save(self, path: str | os.PathLike) -> None:
         if not self.accelerator.is_main_process:

@@ -104,10 +104,11 @@ class Explorer:
 
         An error in a preset is raised, so that a headless run stops there.
         """
-        from IPython.display import display
+        from IPython.display import Markdown, display
 
         for name, values in self.presets.items():
             pixels, caption = self._draw(**values)
+            display(Markdown(f"**{self.title}: {name}.** {caption}"))
             plots.show_png(drawing.small_png(pixels), f"{self.title}, {name}: {caption}")
         if interactive:
             display(self)

@@ -157,7 +157,7 @@ IMAGES, LABELS = np.zeros((6, 8, 8), np.uint8), np.array([0, 1, 2, 0, 1, 2])
     [
         ({"images": IMAGES, "labels": LABELS - 1}, r"labels\[0\] is -1"),
         ({"images": IMAGES, "labels": LABELS.astype(float)}, "dtype float64; allowed: integers"),
-        ({"images": IMAGES, "labels": LABELS * 2}, r"gaps: no sample of class 1"),
+        ({"images": IMAGES, "labels": LABELS * 2}, r"gaps: no sample of class 1, yet labels reach 4"),
         ({"images": IMAGES, "labels": LABELS, "class_names": np.array(["a", "b"])}, r"labels.* is 2; allowed: 0..1"),
         ({"images": IMAGES, "labels": LABELS, "class_names": np.array(list("abcd"))}, r"no sample of class 3 \(d\)"),
         ({"images": IMAGES, "labels": LABELS * 0}, "single class"),
@@ -181,6 +181,30 @@ IMAGES, LABELS = np.zeros((6, 8, 8), np.uint8), np.array([0, 1, 2, 0, 1, 2])
 def test_wrong_content_is_named(tmp_path, arrays, message):
     with pytest.raises(ValueError, match=message):
         readers.read_npz(_save(tmp_path / "x.npz", **arrays))
+
+
+def test_a_stray_label_asks_for_no_endless_names(tmp_path):
+    labels = LABELS.copy()
+    labels[3] = 10**13
+    with pytest.raises(ValueError, match="gaps: no sample of class 3, yet labels reach 10000000000000"):
+        readers.read_npz(_save(tmp_path / "x.npz", images=IMAGES, labels=labels))
+
+
+def test_half_layouts_are_refused(tmp_path):
+    part = {"images": IMAGES, "labels": LABELS}
+    only_test = {f"test_{key}": value for key, value in part.items()}
+    with pytest.raises(ValueError, match="no training pictures"):
+        readers.read_npz(_save(tmp_path / "x.npz", **only_test))
+    no_test = {f"{name}_{key}": value for name in ("train", "val") for key, value in part.items()}
+    with pytest.raises(ValueError, match="none to test"):
+        readers.read_npz(_save(tmp_path / "y.npz", **no_test))
+
+
+@pytest.mark.parametrize("factor", [0, -5, float("nan"), "10", 100])
+def test_factor_of_a_file_is_checked(tmp_path, factor):
+    path = _save(tmp_path / "x.npz", images=IMAGES, labels=LABELS)
+    with pytest.raises(ValueError, match="factor is"):
+        data.load("mnist", path, factor=factor)
 
 
 def test_files_that_are_no_npz(tmp_path):

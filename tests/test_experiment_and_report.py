@@ -127,12 +127,13 @@ def test_the_report_marks_trial_runs_and_names_what_is_broken_missing_or_on_othe
         result = files.read_json(folder / f"seed-{seed}" / runs.RESULT)
         result["fingerprint"]["seed"] = seed
         result["fingerprint"]["data_sha256"] = "other" if seed == 3 else result["fingerprint"]["data_sha256"]
-        files.write_json(folder / f"seed-{seed}" / runs.RESULT, result)
+        files.write_json(folder / f"seed-{seed}" / runs.RESULT, result | {"sha256": runs.record_sha256(result)})
     shutil.copytree(folder, folder.with_name("oversample"))
     for seed in (1, 2, 3):
         shutil.rmtree(folder.with_name("oversample") / f"seed-{seed}")
     result = files.read_json(folder.with_name("oversample") / "seed-0" / runs.RESULT)
     result["fingerprint"]["method"] = "oversample"
+    result["sha256"] = runs.record_sha256(result)
     files.write_json(folder.with_name("oversample") / "seed-0" / runs.RESULT, result)
     (folder / "seed-2" / runs.SCORES).unlink()
     told = shown(report(tmp_path, tmp_path / "runs"))

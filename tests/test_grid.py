@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 import tiny_notebooks as tiny
 
@@ -48,14 +49,23 @@ def test_settings_that_the_notebook_cannot_be_told_are_refused():
 
 
 def test_a_plan_tells_how_to_repeat_a_cell(tmp_path):
+    images = np.zeros((60, 8, 8), np.uint8)
+    np.savez(tmp_path / "ham10000.npz", images=images, labels=np.arange(60) % 2)
     (cell,) = grid.cells(["ham10000"], ["ce"], [2], config.preset("full", device="auto"))
-    (task,) = grid.plan([cell], "08.ipynb", tmp_path / "my runs", data_root="/data").pending
+    (task,) = grid.plan([cell], "08.ipynb", tmp_path / "my runs", data_root=str(tmp_path)).pending
     assert task.repeat == (
         "spbl-nb reproduce --datasets ham10000 --methods ce --seeds 2 --preset full "
-        f"--runs-dir '{tmp_path}/my runs' --no-notebooks --device auto --data-root /data"
+        f"--runs-dir '{tmp_path}/my runs' --no-notebooks --device auto --data-root {tmp_path}"
     )
-    assert task.values["DATA_ROOT"] == "/data"
+    assert task.values["DATA_ROOT"] == str(tmp_path)
     assert task.watermark == ""
+
+
+def test_absent_data_are_noticed_before_anything_starts(tmp_path):
+    (cell,) = grid.cells(["mnist"], ["ce"], [0], FAST)
+    with pytest.raises(FileNotFoundError, match="mnist is not embedded and root"):
+        grid.plan([cell], "08.ipynb", tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +132,7 @@ def test_runs_on_other_data_stop_the_grid_before_it_starts(copy):
     path = folder / cells[1].folder / runs.RESULT
     result = files.read_json(path)
     result["fingerprint"]["data_sha256"] = "f" * 64
-    files.write_json(path, result)
+    files.write_json(path, result | {"sha256": runs.record_sha256(result)})
     before = path.read_bytes()
     with pytest.raises(runs.RunConflict, match=r"oversample/seed-0 holds another run \(data_sha256: 'f{12}…' there"):
         grid.plan(cells, notebook, folder)

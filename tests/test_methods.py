@@ -58,6 +58,21 @@ def test_balanced_order_shows_every_class_equally_often():
     assert set(times[labels == 2]) == {6}
 
 
+def test_budgets_are_equal_where_classes_do_not_divide_the_epoch(blobs):
+    order = methods.balanced_order(np.repeat([0, 1, 2], [100, 20, 8]), np.random.default_rng(0))
+    assert len(order) == 128
+    data = blobs([110, 40, 33])
+    split = data_module.make_split(data, 0.15, 0.3)
+    config = QUICK.replace(max_steps=None, epochs=3, batch_size=len(split.train))
+    assert {methods.run(method, data, split, config).steps for method in ("ce", "oversample")} == {3}
+
+
+def test_checkpoint_of_another_method_is_refused(data, split, tmp_path):
+    methods.run("ce", data, split, QUICK, checkpoint=tmp_path / "run.pt")
+    with pytest.raises(ValueError, match="run: 'ce' there, 'oversample' here"):
+        methods.run("oversample", data, split, QUICK, checkpoint=tmp_path / "run.pt")
+
+
 def test_errors(data, split, blobs):
     with pytest.raises(ValueError, match="did you mean 'oversample'"):
         methods.run("oversampel", data, split, QUICK)

@@ -62,13 +62,19 @@ def test_every_dependency_says_where_it_is_used_and_is_used_there():
     assert listed
     files = [*(ROOT / "spbl_nb").glob("*.py"), *(ROOT / "notebooks").glob("*.ipynb")]
     sources = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    modules = {"scikit-learn": "sklearn", "pyyaml": "yaml", "dask": "distributed"}
+    modules = {
+        "scikit-learn": "sklearn",
+        "pyyaml": "yaml",
+        "dask": "distributed",
+        "pillow": "PIL",
+        "ipython": "IPython",
+    }
     for line in listed:
         assert "# used " in line, line
         for named in re.findall(r"spbl_nb/(\w+)\.py", line):
             assert (ROOT / "spbl_nb" / f"{named}.py").is_file(), line
         distribution = _normal(line.split("#")[0].strip(" -"))[0]
-        module = modules.get(distribution, distribution)
+        module = modules.get(distribution, distribution.replace("-", "_"))
         assert re.search(rf"\b(import|from) {module}\b|-m\",? ?\"?{module}|\"{module}\"", sources), (
             f"{module} is not used"
         )

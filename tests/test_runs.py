@@ -324,3 +324,20 @@ def test_the_store_needs_neither_torch_nor_jupyter():
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=provenance.PACKAGE.parent, check=True
     )
     assert json.loads(answer.stdout.replace("'", '"')) == []
+
+
+def test_an_altered_report_is_noticed(tmp_path, blobs):
+    data = blobs([12, 8, 6])
+    split = make_split(data, seed=0)
+    folder = runs.save(
+        tmp_path, method="ce", data=data, split=split, config=TINY, seed=0, result=fake_result(split), report=REPORT
+    ).folder
+    result = files.read_json(folder / runs.RESULT)
+    result["report"]["accuracy"] = 0.99
+    files.write_json(folder / runs.RESULT, result)
+    with pytest.raises(runs.BrokenRun, match="was altered after it was written"):
+        runs.load(folder)
+    for broken in ({"fingerprint": []}, {"arrays": None}, {"timing": None}):
+        files.write_json(folder / runs.RESULT, result | broken)
+        with pytest.raises(runs.BrokenRun):
+            runs.load(folder)

@@ -93,7 +93,7 @@ def test_weighted_loss_by_hand(normaliser):
 
 
 def test_records_grow_and_are_measured_without_augmentation(data, split):
-    job = Job(data, split, QUICK, 0, None, False)
+    job = Job("spl", data, split, QUICK, 0, None, False)
     trained = Trained([job.network()])
     rows, labels = split.train, data.labels[split.train]
     selected = []

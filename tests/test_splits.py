@@ -128,6 +128,7 @@ def test_one_group_is_too_few(blobs):
         ({"test": 1.5}, "test is 1.5"),
         ({"validation": float("nan")}, "validation is nan"),
         ({"validation": 0.5, "test": 0.5}, r"validation \+ test is 1"),
+        ({"validation": 0.9, "test": 0.2, "fold": 0}, r"validation \+ test is 1.1"),
         ({"fold": 5}, "fold is 5; allowed: an integer from 0 to 4"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": 0.5}, "seed is 0.5"),

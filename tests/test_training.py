@@ -262,6 +262,13 @@ def test_precisions_and_memory_orders_follow_each_other_in_one_process(data, pre
     assert "forward" not in vars(model), "the precision wrapper must not stay on the network"
 
 
+def test_half_precision_needs_a_gpu_and_weights_need_a_loss(data):
+    with pytest.raises(ValueError, match="precision is 'fp16', which needs a CUDA device"):
+        _train(data, QUICK.replace(precision="fp16"))
+    with pytest.raises(ValueError, match="the default loss takes none"):
+        _train(data, weights=np.ones(len(data) // 2))
+
+
 def test_absent_device_is_named(data):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here, so the message for an absent one cannot be shown")
