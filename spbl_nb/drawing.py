@@ -17,7 +17,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -171,30 +170,11 @@ def fast_png(pixels: np.ndarray) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
 
 
-def _meaningful_colours() -> np.ndarray:
-    """Return uint8[K,3]: white, greys, the palette whole and half transparent on white, and steps of the difficulty scale."""
-    palette = [to_rgb(colour) for colour in PALETTE]
-    pale = [tuple(0.5 + 0.5 * part for part in colour) for colour in palette]
-    greys = [(level, level, level) for level in np.linspace(0, 1, 12)]
-    scale = [tuple(colour[:3]) for colour in colormaps["cividis_r"](np.linspace(0, 1, 24))]
-    return np.rint(255 * np.array([*palette, *pale, *greys, *scale])).astype(np.uint8)
-
-
-_MEANINGFUL = _meaningful_colours()
-
-
 def small_png(pixels: np.ndarray) -> bytes:
-    """Encode uint8[H,W,3 or more] as a PNG of 256 colours, a third of the size of an exact one: for notebooks kept in git.
-
-    The colours with a meaning (the palette and the scale of difficulty) are always among the 256, so that pictures with many
-    colours of their own do not crowd them out.
-    """
+    """Encode uint8[H,W,3 or more] as a PNG of 256 colours, a third of the size of an exact one: for notebooks kept in git."""
     picture = Image.fromarray(np.ascontiguousarray(pixels[..., :3]))
-    own = picture.quantize(256 - len(_MEANINGFUL)).getpalette()[: 3 * (256 - len(_MEANINGFUL))]
-    palette = Image.new("P", (1, 1))
-    palette.putpalette([*_MEANINGFUL.flatten().tolist(), *own])
     buffer = io.BytesIO()
-    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
+    picture.quantize(256, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 

@@ -246,9 +246,10 @@ def test_show_draws_presets_first_and_errors_stop_it(monkeypatch):
     monkeypatch.setattr("IPython.display.display", lambda explorer: shown.append(explorer))
     explorer = Wave()
     explorer.show(interactive=False)
-    assert shown == ["A wave, slow <one>: ω = 1, 30 points <blue>"]
+    assert shown[0].data == "**A wave: slow <one>.** ω = 1, 30 points <blue>"
+    assert shown[1] == "A wave, slow <one>: ω = 1, 30 points <blue>"
     explorer.show(interactive=True)
-    assert shown[2] is explorer
+    assert shown[4] is explorer
 
     class Broken(Failing):
         presets = MappingProxyType({"fast": {"speed": 8.0}})
