@@ -101,7 +101,7 @@ def _open_npz(path: Path) -> dict[str, np.ndarray]:
             raise ValueError("it is a single array; an .npz file with named arrays is needed")
         with archive:
             return {key: archive[key] for key in archive.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise ValueError(f"{path} is truncated or no .npz file ({error}); copy it again from its source") from None
     except ValueError as error:
         if "pickle" in str(error).lower():

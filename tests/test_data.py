@@ -224,6 +224,16 @@ def test_files_that_are_no_npz(tmp_path):
         readers.read_npz(tmp_path / "single.npy")
 
 
+def test_an_unknown_compression_method_is_refused(tmp_path):
+    path = _save(tmp_path / "x.npz", images=IMAGES, labels=LABELS)
+    content = bytearray(path.read_bytes())
+    for signature, method in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        content[content.index(signature) + method] = 99
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"x\.npz is truncated or no \.npz file"):
+        readers.read_npz(path)
+
+
 @pytest.mark.parametrize("position", [0.3, 0.6, 0.9])
 def test_flipped_bytes_never_pass_silently(tmp_path, position):
     rng = np.random.default_rng(0)

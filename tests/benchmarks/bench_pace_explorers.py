@@ -5,14 +5,11 @@ Run with: ``python -m pytest tests/benchmarks/bench_pace_explorers.py -s --bench
 
 import io
 import time
-from pathlib import Path
 
 import bench_widgets
-import lab_page
 import numpy as np
 import pace_at_full_size
 import pytest
-import tiny_notebooks
 
 from spbl_nb import drawing
 from spbl_nb.pace_explorers import QUOTA
@@ -62,17 +59,4 @@ def _median_ms(draw, shares):
 @pytest.mark.browser
 def bench_key_to_picture_against_interact(benchmark, tmp_path):
     """Press the arrow keys in both, on the slider of the share, and wait for the picture each time."""
-    if lab_page.chromium_path() is None:
-        pytest.skip("no Chromium found: the browser benchmark does not run")
-    start = f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nimport pace_at_full_size"
-    waits = {}
-    with lab_page.jupyterlab(tmp_path / "lab") as lab, lab_page.chromium() as browser:
-        for name, cell in CELLS.items():
-            notebook = tiny_notebooks.write(tmp_path / f"{name}.ipynb", start, cell)
-            with lab_page.opened(lab, browser, notebook) as page:
-                page.page.wait_for_timeout(1500)
-                waits[name] = bench_widgets._key_to_picture(page.page)
-    ours, rival = waits["explorer"], waits["interact"]
-    benchmark.pedantic(lambda: None, rounds=1)
-    benchmark.extra_info |= {"explorer_ms": ours, "interact_ms": rival}
-    print(f"\nkey to picture: {ours:.0f} ms; interact: {rival:.0f} ms; {rival / ours:.1f} times as fast")
+    bench_widgets.compare_in_the_browser(benchmark, tmp_path, "pace_at_full_size", CELLS)

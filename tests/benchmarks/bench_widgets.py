@@ -75,13 +75,18 @@ def _median_ms(draw, ages):
 @pytest.mark.browser
 def bench_key_to_picture_against_interact(benchmark, tmp_path):
     """Press the arrow keys in both explorers in turn, so that a busy machine slows both."""
+    compare_in_the_browser(benchmark, tmp_path, "loss_explorer", CELLS)
+
+
+def compare_in_the_browser(benchmark, folder, module, cells):
+    """Print and note the milliseconds from key to picture of the cells "explorer" and "interact", which use ``module``."""
     if lab_page.chromium_path() is None:
         pytest.skip("no Chromium found: the browser benchmark does not run")
-    start = f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nimport loss_explorer"
+    start = f"import sys\nsys.path.insert(0, {str(Path(__file__).parent)!r})\nimport {module}"
     waits = {}
-    with lab_page.jupyterlab(tmp_path / "lab") as lab, lab_page.chromium() as browser:
-        for name, cell in CELLS.items():
-            notebook = tiny_notebooks.write(tmp_path / f"{name}.ipynb", start, cell)
+    with lab_page.jupyterlab(folder / "lab") as lab, lab_page.chromium() as browser:
+        for name, cell in cells.items():
+            notebook = tiny_notebooks.write(folder / f"{name}.ipynb", start, cell)
             with lab_page.opened(lab, browser, notebook) as page:
                 page.page.wait_for_timeout(1500)
                 waits[name] = _key_to_picture(page.page)
