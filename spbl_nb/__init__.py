@@ -7,15 +7,17 @@ Data flows one way, from data to report, and a module imports only from its own 
 
 ========================  ===========================================================================================
 checks, files             messages for bad input; files that are whole or absent
-pace, metrics, imbalance  pure mathematics on arrays
+pace, balance, metrics,   pure mathematics on arrays
+imbalance
 config                    the settings of a run, and presets
 lesions (lesion_classes,  pictures and labels in one form, from a generator or from files; splits
 lesion_painting), splits,
 images, readers, data
 models, batches,          networks, and the loop that trains them
 training
-jobs, self_paced,         every way to train on imbalanced data, behind ``methods.run``
-co_training, methods
+svm, jobs, self_paced,    every way to train on imbalanced data, behind ``methods.run``
+co_training, spbl,
+methods
 provenance, staging,      the result store: one folder a run, complete or absent; tables over runs
 places, runs, tables
 plots, widgets,           figures, and explorers that answer a slider at once
@@ -35,6 +37,7 @@ import importlib
 __version__ = "0.1.0"
 
 _MODULES = (
+    "balance",
     "batch",
     "batches",
     "checks",
@@ -72,8 +75,10 @@ _MODULES = (
     "reproduce",
     "runs",
     "self_paced",
+    "spbl",
     "splits",
     "staging",
+    "svm",
     "tables",
     "training",
     "widgets",

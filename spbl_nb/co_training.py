@@ -10,8 +10,7 @@ Taught in: notebooks/03_self_paced_selection, section 6.
 import numpy as np
 
 from spbl_nb import pace, training
-from spbl_nb.jobs import Job, Trained, shares_of
-from spbl_nb.training import generator_for
+from spbl_nb.jobs import Job, Trained, part_of_each_class, shares_of, stage_of
 
 AGREEMENT = 0.3  # added to the confidence in samples that the other view has selected
 RATIO_STEP = 0.5  # growth of the admitted share from one view's training to the next
@@ -25,9 +24,12 @@ def train_spaco(job: Job) -> Trained:
     rows and the ratio growing by one half each time; pseudo labels are the argmax of the summed probabilities.
     """
     config, data = job.config, job.data
-    labelled, unlabelled = labelled_rows(
-        data.labels, job.split.train, config.labelled_share, data.num_classes, job.seed
-    )
+    labelled, unlabelled = part_of_each_class(data.labels, job.split.train, config.labelled_share, job.seed)
+    if len(unlabelled) == 0:
+        raise ValueError(
+            f"labelled_share is {config.labelled_share:g}, which leaves none of {len(labelled)} rows unlabelled; "
+            "take a smaller share"
+        )
     counts = data.counts(labelled)
     views = [job.network(config.model), job.network(config.second_model)]
     trained = Trained(views)
@@ -36,8 +38,7 @@ def train_spaco(job: Job) -> Trained:
     def train(view: int, stage: str, rows: np.ndarray, labels: np.ndarray) -> None:
         budget = next(steps)
         name = f"{stage}-view-{view + 1}"
-        stage_config = config.replace(max_steps=budget, epochs=budget)
-        trained.add(job.fit(views[view], rows, stage_config, stage=name, labels=labels), name)
+        trained.add(job.fit(views[view], rows, stage_of(config, budget), stage=name, labels=labels), name)
 
     for view in range(2):
         train(view, "start", labelled, data.labels[labelled])
@@ -58,20 +59,3 @@ def train_spaco(job: Job) -> Trained:
             admitted.append({"round": index, "view": view + 1, "ratio": ratio, "selected": int(chosen.sum())})
     trained.details |= {"labelled": len(labelled), "unlabelled": len(unlabelled), "rounds": admitted}
     return trained
-
-
-def labelled_rows(
-    labels: np.ndarray, rows: np.ndarray, share: float, num_classes: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Split int64 ``rows`` into labelled (ceil(share * N_c) of each class, at random) and unlabelled ones.
-
-    Raises ValueError when nothing is left to be unlabelled.
-    """
-    rng = generator_for(seed, "labelled rows")
-    order = rng.permutation(rows)
-    is_labelled = pace.select_easiest(np.arange(len(order), dtype=np.float64), labels[order], share, num_classes)
-    if is_labelled.all():
-        raise ValueError(
-            f"labelled_share is {share:g}, which leaves none of {len(rows)} rows unlabelled; take a smaller share"
-        )
-    return np.sort(order[is_labelled]), np.sort(order[~is_labelled])

@@ -1,7 +1,8 @@
-"""Settings of a run: one frozen dataclass, and three presets that fix sizes, epochs and seeds in one place.
+"""Settings of a run: one frozen dataclass, and presets that fix sizes, epochs and seeds in one place.
 
 ``preset("fast")`` is what the committed notebooks use, ``"smoke"`` proves in seconds that everything runs (its numbers
-mean nothing), ``"full"`` is for measurements. Every setting stands in one line with its default, its check and its
+mean nothing), ``"full"`` is for measurements, and ``"release"`` holds the settings of the SPBL release for pictures of
+28 pixels, at 11 epochs a stage. Every setting stands in one line with its default, its check and its
 meaning; ``Config.describe()`` prints them, and any of them can be overridden by name.
 
 Taught in: notebooks/00_start_here, section 3.
@@ -15,14 +16,19 @@ from functools import cached_property
 from typing import Any
 
 from spbl_nb import checks, files
+from spbl_nb.balance import ASSIGNMENTS
 from spbl_nb.imbalance import PROFILES
 from spbl_nb.pace import FORMS, SCHEDULES
 
 PRECISIONS = ("fp32", "bf16", "fp16")
-SELECTIONS = ("last", "validation")
+SELECTIONS = ("last", "validation", "test")
 SCOPES = ("global", "class")
 NORMALISERS = ("weights", "batch")
 GROUPINGS = ("classes", "clusters")
+VARIANTS = ("released", "clean", "intended")
+PLACES = ("svm", "network", "both")
+DIFFICULTIES = ("svm", "network")
+HEADS = ("svm", "softmax", "logistic")
 
 Check = Callable[[str, Any], Any]
 
@@ -88,6 +94,16 @@ def _distinct(check: Check) -> Check:
     return check_distinct
 
 
+def _never_falling(check: Check) -> Check:
+    def check_order(name: str, values: Any) -> tuple:
+        values = _list(check)(name, values)
+        if any(b < a for a, b in itertools.pairwise(values)):
+            raise ValueError(f"{name} are {values}; allowed: values that never fall")
+        return values
+
+    return check_order
+
+
 @dataclass(frozen=True)
 class Config:
     """All settings of a run apart from data set, method and seed. ``Config.describe()`` explains each.
@@ -125,8 +141,15 @@ class Config:
     )
     lr_gamma: float = _setting(0.1, _number(0, 1, open_low=True), "factor by which lr falls at a milestone")
     padding: int = _setting(2, _whole(0, 64), "random shift in training, pixels each way")
+    enlarge: bool = _setting(
+        False,
+        _switch,
+        "enlarge training pictures by twice the padding and cut at random (the release), else shift them",
+    )
     flip: bool | None = _setting(None, _optional(_switch), "random mirroring in training; None: as suits the data set")
-    selection: str = _setting("last", _name(SELECTIONS), "which epoch's weights are kept")
+    selection: str | None = _setting(
+        None, _optional(_name(SELECTIONS)), "which epoch's weights are kept (test: SPBL only); None: as the method says"
+    )
     evaluate_every: int = _setting(5, _whole(1), "epochs between two looks at the validation part")
     # self-paced learning
     paces: int = _setting(5, _whole(1), "paces of self-paced learning after the warm-up")
@@ -142,6 +165,41 @@ class Config:
     diversity_groups: str = _setting("classes", _name(GROUPINGS), "what SPLD spreads its selection over")
     labelled_share: float = _setting(0.2, _number(0, 1, open_low=True, open_high=True), "labelled share of SPaCo")
     second_model: str = _setting("small_resnet", _text, "network of SPaCo's second view, a name of models.NAMES")
+    # self-paced balance learning; None: as the variant says
+    variant: str = _setting("clean", _name(VARIANTS), "SPBL as released, cleaned, or as its abstract intends")
+    seed_share: float = _setting(
+        0.2, _number(0, 1, open_low=True, open_high=True), "share of every class in the seed set of SPBL"
+    )
+    add_ratios: tuple[float, ...] = _setting(
+        (0.5, 0.75, 0.9, 1.0, 1.0), _never_falling(_number(0, 1, open_low=True)), "share admitted at each pace of SPBL"
+    )
+    stage_epochs: int | None = _setting(
+        None,
+        _optional(_whole(1)),
+        "passes over each SPBL stage's samples, as in the release; None: as epochs and max_steps say",
+    )
+    assignment: str | None = _setting(None, _optional(_name(ASSIGNMENTS)), "how penalty weights are handed out")
+    max_cost: float = _setting(10.0, _number(1), "bound on the largest penalty weight over the smallest")
+    weighting: bool | None = _setting(None, _optional(_switch), "use penalty weights")
+    reconstruction: bool | None = _setting(None, _optional(_switch), "rearrange the curriculum")
+    max_added: int = _setting(100, _whole(0), "samples a class may gain when the curriculum is rearranged")
+    keep_factor: float = _setting(3.0, _number(0), "classes below this multiple of the mean size lose no samples")
+    replacement: bool | None = _setting(None, _optional(_switch), "draw with replacement when resampling")
+    rounded_ease: bool | None = _setting(
+        None, _optional(_switch), "round class eases up before ranking, which makes ties"
+    )
+    balance_on: str | None = _setting(None, _optional(_name(PLACES)), "what weights and resampling act on")
+    difficulty_from: str | None = _setting(
+        None, _optional(_name(DIFFICULTIES)), "whose losses select and rank: the SVM's votes or the network"
+    )
+    warm_start: bool | None = _setting(None, _optional(_switch), "go on from the last pace's network, else start anew")
+    feature_stack: bool | None = _setting(None, _optional(_switch), "fit the head on the features of all paces so far")
+    head: str | None = _setting(None, _optional(_name(HEADS)), "what scores the test pictures in the end")
+    svm_cost: float = _setting(1.0, _number(0, open_low=True), "C of the SVM")
+    svm_memory: float = _setting(4.0, _number(0), "room for the SVM's Gram matrix, GiB; beyond it plain SVC works")
+    feature_cache: bool = _setting(
+        False, _switch, "freeze the backbone after the seed stage and train the paces on its features"
+    )
     # machine
     device: str = _setting("cpu", _name(("cpu", "auto", "cuda", "mps")), "where the network runs")
     precision: str = _setting("fp32", _name(PRECISIONS), "arithmetic of the network")
@@ -185,15 +243,35 @@ class Config:
 
 PRESETS: dict[str, Config] = {
     "smoke": Config(
-        preset="smoke", largest=24, factor=8.0, test_per_class=10, epochs=12, max_steps=24, paces=2, seeds=(0,)
+        preset="smoke",
+        largest=24,
+        factor=8.0,
+        test_per_class=10,
+        epochs=12,
+        max_steps=24,
+        paces=2,
+        seeds=(0,),
+        add_ratios=(0.5, 1.0),
     ),
     "fast": Config(),
+    "release": Config(
+        preset="release",
+        largest=None,
+        model="mnist_net",
+        stage_epochs=11,
+        lr=0.01,
+        milestones=(8 / 11,),
+        enlarge=True,
+        flip=True,
+        evaluate_every=1,
+        svm_memory=8.0,
+    ),
     "full": Config(preset="full", largest=400, test_per_class=100, epochs=60, max_steps=None, seeds=(0, 1, 2, 3, 4, 5)),
 }
 
 
 def preset(name: str, **overrides: Any) -> Config:
-    """Return the preset ``"smoke"``, ``"fast"`` or ``"full"`` with some settings overridden by name.
+    """Return the preset ``"smoke"``, ``"fast"``, ``"full"`` or ``"release"`` with some settings overridden by name.
 
     >>> preset("fast", lr=0.01).name.startswith("fast+")
     True

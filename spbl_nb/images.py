@@ -112,6 +112,30 @@ class ImageData:
         )
 
 
+@dataclass(frozen=True)
+class FeatureData:
+    """A labelled set of which only features under a frozen backbone are kept.
+
+    ``features`` float32[N,D] and ``labels`` int64[N] are in the order of the pictures they come from. Training and
+    prediction take it in place of an :class:`ImageData`, for a network whose backbone is the identity.
+
+    Taught in: notebooks/05_spbl, section 1.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+    num_classes: int
+    mirror: bool = False
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 (hex) over features and labels."""
+        return files.sha256_of(self.features, self.labels)
+
+
 def resize(images: np.ndarray, size: int, block: int = 2048) -> np.ndarray:
     """Resize uint8[N,3,H,W] to uint8[N,3,size,size] (bilinear, antialiased), a block of pictures at a time."""
     import torch

@@ -7,12 +7,15 @@ Taught in: notebooks/02_baseline_cnn, section 3.
 """
 
 import os
+import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spbl_nb import models, training
+from spbl_nb import files, models, pace, training
 from spbl_nb.config import Config
 from spbl_nb.images import ImageData
 from spbl_nb.splits import Split
@@ -42,9 +45,10 @@ class Job:
         config: Config | None = None,
         *,
         stage: str = "train",
+        validation: np.ndarray | None = None,
         **options: Any,
     ) -> training.Fit:
-        """Train on ``rows`` (default: all training rows), looking at the validation rows.
+        """Train on ``rows`` (default: all training rows), looking at ``validation`` (default: the validation rows).
 
         A method of several trainings gives each its own ``stage``; each has a checkpoint of its own, so that an
         interrupted run passes quickly over the stages that were finished.
@@ -57,21 +61,77 @@ class Job:
             seed=self.seed,
             stage=stage,
             run=self.method,
-            validation=self.split.validation,
+            validation=self.split.validation if validation is None else validation,
             checkpoint=None if self.checkpoint is None else f"{self.checkpoint}.{stage}",
             progress=self.progress,
             **options,
         )
 
+    def remember(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """Return ``compute()``, or what it returned when this job came by here before it was interrupted.
+
+        The arrays lie beside the checkpoint. Raises :class:`spbl_nb.training.ResumeError` when those of another run
+        lie there.
+        """
+        if self.checkpoint is None:
+            return compute()
+        path = Path(f"{self.checkpoint}.{name}.npz")
+        owner = files.to_json(self._owner() | {"part": name})
+        if path.exists():
+            return _recalled(path, owner)
+        arrays = compute()
+        with files.replacing(path) as handle:
+            np.savez(handle, owner=np.array(owner), **arrays)
+        return arrays
+
+    def _owner(self) -> dict[str, Any]:
+        settings = {key: value for key, value in self.config.to_dict().items() if key not in ("seeds", "preset")}
+        run = {"method": self.method, "seed": self.seed, "settings": settings}
+        return run | {"data": self.data.sha256, "split": self.split.sha256}
+
+
+def _recalled(path: Path, owner: str) -> dict[str, np.ndarray]:
+    """Read remembered arrays; raises ResumeError when they are broken or another run's."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+        found = str(arrays.pop("owner"))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise training.ResumeError(f"{path} cannot be read ({error}); remove it to start anew") from None
+    if found != owner:
+        raise training.ResumeError(
+            f"{path} belongs to another run, with other settings, data, split or seed; remove it or resume with those"
+        )
+    return arrays
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores float64[M,C] of ``kind`` "probability", "logit" or "decision", and the classes ``predicted`` int64[M]."""
+
+    scores: np.ndarray
+    kind: str
+    predicted: np.ndarray
+
+    def take(self, part: slice) -> "Scores":
+        """Return those of a part of the rows."""
+        return Scores(self.scores[part], self.kind, self.predicted[part])
+
 
 @dataclass
 class Trained:
-    """What a method leaves: ``networks`` (their mean probability scores the test), ``history``, ``steps``, ``details``."""
+    """What a method leaves.
+
+    ``networks``, whose mean probability scores the test rows unless the method has ``scored`` them itself; ``history``,
+    ``steps``, ``details``, and ``timing``, the seconds of its parts by name.
+    """
 
     networks: list[models.Classifier]
     history: list[dict[str, Any]] = field(default_factory=list)
     steps: int = 0
     details: dict[str, Any] = field(default_factory=dict)
+    scored: Scores | None = None
+    timing: dict[str, float] = field(default_factory=dict)
 
     def add(self, fitted: training.Fit, stage: str) -> None:
         """Append a stage's history, its epochs and steps counted on from the stages before."""
@@ -82,13 +142,32 @@ class Trained:
         self.steps += fitted.steps
 
 
-def shares_of(total: int, stages: int) -> list[int]:
-    """Divide ``total`` optimiser steps over ``stages``, as evenly as whole numbers allow, each at least one.
+def shares_of(total: int, sizes: int | Sequence[int]) -> list[int]:
+    """Divide ``total`` optimiser steps over stages in proportion to their sizes, as nearly as whole numbers allow.
 
-    Raises ValueError when there are fewer steps than stages.
+    ``sizes`` is a number of equal stages, or one size each. Raises ValueError when a stage would get no step.
     """
-    if total < stages:
+    sizes = [1] * sizes if isinstance(sizes, int) else [int(size) for size in sizes]
+    ends = [total * sum(sizes[: index + 1]) // sum(sizes) for index in range(len(sizes))]
+    shares = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    if min(shares) < 1:
         raise ValueError(
-            f"the budget is {total} optimiser steps for {stages} stages; raise max_steps or epochs, or take fewer paces"
+            f"the budget is {total} optimiser steps for {len(sizes)} stages, too few for one of them; "
+            "raise max_steps or epochs, or take fewer paces"
         )
-    return [total * (index + 1) // stages - total * index // stages for index in range(stages)]
+    return shares
+
+
+def stage_of(config: Config, steps: int) -> Config:
+    """Return the settings of a stage of that many steps, however few samples it trains on."""
+    return config.replace(max_steps=steps, epochs=steps)
+
+
+def part_of_each_class(labels: np.ndarray, rows: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split int64 ``rows`` into ceil(``share`` * N_c) random ones of each class c of ``labels``, and the others.
+
+    The same seed gives the same parts to every method.
+    """
+    order = training.generator_for(seed, "labelled rows").permutation(rows)
+    part = pace.select_easiest(np.arange(len(order), dtype=np.float64), labels[order], share)
+    return np.sort(order[part]), np.sort(order[~part])

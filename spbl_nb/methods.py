@@ -2,11 +2,14 @@
 
 ``run("ce", …)`` is the plain baseline; each further method changes one thing about it. A method sees the training and
 validation rows with their labels and, for prediction only, the pictures of the test rows: test labels are used by
-whoever reports, never here.
+whoever reports, never here. The one exception is ``spbl_released``, which selects epochs on the test rows as the released
+code does, so that the effect of that leak can be measured.
 
 Taught in: notebooks/02_baseline_cnn, section 3.
 """
 
+import dataclasses
+import functools
 import os
 import time
 from collections.abc import Callable
@@ -15,10 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from spbl_nb import checks, co_training, self_paced, training
+from spbl_nb import checks, co_training, self_paced, spbl, training
 from spbl_nb.config import Config
 from spbl_nb.images import ImageData
-from spbl_nb.jobs import Job, Trained
+from spbl_nb.jobs import Job, Scores, Trained, stage_of
 from spbl_nb.splits import Split
 
 
@@ -27,8 +30,8 @@ class Result:
     """What a method delivers.
 
     ``scores`` float64[N_test,C] of kind ``score_kind`` ("probability", "logit" or "decision"), ``predicted``
-    int64[N_test], one ``history`` entry per epoch, wall ``seconds``, optimiser ``steps`` taken, and ``details`` of the
-    method in plain values.
+    int64[N_test], one ``history`` entry per epoch, wall ``seconds``, optimiser ``steps`` taken, ``details`` of the method
+    in plain values, and ``timing``, the seconds of its parts where it has several.
     """
 
     method: str
@@ -39,6 +42,7 @@ class Result:
     seconds: float
     steps: int
     details: dict[str, Any] = field(default_factory=dict)
+    timing: dict[str, float] = field(default_factory=dict)
 
 
 def run(
@@ -66,20 +70,29 @@ def run(
     if counts.min() == 0:
         empty = int(np.argmin(counts))
         raise ValueError(f"class {empty} ({data.class_names[empty]}) has no training row; it cannot be learnt")
+    if config.stage_epochs is not None:  # the budget of all is then what SPBL's stages need
+        budget = sum(spbl.steps_of_stages(data.labels[split.train], config))
+        config = stage_of(config, budget)
     started = time.perf_counter()
     trained = train(Job(method, data, split, config, checks.integer("seed", seed, 0), checkpoint, progress))
-    views = [training.predict(model, data, split.test, config).probability for model in trained.networks]
-    scores = np.mean(views, axis=0)
+    scored = trained.scored or _mean_probability(trained, data, split.test, config)
     return Result(
         method=method,
-        scores=scores,
-        score_kind="probability",
-        predicted=scores.argmax(axis=1),
+        scores=scored.scores,
+        score_kind=scored.kind,
+        predicted=scored.predicted,
         history=trained.history,
         seconds=time.perf_counter() - started,
         steps=trained.steps,
         details=trained.details,
+        timing=trained.timing,
     )
+
+
+def _mean_probability(trained: Trained, data: ImageData, rows: np.ndarray, config: Config) -> Scores:
+    views = [training.predict(model, data, rows, config).probability for model in trained.networks]
+    scores = np.mean(views, axis=0)
+    return Scores(scores, "probability", scores.argmax(axis=1))
 
 
 def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -118,10 +131,20 @@ def _one_stage(job: Job, **options: Any) -> Trained:
     return Trained([model], fitted.history, fitted.steps)
 
 
+def _spbl(job: Job, **switches: Any) -> Trained:
+    """SPBL of one variant, with single switches turned for an ablation."""
+    return spbl.train_spbl(dataclasses.replace(job, config=job.config.replace(**switches)))
+
+
 METHODS: dict[str, Callable[[Job], Trained]] = {
     "ce": _cross_entropy,
     "oversample": _oversample,
     "spl": self_paced.train_spl,
     "spld": self_paced.train_spld,
     "spaco": co_training.train_spaco,
+    "spbl_released": functools.partial(_spbl, variant="released"),
+    "spbl_clean": functools.partial(_spbl, variant="clean"),
+    "spbl_intended": functools.partial(_spbl, variant="intended"),
+    "spbl_no_weights": functools.partial(_spbl, variant="clean", weighting=False),
+    "spbl_no_reconstruction": functools.partial(_spbl, variant="clean", reconstruction=False),
 }

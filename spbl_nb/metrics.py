@@ -89,14 +89,17 @@ class Report:
     confusion: np.ndarray
     undefined: dict[str, str] = field(default_factory=dict)
 
+    def summary(self) -> dict[str, float | None]:
+        """Return the figures of :data:`SUMMARY`; what is not defined is None."""
+        return {name: None if math.isnan(getattr(self, name)) else float(getattr(self, name)) for name in SUMMARY}
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; what is not defined is None, with its reason under ``undefined``."""
-        summary = {name: None if math.isnan(getattr(self, name)) else float(getattr(self, name)) for name in SUMMARY}
         per_class = {
             name: [None if math.isnan(value) else value for value in values.tolist()]
             for name, values in vars(self.per_class).items()
         }
-        return summary | {
+        return self.summary() | {
             "dead_classes": self.dead_classes.tolist(),
             "unsupported_classes": self.unsupported_classes.tolist(),
             "per_class": per_class,

@@ -306,6 +306,7 @@ def _record(method: str, data: "ImageData", split: "Split", config: "Config", se
         "git_revision": provenance.git_revision(),
         "timing": {
             "seconds": result.seconds,
+            "parts": result.timing,
             "finished": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             **provenance.machine(),
         },

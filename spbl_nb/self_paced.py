@@ -19,7 +19,7 @@ from torch.nn import functional
 from spbl_nb import pace, training
 from spbl_nb.config import Config
 from spbl_nb.images import ImageData
-from spbl_nb.jobs import Job, Trained, shares_of
+from spbl_nb.jobs import Job, Trained, shares_of, stage_of
 from spbl_nb.models import Classifier
 
 
@@ -76,12 +76,12 @@ def run_paces(job: Job, trained: Trained, diversity: float = 0.0) -> Iterator[Se
     config, model, rows = job.config, trained.networks[0], job.split.train
     labels = job.data.labels[rows]
     steps = shares_of(training.step_budget(config, len(rows)), config.paces + 1)
-    trained.add(job.fit(model, config=_stage(config, steps[0]), stage="warm-up"), "warm-up")
+    trained.add(job.fit(model, config=stage_of(config, steps[0]), stage="warm-up"), "warm-up")
     for index, fraction in enumerate(
         pace.pace_fractions(config.paces, config.pace_schedule, start=config.pace_start), 1
     ):
         prediction = training.predict(model, job.data, rows, config)
-        loss = losses_of(prediction, labels)
+        loss = losses_of(prediction.logits, labels)
         groups = labels
         if diversity > 0 and config.diversity_groups == "clusters":
             groups = feature_clusters(prediction.features, job.data.num_classes, job.seed)
@@ -91,7 +91,7 @@ def run_paces(job: Job, trained: Trained, diversity: float = 0.0) -> Iterator[Se
         fitted = job.fit(
             model,
             rows[weights > 0],
-            _stage(config, steps[index]),
+            stage_of(config, steps[index]),
             stage=name,
             weights=weights[weights > 0],
             loss=weighted_loss(config.pace_normaliser),
@@ -99,14 +99,9 @@ def run_paces(job: Job, trained: Trained, diversity: float = 0.0) -> Iterator[Se
         trained.add(fitted, name)
 
 
-def _stage(config: Config, steps: int) -> Config:
-    """Return the settings of a stage of that many steps, however few samples it trains on."""
-    return config.replace(max_steps=steps, epochs=steps)
-
-
-def losses_of(prediction: training.Prediction, labels: np.ndarray) -> np.ndarray:
-    """Return float64[N], -ln of the probability of the true class, from logits (no rounding to infinity)."""
-    logits = torch.from_numpy(prediction.logits).double()
+def losses_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return float64[N], -ln of the probability of the true class, from logits [N,C] (no rounding to infinity)."""
+    logits = torch.from_numpy(logits).double()
     return functional.cross_entropy(logits, torch.from_numpy(labels), reduction="none").numpy()
 
 

@@ -26,9 +26,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from spbl_nb import checks, files, metrics
-from spbl_nb.batches import Pictures, memory_format_of
+from spbl_nb.batches import Features, Pictures, inputs_of, memory_format_of
 from spbl_nb.config import Config
-from spbl_nb.images import ImageData
+from spbl_nb.images import FeatureData, ImageData
 from spbl_nb.models import Classifier
 
 _CHECKPOINT_SCHEMA = 1
@@ -65,13 +65,14 @@ class Prediction:
 
 def fit(
     model: Classifier,
-    data: ImageData,
+    data: ImageData | FeatureData,
     rows: np.ndarray,
     config: Config,
     *,
     seed: int = 0,
     stage: str = "train",
     validation: np.ndarray | None = None,
+    look_from: int = 1,
     labels: np.ndarray | None = None,
     weights: np.ndarray | None = None,
     order: Order | None = None,
@@ -90,6 +91,7 @@ def fit(
     seed, stage : together with the epoch they fix all randomness; give every training of a run its own stage name.
     validation : rows to look at every ``config.evaluate_every`` epochs; needed for ``selection="validation"``,
         which keeps the weights of the last epoch with the highest validation accuracy.
+    look_from : the first epoch, from 1, that is looked at; the last one always is.
     labels : int64[n], what to learn for each of ``rows`` where it is not the label of the data (pseudo labels).
     weights : float[n], at least 0, a weight for each of ``rows``, handed to ``loss`` as a third argument float[B]; the
         default loss takes none.
@@ -110,24 +112,29 @@ def fit(
         raise ValueError(
             "rows holds one training sample; at least 2 are needed, for BatchNorm cannot use a batch of one"
         )
+    if config.selection == "test":
+        raise ValueError(
+            "selection is 'test', which is the leak of SPBL as released; no other training may select on it"
+        )
     if config.selection == "validation" and validation is None:
         raise ValueError("selection is 'validation', but no validation rows are given")
     if weights is not None and loss is functional.cross_entropy:
         raise ValueError("weights are given, but the default loss takes none; give a loss of (logits, labels, weights)")
     with torch_threads(config.threads):
-        training = _Training(model, data, rows, config, seed, stage, validation, labels, weights, order, loss, run)
+        looks = validation, checks.integer("look_from", look_from, 1)
+        training = _Training(model, data, rows, config, seed, stage, looks, labels, weights, order, loss, run)
         return training.run(checkpoint, checkpoint_seconds, progress)
 
 
 def predict(
-    model: Classifier, data: ImageData, rows: np.ndarray, config: Config, *, batch_size: int = 512
+    model: Classifier, data: ImageData | FeatureData, rows: np.ndarray, config: Config, *, batch_size: int = 512
 ) -> Prediction:
     """Return logits and features of the given rows in evaluation mode, without augmentation; nothing else changes."""
     rows = checks.row_array("rows", rows, len(data))
     with torch_threads(config.threads):
         accelerator = accelerator_for(config)
         model.to(accelerator.device, memory_format=memory_format_of(config))
-        return _predict(model, Pictures(data, accelerator.device, config), rows, accelerator, batch_size)
+        return _predict(model, inputs_of(data, accelerator.device, config), rows, accelerator, batch_size)
 
 
 def accelerator_for(config: Config) -> Accelerator:
@@ -202,14 +209,14 @@ def load_checkpoint(path: str | os.PathLike, owner: dict[str, Any]) -> dict[str,
 
 
 def _predict(
-    model: Classifier, pictures: Pictures, rows: np.ndarray, accelerator: Accelerator, batch_size: int = 512
+    model: Classifier, inputs: Pictures | Features, rows: np.ndarray, accelerator: Accelerator, batch_size: int = 512
 ) -> Prediction:
     was_training = model.training
     model.eval()
     logits, features = [], []
     with torch.inference_mode(), accelerator.autocast():
         for start in range(0, len(rows), batch_size):
-            outputs = model(pictures.batch(rows[start : start + batch_size]), with_features=True)
+            outputs = model(inputs.batch(rows[start : start + batch_size]), with_features=True)
             logits.append(outputs[0].float().cpu())
             features.append(outputs[1].float().cpu())
     model.train(was_training)
@@ -222,12 +229,12 @@ class _Training:
     def __init__(
         self,
         model: Classifier,
-        data: ImageData,
+        data: ImageData | FeatureData,
         rows: np.ndarray,
         config: Config,
         seed: int,
         stage: str,
-        validation: np.ndarray | None,
+        looks: tuple[np.ndarray | None, int],
         labels: np.ndarray | None,
         weights: np.ndarray | None,
         order: Order | None,
@@ -236,12 +243,13 @@ class _Training:
     ) -> None:
         self.accelerator = accelerator_for(config)
         self.model, self.data, self.rows, self.config = model, data, rows, config
-        self.seed, self.stage, self.validation, self.loss, self.run_name = seed, stage, validation, loss, run
+        self.seed, self.stage, self.loss, self.run_name = seed, stage, loss, run
+        self.validation, self.look_from = looks
         self.start_sha256 = files.sha256_of(*(value.cpu().numpy() for value in model.state_dict().values()))
         self.order = order or (lambda rng: rng.permutation(len(rows)))
         self.mirror = data.mirror if config.flip is None else config.flip
         model.to(self.accelerator.device, memory_format=memory_format_of(config))
-        self.pictures = Pictures(data, self.accelerator.device, config)
+        self.inputs = inputs_of(data, self.accelerator.device, config)
         labels = data.labels[rows] if labels is None else labels
         labels = checks.label_array("labels", labels, data.num_classes, length=len(rows))
         self.targets = [torch.from_numpy(labels)]
@@ -327,7 +335,8 @@ class _Training:
         self.epoch += 1
         entry = {"epoch": self.epoch, "step": self.step, "lr": self.optimizer.param_groups[-1]["lr"]}
         entry |= {"train_loss": float(sums[0]), "train_accuracy": float(sums[1])}
-        if self.validation is not None and (self._finished() or self.epoch % config.evaluate_every == 0):
+        due = self.epoch >= self.look_from and self.epoch % config.evaluate_every == 0
+        if self.validation is not None and (due or self._finished()):
             entry |= self._look(self.validation)
         self.history.append(entry)
         bar.set_postfix({key: f"{value:.3f}" for key, value in entry.items() if key.endswith(("loss", "accuracy"))})
@@ -340,7 +349,7 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
         self.optimizer.zero_grad()
-        logits = self.network(self.pictures.batch(self.rows[positions], shift, mirror))
+        logits = self.network(self.inputs.batch(self.rows[positions], shift, mirror))
         loss = self.loss(logits, *targets)
         self.accelerator.backward(loss)
         self.optimizer.step()
@@ -351,7 +360,7 @@ class _Training:
     def _look(self, rows: np.ndarray) -> dict[str, float]:
         """Measure the validation part, and keep the weights if they are the best so far."""
         model = self.accelerator.unwrap_model(self.network)
-        prediction = _predict(model, self.pictures, rows, self.accelerator)
+        prediction = _predict(model, self.inputs, rows, self.accelerator)
         labels = self.data.labels[rows]
         loss = functional.cross_entropy(torch.from_numpy(prediction.logits), torch.from_numpy(labels))
         report = metrics.report(labels, prediction.logits, self.data.num_classes)
@@ -376,6 +385,7 @@ class _Training:
         settings = {key: value for key, value in self.config.to_dict().items() if key not in ("seeds", "preset")}
         rows = files.sha256_of(self.rows, self.validation, *(values.numpy() for values in self.targets))
         run = {"run": self.run_name, "stage": self.stage, "seed": self.seed, "start": self.start_sha256}
+        run["look_from"] = self.look_from
         return run | {"settings": settings, "data": self.data.sha256, "rows": rows}
 
     def _save(self, path: str | os.PathLike) -> None:

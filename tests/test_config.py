@@ -9,7 +9,7 @@ from spbl_nb import config
 from spbl_nb.config import Config, preset
 
 
-@pytest.mark.parametrize("name", ["smoke", "fast", "full"])
+@pytest.mark.parametrize("name", ["smoke", "fast", "full", "release"])
 def test_presets_are_named_and_serialisable(name):
     settings = preset(name)
     assert settings.name == name
@@ -52,7 +52,7 @@ def test_every_setting_is_described():
         ({"seeds": (1, 1)}, "each may stand once"),
         ({"seeds": (-1,)}, r"seeds\[0\] is -1"),
         ({"precision": "fp8"}, "precision is 'fp8'"),
-        ({"selection": "test"}, "selection is 'test'"),
+        ({"selection": "tests"}, "selection is 'tests'"),
         ({"validation": 1.0}, "validation is 1"),
         ({"size": 4}, "size is 4"),
     ],

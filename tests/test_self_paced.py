@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spbl_nb import co_training, methods, pace, self_paced, training
 from spbl_nb import data as data_module
 from spbl_nb.config import preset
-from spbl_nb.jobs import Job, Trained, shares_of
+from spbl_nb.jobs import Job, Trained, part_of_each_class, shares_of
 
 QUICK = preset("smoke", size=16, epochs=40, max_steps=72, batch_size=16, paces=5)
 
@@ -79,7 +79,7 @@ def test_diversity_admits_the_wanted_share_over_more_groups(seed, fraction):
 
 def test_losses_are_those_of_scikit_learn_and_never_infinite():
     logits = np.array([[100.0, -100], [0, 1]], dtype=np.float32)
-    loss = self_paced.losses_of(training.Prediction(logits, logits), np.array([1, 1]))
+    loss = self_paced.losses_of(logits, np.array([1, 1]))
     np.testing.assert_allclose(loss, [200, np.log1p(np.exp(-1))])
 
 
@@ -98,7 +98,7 @@ def test_records_grow_and_are_measured_without_augmentation(data, split):
     rows, labels = split.train, data.labels[split.train]
     selected = []
     for record in self_paced.run_paces(job, trained):
-        again = self_paced.losses_of(training.predict(trained.networks[0], data, rows, QUICK), labels)
+        again = self_paced.losses_of(training.predict(trained.networks[0], data, rows, QUICK).logits, labels)
         np.testing.assert_array_equal(record.loss, again)
         selected.append(record.selected.sum())
     assert selected == sorted(selected)
@@ -153,10 +153,10 @@ def test_stages_are_resumed_from_their_checkpoints(data, split, tmp_path, monkey
 
 
 def test_spaco_never_sees_unlabelled_labels(data, split, monkeypatch):
-    labelled, unlabelled = co_training.labelled_rows(data.labels, split.train, 0.3, 3, seed=0)
+    labelled, unlabelled = part_of_each_class(data.labels, split.train, 0.3, seed=0)
     assert data.counts(labelled).tolist() == np.ceil(0.3 * data.counts(split.train)).tolist()
     assert not set(labelled) & set(unlabelled)
-    monkeypatch.setattr(co_training, "labelled_rows", lambda *_: (labelled, unlabelled))
+    monkeypatch.setattr(co_training, "part_of_each_class", lambda *_: (labelled, unlabelled))
     honest = methods.run("spaco", data, split, QUICK)
     labels = data.labels.copy()
     labels[unlabelled] = np.roll(labels[unlabelled], 5)
