@@ -8,7 +8,10 @@ Data flows one way, from data to report, and a module imports only from its own 
 ========================  ===========================================================================================
 checks, files             messages for bad input; files that are whole or absent
 pace, balance, metrics,   pure mathematics on arrays
-imbalance
+imbalance, statistics,
+cached_head
+losses, loss_inputs,      losses against imbalance, on tensors
+gradient_harmonizing
 config                    the settings of a run, and presets
 lesions (lesion_classes,  pictures and labels in one form, from a generator or from files; splits
 lesion_painting), splits,
@@ -38,8 +41,10 @@ __version__ = "0.1.0"
 
 _MODULES = (
     "balance",
+    "balance_explorers",
     "batch",
     "batches",
+    "cached_head",
     "checks",
     "cli",
     "cluster",
@@ -51,6 +56,7 @@ _MODULES = (
     "environment",
     "explorers",
     "files",
+    "gradient_harmonizing",
     "grid",
     "html_pages",
     "images",
@@ -60,6 +66,8 @@ _MODULES = (
     "lesion_painting",
     "lesions",
     "loss_columns",
+    "loss_inputs",
+    "losses",
     "methods",
     "metrics",
     "models",
@@ -76,8 +84,10 @@ _MODULES = (
     "runs",
     "self_paced",
     "spbl",
+    "spbl_explorers",
     "splits",
     "staging",
+    "statistics",
     "svm",
     "tables",
     "training",

@@ -218,9 +218,10 @@ def reconstruct_curriculum(
     order = known[np.argsort(complexity[known], kind="stable")]
     new = counts.copy()
     new[order] = np.sort(counts[known])
-    floor = np.ceil(keep_factor * np.ceil(counts[known].mean())).astype(np.int64)
-    gained = np.minimum(new - counts, max_added)
-    lost = np.where(counts < floor, 0, np.minimum(0, np.maximum(new, floor) - counts))
+    largest = counts[known].max()  # no cap needs to be larger
+    floor = int(min(np.ceil(keep_factor * np.ceil(counts[known].mean())), largest))
+    gained = np.minimum(new - counts, min(max_added, int(largest)))
+    lost = np.minimum(0, np.maximum(new, floor) - counts)
     return counts + np.where(new > counts, gained, lost)
 
 
@@ -233,7 +234,7 @@ def resample(labels: np.ndarray, change: np.ndarray, rng: object = None, *, repl
     ----------
     labels : int[N] in 0..C-1.
     change : int[C].
-    rng : None, an int, a Generator or a RandomState.
+    rng : None (fresh entropy), an int, a Generator or a RandomState.
     replacement : False: nothing is drawn twice before all of the class was drawn once, so a shrunken class holds
         distinct samples; True: every draw is from the whole class, as in the release, where a shrunken class may hold
         a sample twice and miss others for no reason.
@@ -246,6 +247,7 @@ def resample(labels: np.ndarray, change: np.ndarray, rng: object = None, *, repl
     change = np.asarray(change)
     if change.ndim != 1 or change.dtype.kind not in "iu":
         raise ValueError(f"change has shape {change.shape} and dtype {change.dtype}; allowed: int[C], one per class")
+    change = change.astype(np.int64)
     labels = checks.label_array("labels", labels, len(change))
     rng = checks.random_generator(rng)
     by_class = np.argsort(labels, kind="stable")

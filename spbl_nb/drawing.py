@@ -1,4 +1,4 @@
-"""What all figures share: the palette, an empty figure, class axes, bars and mosaics as single artists, and PNG bytes.
+"""What all figures share: the palette, an empty figure, class axes, bars, labels and mosaics as single artists, PNG bytes.
 
 Colours are those of Okabe & Ito, which stay apart under every common form of colour blindness; an order, such as
 difficulty, is a shade of one map that darkens evenly. Wherever colour says something, a marker, a line style, a number
@@ -9,6 +9,7 @@ import io
 import struct
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath
+from matplotlib.transforms import IdentityTransform
 from PIL import Image
 
 from spbl_nb import checks
@@ -94,6 +98,47 @@ class Bars:
         self.artist.set_verts(np.stack(pair, axis=2))
         if colours is not None:
             self.artist.set_facecolor(colours)
+
+
+class Labels(Artist):
+    """Short texts beside points of the data as one artist: forty take 1 ms to draw, where forty texts take 17.
+
+    ``align`` is the part of a text that lies left of its point (0 to 1), ``rise`` how far its foot is above, in points.
+    """
+
+    def __init__(self, axes: Axes, size: float = 8, align: float = 0.5, rise: float = 3) -> None:
+        super().__init__()
+        self.size, self.align, self.rise = size, align, rise
+        self.put([], [], [])
+        self.set_in_layout(False)
+        axes.add_artist(self)
+
+    def put(self, x: Sequence[float], y: Sequence[float], texts: Sequence[str]) -> None:
+        """Write one text, of one line or several, at each point (x, y)."""
+        self.points, self.texts = np.column_stack([x, y]), list(texts)
+        self.stale = True
+
+    def draw(self, renderer: Any) -> None:
+        """Fill the outlines of all letters at once."""
+        pixel = self.get_figure().dpi / 72
+        outlines = []
+        for (x, y), text in zip(self.axes.transData.transform(self.points), self.texts, strict=True):
+            for line, words in enumerate(reversed(text.split("\n"))):
+                letters, width = _outline(words, self.size)
+                foot = (x - pixel * self.align * width, y + pixel * (self.rise + 1.15 * line * self.size))
+                outlines.append(Path(pixel * letters.vertices + np.rint(foot), letters.codes))
+        pen = renderer.new_gc()
+        pen.set_linewidth(0)
+        renderer.draw_path(pen, Path.make_compound_path(*outlines), IdentityTransform(), (0.0, 0.0, 0.0))
+        pen.restore()
+        self.stale = False
+
+
+@lru_cache(maxsize=4096)
+def _outline(text: str, size: float) -> tuple[Path, float]:
+    """Return the outline of a line of text that stands on (0, 0), and its width, in points."""
+    outline = TextPath((0, 0), text, size)
+    return Path(outline.vertices, outline.codes), outline.get_extents().x1 if len(outline.vertices) else 0.0
 
 
 class PixelImage(Artist):

@@ -97,6 +97,11 @@ class ImageData:
         """SHA-256 (hex) over pictures, labels, class names, groups and official split."""
         return files.sha256_of(self.images, self.labels, "\n".join(self.class_names), self.groups, self.split)
 
+    @property
+    def pictures_sha256(self) -> str:
+        """The hash by which splits know their data set."""
+        return self.sha256
+
     def counts(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Return int64[C], samples per class among ``rows`` (default: all)."""
         return np.bincount(self.labels if rows is None else self.labels[rows], minlength=self.num_classes)
@@ -116,24 +121,36 @@ class ImageData:
 class FeatureData:
     """A labelled set of which only features under a frozen backbone are kept.
 
-    ``features`` float32[N,D] and ``labels`` int64[N] are in the order of the pictures they come from. Training and
-    prediction take it in place of an :class:`ImageData`, for a network whose backbone is the identity.
+    ``features`` float32[N,D], ``labels`` int64[N] and ``class_names`` are those of the pictures it comes from, whose
+    hash is ``pictures_sha256``, so that their splits fit. Training, prediction and every method take it in place of an
+    :class:`ImageData`; the network is then a linear head.
 
     Taught in: notebooks/05_spbl, section 1.
     """
 
+    name: str
     features: np.ndarray
     labels: np.ndarray
-    num_classes: int
+    class_names: tuple[str, ...]
+    pictures_sha256: str
     mirror: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return len(self.class_names)
+
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 (hex) over features and labels."""
-        return files.sha256_of(self.features, self.labels)
+        """SHA-256 (hex) over features, labels and class names."""
+        return files.sha256_of(self.features, self.labels, "\n".join(self.class_names))
+
+    def counts(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Return int64[C], samples per class among ``rows`` (default: all)."""
+        return np.bincount(self.labels if rows is None else self.labels[rows], minlength=self.num_classes)
 
 
 def resize(images: np.ndarray, size: int, block: int = 2048) -> np.ndarray:

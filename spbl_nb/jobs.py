@@ -17,7 +17,7 @@ import numpy as np
 
 from spbl_nb import files, models, pace, training
 from spbl_nb.config import Config
-from spbl_nb.images import ImageData
+from spbl_nb.images import FeatureData, ImageData
 from spbl_nb.splits import Split
 
 
@@ -26,7 +26,7 @@ class Job:
     """The arguments of :func:`spbl_nb.methods.run`, handed to the method."""
 
     method: str
-    data: ImageData
+    data: ImageData | FeatureData
     split: Split
     config: Config
     seed: int
@@ -34,8 +34,13 @@ class Job:
     progress: bool
 
     def network(self, name: str | None = None) -> models.Classifier:
-        """Build the network; the same seed gives the same starting weights to every method."""
+        """Build the network; the same seed gives the same starting weights to every method.
+
+        Over cached features it is a linear head, whatever its name.
+        """
         config, data = self.config, self.data
+        if isinstance(data, FeatureData):
+            return models.linear(data.features.shape[1], data.num_classes, seed=self.seed)
         return models.build(name or config.model, data.num_classes, data.size, weights=config.weights, seed=self.seed)
 
     def fit(

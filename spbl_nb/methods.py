@@ -20,7 +20,7 @@ import numpy as np
 
 from spbl_nb import checks, co_training, self_paced, spbl, training
 from spbl_nb.config import Config
-from spbl_nb.images import ImageData
+from spbl_nb.images import FeatureData, ImageData
 from spbl_nb.jobs import Job, Scores, Trained, stage_of
 from spbl_nb.splits import Split
 
@@ -47,7 +47,7 @@ class Result:
 
 def run(
     method: str,
-    data: ImageData,
+    data: ImageData | FeatureData,
     split: Split,
     config: Config,
     seed: int = 0,
@@ -62,7 +62,7 @@ def run(
     without training rows.
     """
     train = METHODS[checks.one_of("method", method, METHODS)]
-    if split.data_sha256 != data.sha256:
+    if split.data_sha256 != data.pictures_sha256:
         raise ValueError("split was made for other data (its data hash differs); make it anew with data.make_split")
     for part in ("train", "validation", "test"):
         checks.row_array(f"split.{part}", getattr(split, part), len(data))
@@ -89,7 +89,7 @@ def run(
     )
 
 
-def _mean_probability(trained: Trained, data: ImageData, rows: np.ndarray, config: Config) -> Scores:
+def _mean_probability(trained: Trained, data: ImageData | FeatureData, rows: np.ndarray, config: Config) -> Scores:
     views = [training.predict(model, data, rows, config).probability for model in trained.networks]
     scores = np.mean(views, axis=0)
     return Scores(scores, "probability", scores.argmax(axis=1))

@@ -83,6 +83,13 @@ def build(
         return Classifier(backbone, nn.Linear(width_of_features, num_classes))
 
 
+def linear(features: int, num_classes: int, *, seed: int = 0) -> Classifier:
+    """Build a linear head float[B,D] -> float[B,C] over cached features, with seeded random weights."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(checks.integer("seed", seed, 0))
+        return Classifier(nn.Identity(), nn.Linear(features, num_classes))
+
+
 def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
     return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 

@@ -136,7 +136,7 @@ class PaceRecord:
     test: metrics.Report | None
 
 
-def run(data: ImageData, split: Split, config: Config, seed: int = 0) -> Iterator[PaceRecord]:
+def run(data: ImageData | FeatureData, split: Split, config: Config, seed: int = 0) -> Iterator[PaceRecord]:
     """Run SPBL and yield one :class:`PaceRecord` after each pace; a notebook may stop between paces.
 
     ``config.variant`` names the variant, and the settings of :class:`Switches` override single switches of it.
@@ -288,7 +288,7 @@ class _Loop:
         self._predict_and_fit(
             name, balanced if on_head else rows, weights if on_head else np.ones(self.classes), decay, last
         )
-        if self.config.feature_cache and self.stages == 0:
+        if self.config.feature_cache and isinstance(self.inputs, ImageData):
             self._freeze()
         self.stages += 1
 
@@ -410,12 +410,13 @@ class _Loop:
 
     def _freeze(self) -> None:
         """Put the features of all rows in the place of the pictures, and a network of the head alone on top."""
-        everything = np.arange(len(self.labels))
+        pictures = self.job.data
         seen = self.job.remember(
-            "features",
-            lambda: {"features": training.predict(self.model, self.inputs, everything, self.config).features},
+            "features", lambda: {"features": training.cache_features(self.model, pictures, self.config).features}
         )
-        self.inputs = FeatureData(seen["features"], self.labels, self.classes)
+        self.inputs = FeatureData(
+            pictures.name, seen["features"], self.labels, pictures.class_names, pictures.pictures_sha256
+        )
         self.model = Classifier(nn.Identity(), copy.deepcopy(self.model.head))
         self.start = copy.deepcopy(self.model.state_dict())
 

@@ -137,6 +137,15 @@ def predict(
         return _predict(model, inputs_of(data, accelerator.device, config), rows, accelerator, batch_size)
 
 
+def cache_features(model: Classifier, data: ImageData, config: Config) -> FeatureData:
+    """Return the features of all pictures under the network's backbone as it is now, one pass over the data.
+
+    Taught in: notebooks/05_spbl, section 1.
+    """
+    features = predict(model, data, np.arange(len(data)), config).features
+    return FeatureData(f"{data.name} (features)", features, data.labels, data.class_names, data.sha256)
+
+
 def accelerator_for(config: Config) -> Accelerator:
     """Return an Accelerator with the device and precision of the configuration.
 

@@ -197,9 +197,13 @@ class NotebookPage:
             "async image => new Uint8Array(await (await fetch(image.src)).arrayBuffer()).join()"
         )
 
+    def status(self):
+        """Return the element that holds the explorer's text."""
+        return self.explorer.locator("[role=status]")
+
     def caption(self) -> str:
         """Return the explorer's text."""
-        return self.explorer.locator("[role=status]").inner_text()
+        return self.status().inner_text()
 
     def screenshot(self, path: Path) -> None:
         """Write a PNG of the explorer as it stands in the page."""

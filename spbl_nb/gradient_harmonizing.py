@@ -1,0 +1,289 @@
+"""Gradient harmonizing (GHM): samples with crowded gradient norms count less, so that every norm has the same say.
+
+In a detector, most samples are easy and have tiny gradients, yet there are so many that they rule the sum; a few
+outliers have the largest gradients, and they are wrong labels more often than not. GHM counts how many samples have a
+gradient norm g in each of M equal bins of [0, 1] and divides the loss of a sample by that density. The counts may be
+smoothed over steps, which the modules do; the functions know only the batch at hand. With several processes the counts
+of all are summed.
+
+Nothing here reads a value back from the device, so a GPU never has to wait. Gradient norms and losses are calculated in
+float32 at least: in half precision a norm of nearly 1 falls on the last edge, and the hardest samples get lost.
+
+Source: Li, Liu and Wang 2019, Gradient Harmonized Single-stage Detector, and its released code.
+
+Taught in: notebooks/06_gradient_harmonizing, sections 1 to 5.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+from spbl_nb import checks
+from spbl_nb.loss_inputs import at_least_float32, scores_and_labels
+
+Smooth = Callable[[Tensor], Tensor]
+
+
+def ghm_c(
+    logits: Tensor, target: Tensor, valid: Tensor | None = None, *, bins: int = 30, smooth: Smooth | None = None
+) -> Tensor:
+    """Return the harmonized binary cross-entropy (GHM-C), a scalar: sum of weight * BCE(logit, target), over N.
+
+    Each element is a yes-or-no question of its own; several classes are several questions (:func:`one_vs_all`). The
+    gradient norm is g = |sigmoid(logit) - target|. See :func:`harmonized_weights` for the weight.
+
+    Parameters
+    ----------
+    logits, target : float of one shape, any; targets in [0, 1], through which no gradient flows.
+    valid : float or bool of the same shape, above 0 where an element counts; None: all count. Others may hold anything,
+        and have gradient 0. Without any valid element the loss is 0.
+    bins : M, at least 1.
+    smooth : maps the counts of this batch to the counts to divide by, as the module :class:`GHMC` does.
+
+    With several processes each returns its own part times their number: the mean over processes, which is what
+    distributed training takes of the gradients, is the loss of the whole batch. All of them must take part.
+
+    Source: Li et al. 2019, GHM-C loss. Taught in: notebooks/06_gradient_harmonizing, sections 2 and 3.
+    """
+    values, target, counted = _elements("logits", logits, target, valid)
+    loss = functional.binary_cross_entropy_with_logits(values, target, reduction="none")
+    slope = values.sigmoid() - target
+    return _WeightedSum.apply(at_least_float32(logits), loss, slope, _weights(slope.abs(), counted, bins, smooth))
+
+
+def ghm_r(
+    prediction: Tensor,
+    target: Tensor,
+    valid: Tensor | None = None,
+    *,
+    mu: float = 0.02,
+    bins: int = 10,
+    smooth: Smooth | None = None,
+) -> Tensor:
+    """Return the harmonized ASL1 loss of box offsets (GHM-R), a scalar: sum of weight * (sqrt(d^2 + mu^2) - mu), over N.
+
+    ASL1 is a smooth |d| of d = prediction - target whose gradient norm, g = |d| / sqrt(d^2 + mu^2), is never constant:
+    with the usual smooth L1 all outliers share the norm 1 and could not be told apart.
+
+    ``mu`` is above 0, in units of the offsets; other parameters, shapes and several processes as in :func:`ghm_c`.
+
+    Source: Li et al. 2019, GHM-R loss. Taught in: notebooks/06_gradient_harmonizing, section 5.
+    """
+    mu = checks.real("mu", mu, 0, open_low=True)
+    values, target, counted = _elements("prediction", prediction, target, valid)
+    difference = values - target
+    length = torch.hypot(difference, difference.new_full((), mu))
+    loss, slope = length - mu, difference / length
+    return _WeightedSum.apply(at_least_float32(prediction), loss, slope, _weights(slope.abs(), counted, bins, smooth))
+
+
+def ghm_softmax(
+    logits: Tensor, labels: Tensor, valid: Tensor | None = None, *, bins: int = 30, smooth: Smooth | None = None
+) -> Tensor:
+    """Return the harmonized softmax cross-entropy, a scalar: sum of weight * -ln p, over N; p of the true class.
+
+    Here a sample is one element, with g = 1 - p, the size of the gradient with respect to the logit of its true class.
+    This variant is ours; GHM as published asks one question per class, which is :func:`ghm_c` of :func:`one_vs_all`.
+
+    ``logits`` float[B,C], ``labels`` int64[B], ``valid`` float or bool [B]; the rest as in :func:`ghm_c`.
+    """
+    logits, labels = scores_and_labels("logits", logits, labels)
+    counted = _counted(valid, "labels", labels)
+    if counted is not None:
+        logits, labels = torch.where(counted[:, None], logits, 0), torch.where(counted, labels, 0)
+    loss = functional.cross_entropy(logits, labels, reduction="none")
+    norms = -torch.expm1(-loss.detach())
+    return (_weights(norms, counted, bins, smooth) * loss).sum()
+
+
+def one_vs_all(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the targets float[B,C] of logits float[B,C]: 1 at the label int64[B], 0 elsewhere, for :func:`ghm_c`."""
+    logits, labels = scores_and_labels("logits", logits, labels)
+    return functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
+
+
+def count_in_bins(norms: Tensor, bins: int, counted: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return (int64[n], the bin of each element; float64[M], how many elements lie in each bin, over all processes).
+
+    Bin i of 0..M-1 holds norms from i/M up to (i+1)/M, the last one also 1 (a norm within rounding of an edge may fall
+    on either side). Elements that are not ``counted`` (bool) get the bin M, which is counted nowhere.
+
+    Taught in: notebooks/06_gradient_harmonizing, section 1.
+    """
+    bins = checks.integer("bins", bins, 1)
+    index = (norms.flatten() * bins).long().clamp_(0, bins - 1)
+    if counted is not None:
+        index = torch.where(counted.flatten(), index, bins)
+    counts = index.new_zeros(bins + 1).scatter_add_(0, index, index.new_ones(()).expand_as(index))[:bins]
+    if _processes() > 1:
+        distributed.all_reduce(counts)
+    return index, counts.double()
+
+
+def harmonized_weights(counts: Tensor, density: Tensor | None = None) -> Tensor:
+    """Return float64[M], the weight of the elements in each bin: N / (R_i * number of bins that are not empty).
+
+    N is the sum of ``counts`` float64[M], those of this batch; R_i is ``density`` float64[M], the smoothed counts, or
+    None for the counts themselves. Then each bin that is not empty has the same total weight, and the weights of a
+    batch have the mean 1. An empty bin has the weight 0.
+
+    Source: Li et al. 2019, gradient density by unit regions. Taught in: notebooks/06_gradient_harmonizing, section 2.
+    """
+    filled = counts > 0
+    share = counts.sum() / filled.sum()
+    return torch.where(filled, share / (counts if density is None else density), 0)
+
+
+class GradientDensity(nn.Module):
+    """Counts per bin, smoothed over steps: S <- m S + (1-m) R in bins that are not empty; others stay as they are.
+
+    S starts at 0, so that after s updates of a bin it is too small by the factor 1 - m^s, and the loss too large by
+    its inverse (4 times at the first step with m = 0.75). ``bias_correction`` divides S by that factor; the released
+    code does not.
+
+    State, all of it in ``state_dict``: ``smoothed`` float64[M] (also in a network cast to half precision) and
+    ``updates`` int64[M]. In evaluation mode a batch is weighed as in training, but leaves no trace in the state.
+
+    Taught in: notebooks/06_gradient_harmonizing, section 4.
+    """
+
+    def __init__(self, bins: int, momentum: float, bias_correction: bool) -> None:
+        super().__init__()
+        self.bins = checks.integer("bins", bins, 1)
+        self.momentum = checks.real("momentum", momentum, 0, 1, open_high=True)
+        self.bias_correction = bool(bias_correction)
+        self.register_buffer("smoothed", torch.zeros(self.bins, dtype=torch.float64))
+        self.register_buffer("updates", torch.zeros(self.bins, dtype=torch.int64))
+
+    def density(self, counts: Tensor) -> Tensor:
+        """Return float64[M], the counts to divide by after a batch of ``counts`` float64[M], and remember them."""
+        self.smoothed, self.updates = self.smoothed.to(counts.device), self.updates.to(counts.device)
+        filled = counts > 0
+        mixed = self.momentum * self.smoothed + (1 - self.momentum) * counts
+        smoothed, updates = torch.where(filled, mixed, self.smoothed), self.updates + filled
+        if self.training:
+            self.smoothed.copy_(smoothed)
+            self.updates.copy_(updates)
+        return smoothed / (1 - self.momentum ** updates.double()) if self.bias_correction else smoothed
+
+    def extra_repr(self) -> str:
+        return f"bins={self.bins}, momentum={self.momentum:g}, bias_correction={self.bias_correction}"
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
+        """Move with the network, but keep the precision: ``.half()`` would round the counts away."""
+        precise = self.smoothed
+        super()._apply(fn, recurse)
+        self.smoothed = precise.to(self.smoothed.device)
+        return self
+
+
+class GHMC(GradientDensity):
+    """:func:`ghm_c` with counts smoothed over steps; the defaults are the released ones but for the correction.
+
+    >>> loss = GHMC(bins=30, momentum=0.75)(torch.zeros(2, 3), torch.eye(3)[:2])
+
+    Raises ValueError for bins below 1 and a momentum outside [0, 1).
+
+    Taught in: notebooks/06_gradient_harmonizing, sections 2 to 4.
+    """
+
+    def __init__(self, bins: int = 30, momentum: float = 0.75, bias_correction: bool = True) -> None:
+        super().__init__(bins, momentum, bias_correction)
+
+    def forward(self, logits: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return the scalar loss; all float of one shape."""
+        return ghm_c(logits, target, valid, bins=self.bins, smooth=self.density)
+
+
+class GHMR(GradientDensity):
+    """:func:`ghm_r` with counts smoothed over steps; the release multiplies this loss by 10 in its detector.
+
+    Raises ValueError for mu not above 0, bins below 1 and a momentum outside [0, 1).
+
+    Taught in: notebooks/06_gradient_harmonizing, section 5.
+    """
+
+    def __init__(self, mu: float = 0.02, bins: int = 10, momentum: float = 0.7, bias_correction: bool = True) -> None:
+        super().__init__(bins, momentum, bias_correction)
+        self.mu = checks.real("mu", mu, 0, open_low=True)
+
+    def forward(self, prediction: Tensor, target: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return the scalar loss; all float of one shape."""
+        return ghm_r(prediction, target, valid, mu=self.mu, bins=self.bins, smooth=self.density)
+
+    def extra_repr(self) -> str:
+        return f"mu={self.mu:g}, {super().extra_repr()}"
+
+
+class GHMSoftmax(GradientDensity):
+    """:func:`ghm_softmax` with counts smoothed over steps.
+
+    Raises ValueError for bins below 1 and a momentum outside [0, 1).
+    """
+
+    def __init__(self, bins: int = 30, momentum: float = 0.75, bias_correction: bool = True) -> None:
+        super().__init__(bins, momentum, bias_correction)
+
+    def forward(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return the scalar loss of logits float[B,C] and labels int64[B]."""
+        return ghm_softmax(logits, labels, valid, bins=self.bins, smooth=self.density)
+
+
+class _WeightedSum(torch.autograd.Function):
+    """The sum of weight * loss, for values at which each loss has a known slope.
+
+    The slope has been calculated already, for its size is the gradient norm; so no graph is kept and nothing is
+    differentiated a second time. Weights are constants, as in the paper.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, loss: Tensor, slope: Tensor, weights: Tensor) -> Tensor:
+        ctx.save_for_backward(weights * slope)
+        return (weights * loss).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, None, None, None]:
+        return outer * ctx.saved_tensors[0], None, None, None
+
+
+def _weights(norms: Tensor, counted: Tensor | None, bins: int, smooth: Smooth | None) -> Tensor:
+    """Return what each loss is multiplied by, in the shape and type of ``norms``: its weight / N * processes."""
+    index, counts = count_in_bins(norms, bins, counted)
+    per_bin = harmonized_weights(counts, None if smooth is None else smooth(counts))
+    per_bin = _processes() * per_bin / counts.sum().clamp_min(1)
+    per_bin = functional.pad(per_bin, (0, 1)).to(norms.dtype)  # the elements that do not count have a bin of their own
+    return per_bin.index_select(0, index).view_as(norms)
+
+
+def _elements(name: str, values: Tensor, target: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return (values and target, detached, in float32 at least, 0 where not valid; bool, which elements are valid)."""
+    if not values.is_floating_point():
+        raise ValueError(f"{name} has type {values.dtype}; allowed: floats (convert with .float())")
+    if target.shape != values.shape or not target.is_floating_point():
+        raise ValueError(
+            f"target has shape {tuple(target.shape)} and type {target.dtype}; allowed: floats of the shape "
+            f"{tuple(values.shape)} that {name} has (class indices become targets with one_vs_all)"
+        )
+    values = at_least_float32(values.detach())
+    target = target.detach().to(values.dtype)
+    counted = _counted(valid, name, values)
+    if counted is not None:
+        values, target = torch.where(counted, values, 0), torch.where(counted, target, 0)
+    return values, target, counted
+
+
+def _counted(valid: Tensor | None, name: str, values: Tensor) -> Tensor | None:
+    if valid is None:
+        return None
+    if valid.shape != values.shape:
+        raise ValueError(f"valid has shape {tuple(valid.shape)}; allowed: that of {name}, {tuple(values.shape)}")
+    return valid > 0
+
+
+def _processes() -> int:
+    return distributed.get_world_size() if distributed.is_available() and distributed.is_initialized() else 1

@@ -1,0 +1,633 @@
+"""Balance learning against the release's arrays, plain loops, the null space of Zhou and Liu's equations, and by hand."""
+
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+
+from spbl_nb import balance
+
+FOLDER = Path(__file__).parent / "reference"
+CASES = range(5)
+WITH_TIES = (2, 3, 4)
+NAN, INF = math.nan, math.inf
+
+seeds = st.integers(0, 10_000)
+complexities = st.lists(st.sampled_from([NAN, 0.5, 1, 2]) | st.floats(1e-3, 50), min_size=1, max_size=12).map(np.array)
+
+
+def known_arrays():
+    """The release's arrays: ``balance.npz``, and the samples of the same five cases from ``selection_small.npz``."""
+    names = ("selection_small.npz", "balance.npz")
+    return {key: value for name in names for key, value in np.load(FOLDER / name, allow_pickle=False).items()}
+
+
+KNOWN = known_arrays()
+
+
+def case_of(number):
+    """Return loss, labels, selected, number of classes and selected counts of a known case."""
+    labels, selected = KNOWN[f"{number}_label"], KNOWN[f"{number}_selected"]
+    classes = int(KNOWN[f"{number}_num_classes"])
+    loss = -np.log(KNOWN[f"{number}_true_probability"])
+    return loss, labels, selected, classes, np.bincount(labels[selected], minlength=classes)
+
+
+def ranked(order):
+    """Complexities without ties, rising along ``order``."""
+    complexity = np.empty(len(order))
+    complexity[order] = np.arange(1, len(order) + 1)
+    return complexity
+
+
+# Ease and complexity
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_known_eases(case):
+    loss, labels, selected, classes, _ = case_of(case)
+    sizes = np.bincount(labels, minlength=classes)
+    ease = balance.class_ease(loss, labels, selected, classes)
+    np.testing.assert_array_equal(balance.scaled_ease(ease, sizes), KNOWN[f"{case}_ease_scaled"])
+    of_all = balance.scaled_ease(balance.class_ease(loss, labels, np.ones_like(selected), classes), sizes)
+    as_known = (of_all == KNOWN[f"{case}_ease_scaled"]).all()
+    assert as_known == selected.all(), "negative control: the mean over all samples is another"
+
+
+def test_ease_and_complexity_by_hand():
+    loss, labels = [math.log(2), math.log(8), 3, 0, 0, 1], [0, 0, 0, 1, 1, 3]
+    selected = np.array([True, True, False, True, True, False])
+    np.testing.assert_allclose(balance.class_ease(loss, labels, selected, 4), [3 / 4, 2, NAN, NAN])
+    np.testing.assert_allclose(balance.class_complexity(loss, labels, selected, 4), [4 / 3, 1 / 2, NAN, NAN])
+
+
+@given(seeds)
+@settings(max_examples=60, deadline=None)
+def test_ease_class_by_class(seed):
+    rng = np.random.default_rng(seed)
+    labels, loss, selected = rng.integers(0, 6, 40), rng.exponential(2, 40), rng.random(40) < 0.4
+    ease = balance.class_ease(loss, labels, selected, 7)
+    for index in range(7):
+        own = [one for one, label, taken in zip(loss, labels, selected, strict=True) if taken and label == index]
+        expected = (labels == index).sum() / math.exp(sum(own) / len(own)) if own else NAN
+        assert ease[index] == pytest.approx(expected, rel=1e-12, nan_ok=True)
+    complexity = balance.class_complexity(loss, labels, selected, 7)
+    np.testing.assert_allclose(complexity * ease, np.where(np.isnan(ease), NAN, 1))
+    mean_loss = np.log(complexity * np.maximum(1, np.bincount(labels, minlength=7)))
+    mixed = balance.mixed_complexity(mean_loss.clip(0), np.bincount(labels, minlength=7).clip(1), 0.5)
+    np.testing.assert_allclose(mixed, complexity, rtol=1e-12)
+
+
+def test_mixed_complexity_at_the_extremes_knows_rarity_or_difficulty_only():
+    sizes, mean_loss = np.array([10, 40, 20, 5]), np.array([3.0, 2, NAN, 0])
+    np.testing.assert_allclose(balance.mixed_complexity(mean_loss, sizes, 0), [1 / 100, 1 / 1600, NAN, 1 / 25])
+    np.testing.assert_allclose(balance.mixed_complexity(mean_loss, sizes, 1), np.exp([6, 4, NAN, 0]))
+    other = np.array([0.1, 9, NAN, 4])
+    np.testing.assert_array_equal(
+        balance.mixed_complexity(mean_loss, sizes, 0), balance.mixed_complexity(other, sizes, 0)
+    )
+    np.testing.assert_array_equal(
+        balance.mixed_complexity(mean_loss, sizes, 1), balance.mixed_complexity(mean_loss, sizes[::-1], 1)
+    )
+
+
+@given(st.lists(st.just(NAN) | st.floats(0, 100), min_size=1, max_size=9).map(np.array), st.data())
+@settings(max_examples=100, deadline=None)
+def test_scaled_ease_keeps_the_order_and_lies_between_the_sizes(ease, data):
+    sizes = np.array(data.draw(st.lists(st.integers(1, 90), min_size=len(ease), max_size=len(ease))))
+    scaled = balance.scaled_ease(ease, sizes)
+    known = ~np.isnan(ease)
+    np.testing.assert_array_equal(np.isnan(scaled), ~known)
+    assert ((scaled >= sizes.min()) & (scaled <= sizes.max()) & (scaled == np.ceil(scaled)))[known].all()
+    assert (np.diff(scaled[known][np.argsort(ease[known])]) >= 0).all()
+    if known.any() and np.nanmax(ease) > np.nanmin(ease):
+        assert np.nanmin(scaled) == sizes.min()
+        assert np.nanmax(scaled) == sizes.max()
+
+
+def test_equal_eases_are_one_tie_and_no_division_by_zero():
+    assert balance.scaled_ease([7, 7, 7], [3, 9, 5]).tolist() == [3, 3, 3]
+    np.testing.assert_array_equal(balance.scaled_ease([NAN, 7], [3, 9]), [NAN, 3])
+    np.testing.assert_array_equal(balance.scaled_ease([NAN, NAN], [3, 9]), [NAN, NAN])
+
+
+# Consistent costs
+
+
+def equations(costs):
+    """Zhou and Liu's C(C-1)/2 x C coefficient matrix, each equation divided by its larger coefficient."""
+    classes = len(costs)
+    rows = []
+    for i, j in itertools.combinations(range(classes), 2):
+        row = np.zeros(classes)
+        row[i], row[j] = costs[i, j], -costs[j, i]
+        rows.append(row / np.abs(row).max())
+    return np.array(rows)
+
+
+def weights_from_null_space(costs):
+    """Solve the equations by SVD; None where they have full rank, so that only zero solves them."""
+    _, values, rows = np.linalg.svd(equations(costs))
+    if len(values) == len(costs) and values[-1] > 1e-9 * values[0]:
+        return None
+    weights = rows[-1] / rows[-1].sum()
+    return weights / weights.min()
+
+
+@pytest.mark.parametrize("case", range(4))
+def test_known_cost_vectors(case):
+    costs, weights = KNOWN[f"{case}_cost_matrix"], KNOWN[f"{case}_cost_vector"]
+    np.testing.assert_allclose(balance.cost_vector(costs), weights, rtol=1e-12)
+    np.testing.assert_allclose(weights_from_null_space(costs), weights, rtol=1e-9)
+    transposed = balance.cost_vector(costs.T)
+    np.testing.assert_allclose(transposed, weights.max() / weights, rtol=1e-12, err_msg="the orientation matters")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_known_extremes(case):
+    """The release gives the class with the largest ease the smallest weight, and the one with the smallest the largest."""
+    size, weights = KNOWN[f"{case}_class_size"], KNOWN[f"{case}_cost_vector"]
+    ours = balance.penalty_weights(1 / size, "released")
+    for own in (weights, ours):
+        assert own.argmin() == size.argmax()
+        assert own.argmax() == size.argmin()
+        assert own.min() == 1
+        assert own.max() < 10
+    assert spearmanr(-size, weights).statistic < 0.99 or len(size) == 3, "the classes between are not sorted"
+
+
+@given(seeds, st.integers(2, 9), st.floats(1.5, 100), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_cost_vector_agrees_with_the_null_space(seed, classes, max_cost, disturbed):
+    rng = np.random.default_rng(seed)
+    costs, _ = balance.consistent_costs(classes, max_cost, rng)
+    if disturbed:
+        i, j = rng.choice(classes, 2, replace=False)
+        costs[i, j] *= 1 + 10 ** rng.uniform(-3, 1)
+    expected = weights_from_null_space(costs)
+    assert (expected is None) == (disturbed and classes > 2), (
+        "two classes have one equation, which always has a solution"
+    )
+    if expected is None:
+        with pytest.raises(balance.InconsistentCostError, match="cm is not consistent"):
+            balance.cost_vector(costs)
+    else:
+        np.testing.assert_allclose(balance.cost_vector(costs), expected, rtol=1e-8)
+
+
+@given(seeds, st.integers(2, 30), st.floats(1, 1000))
+@settings(max_examples=80, deadline=None)
+def test_consistent_costs_keep_their_promises(seed, classes, max_cost):
+    costs, weights = balance.consistent_costs(classes, max_cost, seed)
+    assert costs.shape == (classes, classes)
+    assert not costs.diagonal().any()
+    off_diagonal = costs[~np.eye(classes, dtype=bool)]
+    assert off_diagonal.min() == 1
+    assert off_diagonal.max() <= max_cost**2 * (1 + 1e-12)
+    assert weights[0] == 1
+    assert weights[-1] <= max_cost
+    assert (np.diff(weights) >= 0).all()
+    np.testing.assert_allclose(balance.cost_vector(costs), weights, rtol=1e-10)
+    np.testing.assert_allclose(costs * weights[:, None], (costs * weights[:, None]).T, rtol=1e-10)
+    for again, first in zip(balance.consistent_costs(classes, max_cost, seed), (costs, weights), strict=True):
+        np.testing.assert_array_equal(again, first)
+
+
+def test_consistent_costs_of_max_cost_1_are_all_1():
+    costs, weights = balance.consistent_costs(4, 1, 0)
+    np.testing.assert_array_equal(costs, 1 - np.eye(4))
+    np.testing.assert_array_equal(weights, np.ones(4))
+
+
+def test_cost_vector_by_hand():
+    assert balance.cost_vector([[0, 1], [3, 0]]).tolist() == pytest.approx([3, 1])
+    assert balance.cost_vector([[0, 2, 4], [1, 0, 2], [1, 1, 0]]).tolist() == pytest.approx([1, 2, 4])
+    costs = np.array([[NAN, 1], [3, -7]])
+    assert balance.cost_vector(costs).tolist() == pytest.approx([3, 1]), "the diagonal is not read"
+    assert np.isnan(costs[0, 0]), "and not written"
+
+
+def test_costs_that_go_in_a_circle_are_refused():
+    """Each class is worth twice the next one, and the last twice the first."""
+    circle = [[0, 1, 2], [2, 0, 1], [1, 2, 0]]
+    with pytest.raises(
+        balance.InconsistentCostError, match=r"w_0/w_1 = cm\[1, 0\]/cm\[0, 1\] = 2, all pairs together 1;"
+    ):
+        balance.cost_vector(circle)
+    assert issubclass(balance.InconsistentCostError, ValueError)
+    assert weights_from_null_space(np.array(circle, dtype=float)) is None
+
+
+@pytest.mark.parametrize("pair", [(0, 1), (4, 2), (3, 5)])
+def test_the_worst_equation_is_named(pair):
+    costs, _ = balance.consistent_costs(6, rng=1)
+    costs[pair] *= 1.5
+    i, j = sorted(pair)
+    with pytest.raises(balance.InconsistentCostError, match=rf"classes {i} and {j} want w_{i}/w_{j} = cm\[{j}, {i}\]"):
+        balance.cost_vector(costs)
+
+
+@pytest.mark.parametrize("classes", [3, 10, 198])
+def test_tolerance_of_cost_vector(classes):
+    costs, weights = balance.consistent_costs(classes, rng=2)
+    costs[1, 2] *= 1 + 1e-8
+    np.testing.assert_allclose(balance.cost_vector(costs), weights, rtol=1e-7)
+    costs[1, 2] *= 1 + 1e-5
+    with pytest.raises(balance.InconsistentCostError):
+        balance.cost_vector(costs)
+
+
+# Penalty weights
+
+
+@pytest.mark.parametrize("classes", [9, 10, 198])
+@pytest.mark.parametrize("assignment", ["released", "sorted"])
+def test_known_weights_by_rank(classes, assignment):
+    """The weights of the release's constant stream; rank 0 is the least complex class. They are stored to 6 places."""
+    known = KNOWN[f"weights_{classes}_{assignment}"]
+    order = np.random.default_rng(classes).permutation(classes)
+    weights = balance.penalty_weights(ranked(order), assignment)
+    np.testing.assert_allclose(weights[order], known, rtol=0, atol=1e-6)
+
+
+def test_the_release_starts_the_same_stream_every_time():
+    complexity = np.random.default_rng(0).random(40) + 0.1
+    for assignment in ("sorted", "released"):
+        first = balance.penalty_weights(complexity, assignment)
+        np.testing.assert_array_equal(first, balance.penalty_weights(complexity, assignment))
+        stream = np.random.RandomState(5489)
+        np.testing.assert_array_equal(first, balance.penalty_weights(complexity, assignment, rng=stream))
+        assert (first != balance.penalty_weights(complexity, assignment, rng=stream)).any(), "the stream went on"
+        assert (first != balance.penalty_weights(complexity, assignment, rng=5489)).any()
+    np.testing.assert_allclose(np.random.RandomState(5489).random(3), [0.8147, 0.9058, 0.1270], atol=5e-5)
+    for own, other in zip(
+        balance.consistent_costs(5), balance.consistent_costs(5, rng=np.random.RandomState(5489)), strict=True
+    ):
+        np.testing.assert_array_equal(own, other)
+
+
+@given(complexities, seeds, st.floats(1, 50))
+@settings(max_examples=150, deadline=None)
+def test_sorted_and_released_hand_out_the_same_draw(complexity, seed, max_cost):
+    known = np.flatnonzero(~np.isnan(complexity))
+    by_rank = known[np.argsort(complexity[known], kind="stable")]
+    in_order = balance.penalty_weights(complexity, "sorted", max_cost, seed)
+    released = balance.penalty_weights(complexity, "released", max_cost, seed)
+    for weights in (in_order, released):
+        assert weights.dtype == np.float64
+        assert (weights[np.isnan(complexity)] == 1).all()
+        assert weights.min() == 1
+        assert weights.max() <= max_cost
+        assert sorted(weights) == sorted(in_order)
+    assert (np.diff(in_order[by_rank]) >= 0).all()
+    if len(known) > 1:
+        _, draw = balance.consistent_costs(len(known), max_cost, seed)
+        np.testing.assert_array_equal(in_order[by_rank], draw)
+        assert released[by_rank[0]] == draw[0]
+        assert released[by_rank[-1]] == draw[-1]
+    np.testing.assert_array_equal(released, balance.penalty_weights(complexity, "released", max_cost, seed))
+
+
+def test_at_198_classes_released_weights_do_not_follow_complexity():
+    complexity = np.random.default_rng(0).lognormal(size=198)
+    by_stream = [balance.penalty_weights(complexity, "released", rng=rng) for rng in (None, *range(30))]
+    correlation = [spearmanr(complexity, weights).statistic for weights in by_stream]
+    assert abs(correlation[0]) < 0.15
+    assert abs(np.mean(correlation)) < 0.06, "0.02 is what the two extremes alone amount to"
+    assert spearmanr(complexity, balance.penalty_weights(complexity, "sorted")).statistic == pytest.approx(1)
+
+
+def test_released_permutations_are_all_equally_likely():
+    complexity = np.arange(1.0, 6)
+    rng = np.random.default_rng(0)
+    seen = dict.fromkeys(itertools.permutations(range(3)), 0)
+    for _ in range(600):
+        seen[tuple(np.argsort(balance.penalty_weights(complexity, "released", rng=rng)[1:-1]))] += 1
+    assert all(60 < times < 140 for times in seen.values()), seen
+
+
+@given(complexities, st.floats(1, 50))
+@settings(max_examples=80, deadline=None)
+def test_proportional_weights_are_the_capped_ratio(complexity, max_cost):
+    weights = balance.penalty_weights(complexity, "proportional", max_cost)
+    smallest = min((one for one in complexity if one == one), default=NAN)
+    expected = [1 if one != one else min(one / smallest, max_cost) for one in complexity]
+    np.testing.assert_allclose(weights, expected, rtol=1e-15)
+    np.testing.assert_array_equal(weights, balance.penalty_weights(complexity, "proportional", max_cost, rng=3))
+
+
+@pytest.mark.parametrize("assignment", balance.ASSIGNMENTS)
+def test_weights_of_few_and_of_equal_classes(assignment):
+    weigh = balance.penalty_weights
+    assert weigh([NAN, NAN], assignment).tolist() == [1, 1]
+    assert weigh([NAN, 4.0, NAN], assignment).tolist() == [1, 1, 1]
+    assert weigh([3.0], assignment).tolist() == [1]
+    rarer, commoner = weigh([2.0, 1.0], assignment, rng=0)
+    assert commoner == 1 < rarer <= 10
+    assert weigh([2.0, 1.0, 3.0, 9.0], assignment, 1, 0).tolist() == [1, 1, 1, 1]
+    tied = weigh(np.full(6, 0.3), assignment, rng=0)
+    ties = [1] * 6 if assignment == "proportional" else weigh(np.arange(1, 7), assignment, rng=0)
+    np.testing.assert_array_equal(tied, ties, err_msg="ties count in the order of the classes")
+    assert weigh([5e-324, 1e308], "proportional").tolist() == [1, 10]
+
+
+# Rearranging the curriculum
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_known_changes(case):
+    """Exact in the order in which the release went through its ties; without ties no order need be known."""
+    *_, counts = case_of(case)
+    order, ease, change = (KNOWN[f"{case}_{name}"] for name in ("order", "ease_scaled", "curriculum_change"))
+    assert (np.diff(ease[order]) <= 0).all(), "the stored order is one by falling ease"
+    np.testing.assert_array_equal(balance.reconstruct_curriculum(counts, ranked(order)) - counts, change)
+    assert (balance.reconstruct_curriculum(counts, ranked(order[::-1])) - counts != change).any(), "negative control"
+    ours = balance.reconstruct_curriculum(counts, 1 / ease) - counts
+    alone = np.array([(ease == one).sum() == 1 for one in ease])
+    np.testing.assert_array_equal(ours[alone], change[alone])
+    assert alone.all() == (case not in WITH_TIES)
+
+
+@pytest.mark.parametrize("case", WITH_TIES)
+def test_inside_a_tie_the_same_counts_are_handed_out(case):
+    *_, counts = case_of(case)
+    order, ease = KNOWN[f"{case}_order"], KNOWN[f"{case}_ease_scaled"]
+    uncapped = {"max_added": 10_000, "keep_factor": 0}
+    theirs = balance.reconstruct_curriculum(counts, ranked(order), **uncapped)
+    ours = balance.reconstruct_curriculum(counts, 1 / ease, **uncapped)
+    for one in np.unique(ease):
+        assert sorted(ours[ease == one]) == sorted(theirs[ease == one])
+    assert (ours != theirs).any(), "negative control: the order inside the ties differs"
+
+
+def rearranged(counts, complexity, max_added, keep_factor):
+    """The plain way: move every class one sample at a time towards its target, as far as both caps let it."""
+    shown = [int(count) for count in counts]
+    known = [c for c in range(len(shown)) if not math.isnan(complexity[c])]
+    handed_out = sorted(shown[c] for c in known)
+    kept = keep_factor * math.ceil(sum(handed_out) / len(handed_out)) if known else 0
+    for target, c in zip(handed_out, sorted(known, key=lambda c: complexity[c]), strict=True):
+        while shown[c] < target and shown[c] < counts[c] + max_added:
+            shown[c] += 1
+        while shown[c] > target and shown[c] - 1 >= kept:
+            shown[c] -= 1
+    return shown
+
+
+@st.composite
+def curricula(draw):
+    """Selected counts, complexities with ties and gaps, and the two caps."""
+    complexity = draw(complexities)
+    counts = draw(st.lists(st.integers(0, 60), min_size=len(complexity), max_size=len(complexity)))
+    keep_factor = draw(st.sampled_from([0, 0.3, 0.5, 1, 3]) | st.floats(0, 3))
+    return np.array(counts), complexity, draw(st.sampled_from([0, 1, 5, 100])), keep_factor
+
+
+@given(curricula())
+@settings(max_examples=300, deadline=None)
+def test_reconstruction_is_handing_out_one_by_one(curriculum):
+    shown = balance.reconstruct_curriculum(*curriculum)
+    assert shown.dtype == np.int64
+    np.testing.assert_array_equal(shown, rearranged(*curriculum))
+
+
+@given(curricula())
+@settings(max_examples=200, deadline=None)
+def test_caps_are_respected(curriculum):
+    counts, complexity, max_added, keep_factor = curriculum
+    shown = balance.reconstruct_curriculum(*curriculum)
+    gaps = np.isnan(complexity)
+    np.testing.assert_array_equal(shown[gaps], counts[gaps])
+    assert (shown - counts).max() <= max_added
+    if not gaps.all():
+        kept = keep_factor * math.ceil(counts[~gaps].mean())
+        assert (shown >= np.minimum(counts, kept)).all(), "who is below stays, and nobody falls below"
+    free = balance.reconstruct_curriculum(counts, complexity, 60, 0)
+    assert sorted(free) == sorted(counts), "without caps the counts only change hands"
+    assert balance.reconstruct_curriculum(counts, complexity, max_added, 0).sum() <= counts.sum()
+    assert balance.reconstruct_curriculum(counts, complexity, 60, keep_factor).sum() >= counts.sum()
+    np.testing.assert_array_equal(balance.reconstruct_curriculum(counts, complexity, 0, 60), counts)
+
+
+def test_reconstruction_by_hand():
+    rearrange = balance.reconstruct_curriculum
+    assert rearrange([50, 5], [1, 2], 100, 0).tolist() == [5, 50]
+    assert rearrange([50, 5], [1, 2], 100, 1).tolist() == [28, 50], "the mean, 27.5, rounded up"
+    assert rearrange([50, 5], [1, 2], 20, 1.5).tolist() == [42, 25], "1.5 x 28"
+    assert rearrange([50, 5], [1, 2], 20, 2).tolist() == [50, 25], "50 is below 2 x 28"
+    assert rearrange([300, 5, 6, 7], [1, 4, 2, 3]).tolist() == [240, 105, 6, 7], "3 x 80; at most 100 are added"
+    assert rearrange([50, 5, 900], [1, 2, NAN], 100, 1).tolist() == [28, 50, 900], "NaN is no part of the mean"
+    assert rearrange([9, 4, 6], [2, 2, 2], 100, 0).tolist() == [4, 6, 9], "ties count in the order of the classes"
+    assert rearrange([9, 4], [NAN, NAN]).tolist() == [9, 4]
+    assert rearrange([9, 4], [NAN, 1]).tolist() == [9, 4], "a single class has nobody to change with"
+    assert rearrange([0, 3], [2, 1], 100, 0).tolist() == [3, 0], "nothing selected and yet a complexity is allowed"
+
+
+# Drawing samples again
+
+
+@st.composite
+def changes(draw):
+    """Labels with empty classes, and a change that empties none."""
+    labels = np.array(draw(st.lists(st.integers(0, 4), min_size=1, max_size=40)))
+    counts = np.bincount(labels, minlength=6)
+    return labels, np.array([draw(st.integers(1 - count, 3 * count)) if count else 0 for count in counts])
+
+
+@given(changes(), seeds, st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_resampling_gives_the_counts_asked_for(problem, seed, replacement):
+    labels, change = problem
+    counts = np.bincount(labels, minlength=6)
+    positions = balance.resample(labels, change, seed, replacement=replacement)
+    assert positions.dtype == np.int64
+    np.testing.assert_array_equal(np.bincount(labels[positions], minlength=6), counts + change)
+    copies = np.bincount(positions, minlength=len(labels))
+    assert (copies[change[labels] >= 0] > 0).all(), "who gains keeps all it has"
+    for index in np.flatnonzero(counts):
+        own = copies[labels == index]
+        if change[index] == 0:
+            assert (own == 1).all()
+        elif not replacement:
+            assert own.max() - own.min() <= 1, "no third copy before all have two, none twice in a shrunken class"
+    np.testing.assert_array_equal(positions, balance.resample(labels, change, seed, replacement=replacement))
+
+
+def test_resampling_takes_every_kind_of_generator_and_integer():
+    labels, change = np.repeat([0, 1], [60, 40]), np.array([-30, 25])
+    for make in (np.random.default_rng, np.random.RandomState):
+        first, again = (balance.resample(labels, change, make(7)) for _ in range(2))
+        np.testing.assert_array_equal(first, again)
+    other = balance.resample(labels, change, 8)
+    assert (first != other).any(), "another seed draws others"
+    assert len(balance.resample(labels, change)) == 95
+    assert len(balance.resample(labels.astype(np.uint8), change.tolist(), 0)) == 95
+
+
+def test_a_shrunken_class_misses_more_with_replacement_than_it_must():
+    """Drawing 999 of 1000 with replacement misses a share of (1 - 1/1000)**999, about 1/e, of the samples."""
+    labels, change = np.zeros(1000, dtype=int), np.array([-1])
+    found = {
+        again: [len(np.unique(balance.resample(labels, change, seed, replacement=again))) for seed in range(40)]
+        for again in (False, True)
+    }
+    assert set(found[False]) == {999}
+    assert 1 - np.mean(found[True]) / 1000 == pytest.approx(math.exp(-1), abs=0.01)
+
+
+def test_duplicates_are_drawn_from_all_alike():
+    labels = np.repeat([0, 1], [3, 5])
+    rng = np.random.default_rng(0)
+    for replacement in (False, True):
+        copies = np.zeros(8)
+        for _ in range(500):
+            copies += np.bincount(balance.resample(labels, [2, -3], rng, replacement=replacement), minlength=8)
+        np.testing.assert_allclose(copies[:3] / 500, 1 + 2 / 3, atol=0.1)
+        np.testing.assert_allclose(copies[3:] / 500, 2 / 5, atol=0.1)
+    drawn = [balance.resample(labels, [2, 0], rng, replacement=True) for _ in range(60)]
+    assert any(np.bincount(positions).max() == 3 for positions in drawn), "with replacement a third copy may come early"
+
+
+# What comes in
+
+
+def test_nothing_given_is_changed():
+    """Read-only arrays: writing to one would raise."""
+    arrays = {
+        "labels": np.array([0, 0, 1, 1, 1]), "loss": np.array([1.0, 2, 3, 4, 5]), "selected": np.array([1, 1, 0, 1, 1]) > 0,
+        "complexity": np.array([NAN, 2, 1]), "counts": np.array([1, 2, 3]), "costs": balance.consistent_costs(3)[0],
+    }  # fmt: skip
+    for array in arrays.values():
+        array.flags.writeable = False
+    balance.class_complexity(arrays["loss"], arrays["labels"], arrays["selected"], 2)
+    balance.scaled_ease(arrays["complexity"], arrays["counts"])
+    balance.mixed_complexity(arrays["complexity"], arrays["counts"], 0.3)
+    balance.cost_vector(arrays["costs"])
+    for assignment in balance.ASSIGNMENTS:
+        balance.penalty_weights(arrays["complexity"], assignment)
+    unchanged = balance.reconstruct_curriculum(arrays["counts"], [NAN, NAN, NAN])
+    unchanged[0] = 9
+    balance.reconstruct_curriculum(arrays["counts"], arrays["complexity"])
+    balance.resample(arrays["labels"], np.array([1, -1]), 0)
+    assert arrays["counts"].tolist() == [1, 2, 3]
+
+
+L, Y, S = [0.1, 0.2], [0, 1], np.array([True, False])
+
+
+def costs_with(value):
+    """Return 3 x 3 costs of 1, of which cm[0, 2] is ``value``."""
+    costs = np.ones((3, 3))
+    costs[0, 2] = value
+    return costs
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "options", "message"),
+    [
+        (balance.class_ease, ([0.1, -0.2], Y, S, 2), {}, r"loss\[1\] is -0.2; allowed: \[0, inf\)"),
+        (balance.class_ease, ([0.1, NAN], Y, S, 2), {}, r"loss\[1\] is nan"),
+        (balance.class_ease, ([INF, 0.1], Y, S, 2), {}, r"loss\[0\] is inf"),
+        (balance.class_ease, ([0.1], Y, S, 2), {}, "loss has 1 entries; 2 are needed"),
+        (balance.class_ease, ([L, L], Y, S, 2), {}, "loss has shape"),
+        (balance.class_ease, (["a", "b"], Y, S, 2), {}, "loss cannot be read as numbers"),
+        (balance.class_ease, (L, [0, 2], S, 2), {}, r"labels\[1\] is 2; allowed: 0..1"),
+        (balance.class_ease, (L, [0, -1], S, 2), {}, r"labels\[1\] is -1"),
+        (balance.class_ease, (L, [0.0, 1.0], S, 2), {}, "labels has dtype float64"),
+        (balance.class_ease, ([], [], [], 2), {}, "labels is empty"),
+        (balance.class_ease, (L, Y, [0, 1], 2), {}, r"selected has shape \(2,\) and dtype int64; allowed: bool\[2\]"),
+        (balance.class_ease, (L, Y, S[:1], 2), {}, r"selected has shape \(1,\)"),
+        (balance.class_ease, (L, Y, S, 0), {}, "num_classes is 0"),
+        (balance.class_ease, (L, Y, S, 2.0), {}, "num_classes is 2.0"),
+        (balance.class_complexity, (L, [0, 2], S, 2), {}, r"labels\[1\] is 2"),
+        (balance.mixed_complexity, (L, [1, 1], 1.1), {}, r"difficulty_share is 1.1; .* in \[0, 1\]"),
+        (balance.mixed_complexity, (L, [1, 1], -0.1), {}, "difficulty_share is -0.1"),
+        (balance.mixed_complexity, (L, [1, 1], NAN), {}, "difficulty_share is nan"),
+        (balance.mixed_complexity, (L, [1, 0], 0.5), {}, "sizes reach down to 0"),
+        (balance.mixed_complexity, (L, [1, NAN], 0.5), {}, r"sizes\[1\] is nan"),
+        (balance.mixed_complexity, (L, [1, INF], 0.5), {}, r"sizes\[1\] is inf"),
+        (balance.mixed_complexity, ([0.1, -3], [1, 1], 0.5), {}, "mean_loss to -3"),
+        (balance.mixed_complexity, ([INF, 1], [1, 1], 0.5), {}, r"mean_loss\[0\] is inf"),
+        (balance.mixed_complexity, ([1], [1, 1], 0.5), {}, "mean_loss has 1 entries; 2 are needed"),
+        (balance.scaled_ease, ([1, INF], [1, 1]), {}, r"ease\[1\] is inf"),
+        (balance.scaled_ease, ([1], [1, 1]), {}, "ease has 1 entries; 2 are needed"),
+        (balance.scaled_ease, ([[1, 2]], [1]), {}, "ease has shape"),
+        (balance.scaled_ease, ([1, 2], [1, NAN]), {}, r"sizes\[1\] is nan"),
+        (balance.consistent_costs, (1,), {}, "num_classes is 1; allowed: an integer from 2"),
+        (balance.consistent_costs, (3.0,), {}, "num_classes is 3.0"),
+        (balance.consistent_costs, (3, 0.9), {}, r"max_cost is 0.9; allowed: a finite number in \[1, inf\)"),
+        (balance.consistent_costs, (3, INF), {}, "max_cost is inf"),
+        (balance.consistent_costs, (3, NAN), {}, "max_cost is nan"),
+        (balance.consistent_costs, (3,), {"rng": "5489"}, "rng is '5489'"),
+        (balance.consistent_costs, (3,), {"rng": -1}, "rng is -1"),
+        (balance.cost_vector, (np.ones((2, 3)),), {}, r"cm has shape \(2, 3\); allowed: \[C, C\]"),
+        (balance.cost_vector, (np.ones(4),), {}, r"cm has shape \(4,\)"),
+        (balance.cost_vector, ([[1]],), {}, r"cm has shape \(1, 1\)"),
+        (balance.cost_vector, (costs_with(0),), {}, r"cm\[0, 2\] is 0; allowed: a finite cost above 0"),
+        (balance.cost_vector, (costs_with(-1),), {}, r"cm\[0, 2\] is -1"),
+        (balance.cost_vector, (costs_with(NAN),), {}, r"cm\[0, 2\] is nan"),
+        (balance.cost_vector, (costs_with(INF),), {}, r"cm\[0, 2\] is inf"),
+        (balance.cost_vector, (costs_with(2),), {}, "cm is not consistent: classes 0 and"),
+        (balance.penalty_weights, ([1, 2], "sortd"), {}, "assignment is 'sortd'; .*; did you mean 'sorted'"),
+        (balance.penalty_weights, ([1, 2], None), {}, "assignment is None; allowed: sorted, released, proportional"),
+        (balance.penalty_weights, ([1, 2], "sorted", 0.5), {}, r"max_cost is 0.5; .* \[1, inf\)"),
+        (balance.penalty_weights, ([1, 2], "proportional", NAN), {}, "max_cost is nan"),
+        (balance.penalty_weights, ([1, INF],), {}, r"complexity\[1\] is inf"),
+        (balance.penalty_weights, ([NAN, -INF],), {}, r"complexity\[1\] is -inf"),
+        (balance.penalty_weights, ([NAN, 1, 0],), {}, r"complexity\[2\] is 0; allowed: above 0, or NaN"),
+        (balance.penalty_weights, ([1, -2], "proportional"), {}, r"complexity\[1\] is -2"),
+        (balance.penalty_weights, ([],), {}, "complexity is empty"),
+        (balance.penalty_weights, ([[1, 2]],), {}, "complexity has shape"),
+        (balance.penalty_weights, ([1, 2],), {"rng": 0.5}, "rng is 0.5"),
+        (balance.reconstruct_curriculum, ([1, 2], [1, INF]), {}, r"complexity\[1\] is inf"),
+        (balance.reconstruct_curriculum, ([1, 2], [0, NAN]), {}, r"complexity\[0\] is 0"),
+        (balance.reconstruct_curriculum, ([1], [1, 2]), {}, "selected_counts has 1 entries; 2 are needed"),
+        (balance.reconstruct_curriculum, ([1, -2], [1, 2]), {}, r"selected_counts\[1\] is -2"),
+        (balance.reconstruct_curriculum, ([1.0, 2], [1, 2]), {}, "selected_counts has dtype float64"),
+        (balance.reconstruct_curriculum, ([1, 2], [1, 2], -1), {}, "max_added is -1"),
+        (balance.reconstruct_curriculum, ([1, 2], [1, 2], 1.5), {}, "max_added is 1.5"),
+        (balance.reconstruct_curriculum, ([1, 2], [1, 2], 1, -1), {}, r"keep_factor is -1; .* \[0, inf\)"),
+        (balance.reconstruct_curriculum, ([1, 2], [1, 2], 1, NAN), {}, "keep_factor is nan"),
+        (balance.resample, ([0, 1, 1], [-1, 0]), {}, r"change\[0\] is -1, and class 0 has 1 sample; allowed"),
+        (balance.resample, ([0, 1, 1], [0, -3]), {}, r"change\[1\] is -3, and class 1 has 2 samples"),
+        (balance.resample, ([0, 1, 1], [0, 0, 2]), {}, r"change\[2\] is 2, and class 2 has 0 samples"),
+        (balance.resample, ([0, 1, 1], [0, 0, -1]), {}, r"change\[2\] is -1, and class 2 has 0 samples"),
+        (balance.resample, ([0, 1, 2], [1, 1]), {}, r"labels\[2\] is 2; allowed: 0..1"),
+        (balance.resample, ([0, -1], [1, 1]), {}, r"labels\[1\] is -1"),
+        (balance.resample, ([], [1, 1]), {}, "labels is empty"),
+        (balance.resample, ([0, 1], [1.0, 1]), {}, "change has shape .* dtype float64; allowed: int"),
+        (balance.resample, ([0, 1], [True, False]), {}, "change has shape .* dtype bool"),
+        (balance.resample, ([0, 1], [[1, 1]]), {}, r"change has shape \(1, 2\)"),
+        (balance.resample, ([0, 1], [1, 1], "x"), {}, "rng is 'x'"),
+    ],
+)  # fmt: skip
+def test_bad_input(function, args, options, message):
+    with pytest.raises(ValueError, match=message):
+        function(*args, **options)
+
+
+# The full arrays
+
+
+def test_known_answers_from_the_full_arrays(real_data):
+    folder = real_data.parent / "reference"
+    table, costs = folder / "released_weights_by_rank.csv", folder / "consistent_cost.npz"
+    for path in (table, costs):
+        if not path.is_file():
+            pytest.skip(
+                f"{path.name} is not in the folder reference beside SPBL_NB_DATA: only the small copy is tested"
+            )
+    rows = np.genfromtxt(table, delimiter=",", skip_header=1)
+    for classes in np.unique(rows[:, 0]).astype(int):
+        own = rows[rows[:, 0] == classes]
+        for column, assignment in ((2, "released"), (3, "sorted")):
+            weights = balance.penalty_weights(own[:, 1] + 1, assignment)
+            np.testing.assert_allclose(weights, own[:, column], rtol=0, atol=1e-6)
+    known = np.load(costs, allow_pickle=False)
+    for case in CASES:
+        np.testing.assert_allclose(balance.cost_vector(known[f"{case}_cost_matrix"]), known[f"{case}_cost_vector"])

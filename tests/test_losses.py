@@ -1,0 +1,359 @@
+"""Losses for imbalanced classes against their equations written out, torch's own cross-entropy, and the known pitfalls."""
+
+import functools
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from spbl_nb import losses, models, training
+from spbl_nb.config import preset
+from spbl_nb.losses import CosineHead
+
+COUNTS = [100, 40, 10, 3]
+LABELS = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])
+WEIGHTS = torch.tensor([0.5, 1.0, 2.0, 4.0], dtype=torch.float64)
+
+counts_of_classes = st.lists(st.integers(1, 100_000), min_size=2, max_size=12)
+
+
+def scores(seed=0, rows=8, classes=4, dtype=torch.float64):
+    """Normal numbers as logits."""
+    return torch.from_numpy(np.random.default_rng(seed).normal(0, 2, (rows, classes))).to(dtype)
+
+
+def gradient_of(loss, values):
+    """The loss, and its gradient with respect to ``values``."""
+    values = values.detach().clone().requires_grad_()
+    result = loss(values)
+    return result.detach(), torch.autograd.grad(result, values)[0]
+
+
+def plain_focal(logits, labels, gamma, weights):
+    """One sample after the other, with the math of the standard library."""
+    total = total_weight = 0.0
+    for row, label in zip(logits.tolist(), labels.tolist(), strict=True):
+        p = math.exp(row[label]) / sum(math.exp(one) for one in row)
+        total -= weights[label] * (1 - p) ** gamma * math.log(p)
+        total_weight += weights[label]
+    return total / total_weight
+
+
+@given(st.integers(0, 10_000), st.floats(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_focal_is_its_equation(seed, gamma):
+    logits = scores(seed)
+    plain = plain_focal(logits, LABELS, gamma, [1.0] * 4)
+    assert losses.focal(logits, LABELS, gamma).item() == pytest.approx(plain, rel=1e-10)
+    plain = plain_focal(logits, LABELS, gamma, WEIGHTS.tolist())
+    assert losses.focal(logits, LABELS, gamma, WEIGHTS).item() == pytest.approx(plain, rel=1e-10)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_focal_at_gamma_0_is_cross_entropy_bit_for_bit(weights, dtype):
+    logits = scores(dtype=dtype)
+    weights = None if weights is None else weights.to(dtype)
+    ours = gradient_of(lambda z: losses.focal(z, LABELS, 0, weights), logits)
+    torchs = gradient_of(lambda z: functional.cross_entropy(z, LABELS, weight=weights), logits)
+    assert all(torch.equal(one, other) for one, other in zip(ours, torchs, strict=True))
+
+
+def test_focal_takes_its_probability_from_the_plain_cross_entropy():
+    """Negative control: with the class weight inside the exponent, exp(-w ln p) = p^w is no probability."""
+    logits = scores()
+    weighted = functional.cross_entropy(logits, LABELS, weight=WEIGHTS, reduction="none")
+    inside = ((1 - torch.exp(-weighted)) ** 2 * weighted).sum() / WEIGHTS[LABELS].sum()
+    ours = losses.focal(logits, LABELS, 2, WEIGHTS)
+    assert ours.item() == pytest.approx(plain_focal(logits, LABELS, 2, WEIGHTS.tolist()))
+    assert abs(inside / ours - 1) > 0.1
+
+
+@pytest.mark.parametrize("gamma", [0, 0.5, 1, 2, 5])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_focal_is_finite_at_extreme_logits(gamma, dtype):
+    logits = torch.tensor([[100.0, -100], [-100, 100], [100, 100], [0, 0]], dtype=dtype)
+    loss, gradient = gradient_of(lambda z: losses.focal(z, torch.zeros(4, dtype=torch.int64), gamma), logits)
+    assert torch.isfinite(gradient).all()
+    assert gradient.dtype == dtype
+    assert loss.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    at_a_half = 0.5**gamma * math.log(2)
+    assert loss.item() == pytest.approx((0 + 200 + 2 * at_a_half) / 4, rel=1e-5)
+    assert gradient[1].tolist() == pytest.approx([-0.25, 0.25], rel=1e-2), "a hopeless sample pulls as in cross-entropy"
+    assert gradient[0].double().abs().max() < 1e-40
+
+
+def test_focal_written_with_probabilities_is_not_finite_there():
+    """Negative control: the textbook formula gives a loss of infinity at the same logits."""
+    p = torch.tensor([[-100.0, 100]]).softmax(1)[0, 0]
+    assert not torch.isfinite(-((1 - p) ** 2) * p.log())
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2])
+def test_gradients(gamma):
+    logits, prior = scores(3).requires_grad_(), losses.class_prior(COUNTS)
+    margins = losses.ldam_margins(COUNTS)
+    for loss in (
+        lambda z: losses.focal(z, LABELS, gamma, WEIGHTS),
+        lambda z: losses.ldam(z / 10, LABELS, margins, 30, WEIGHTS),
+        lambda z: losses.logit_adjusted(z, LABELS, prior, 1.3),
+        lambda z: losses.adjust_logits(z, prior),
+        lambda z: losses.tau_normalized(z, gamma),
+    ):
+        assert torch.autograd.gradcheck(loss, logits)
+    head = CosineHead(4, 3).double()
+    assert torch.autograd.gradcheck(head, logits)
+
+
+@given(counts_of_classes, st.sampled_from([0, 0.5, 0.9, 0.999, 0.9999, 1 - 1e-12]))
+@settings(max_examples=80, deadline=None)
+def test_class_balanced_weights(counts, beta):
+    weights = losses.class_balanced_weights(counts, beta)
+    assert weights.dtype == torch.float64
+    assert weights.sum().item() == pytest.approx(len(counts))
+    order = np.argsort(counts)
+    assert (np.diff(weights.numpy()[order]) <= 1e-9).all(), "the rarer, the heavier"
+    effective = np.array([np.sum(np.power(float(beta), np.arange(n))) for n in counts])
+    np.testing.assert_allclose(weights.numpy() * effective, len(counts) / (1 / effective).sum(), rtol=1e-9)
+
+
+def test_class_balanced_weights_at_the_ends_and_by_hand():
+    assert losses.class_balanced_weights(COUNTS, 0).tolist() == [1, 1, 1, 1]
+    inverse = 1 / np.array(COUNTS)
+    np.testing.assert_allclose(losses.class_balanced_weights(COUNTS, 1 - 1e-13), 4 * inverse / inverse.sum(), rtol=1e-9)
+    by_hand = np.array([1 / 1.0, 1 / 1.5, 1 / 1.75])
+    np.testing.assert_allclose(losses.class_balanced_weights([1, 2, 3], 0.5), 3 * by_hand / by_hand.sum())
+    precise = losses.class_balanced_weights(COUNTS, 0.9999)
+    in_float32 = 1 / (1 - torch.tensor(0.9999) ** torch.tensor(COUNTS))
+    assert abs(4 * in_float32 / in_float32.sum() / precise - 1).max() > 1e-5, "negative control: cancellation"
+
+
+def test_deferred_weights_switch_once():
+    weights = losses.class_balanced_weights(COUNTS, 0.999)
+    used = [losses.deferred_weights(weights, epoch, 200) for epoch in range(200)]
+    assert all((one == 1).all() for one in used[:160])
+    assert all(torch.equal(one, weights) for one in used[160:])
+    assert torch.equal(losses.deferred_weights(weights, 0, 10, start=0), weights)
+    assert (losses.deferred_weights(weights, 9, 10, start=1) == 1).all()
+    assert used[0].dtype == weights.dtype
+
+
+@given(counts_of_classes, st.floats(0.01, 2))
+@settings(max_examples=50, deadline=None)
+def test_ldam_margins(counts, largest):
+    margins = losses.ldam_margins(counts, largest)
+    assert margins.dtype == torch.float64
+    assert margins.max().item() == pytest.approx(largest)
+    assert margins[int(np.argmin(counts))] == margins.max()
+    np.testing.assert_allclose(margins.numpy() * np.power(counts, 0.25), largest * min(counts) ** 0.25)
+
+
+def test_ldam_is_its_equation():
+    cosines, margins = torch.tanh(scores()), losses.ldam_margins(COUNTS)
+    terms, weights = [], WEIGHTS[LABELS].tolist()
+    for row, label in zip(cosines.tolist(), LABELS.tolist(), strict=True):
+        own = math.exp(30 * (row[label] - margins[label]))
+        others = sum(math.exp(30 * one) for index, one in enumerate(row) if index != label)
+        terms.append(-math.log(own / (own + others)))
+    assert losses.ldam(cosines, LABELS, margins).item() == pytest.approx(np.mean(terms), rel=1e-10)
+    weighted = losses.ldam(cosines, LABELS, margins, weights=WEIGHTS).item()
+    assert weighted == pytest.approx(np.average(terms, weights=weights), rel=1e-10)
+    plain = functional.cross_entropy(5 * cosines, LABELS)
+    assert losses.ldam(cosines, LABELS, torch.zeros(4), scale=5).item() == pytest.approx(plain.item())
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=20, deadline=None)
+def test_a_larger_margin_costs_more(seed):
+    cosines = torch.tanh(scores(seed))
+    small, large = (losses.ldam(cosines, LABELS, torch.full((4,), margin)) for margin in (0.1, 0.4))
+    assert small < large
+
+
+def test_cosine_head_knows_directions_only():
+    torch.manual_seed(0)
+    head, features = CosineHead(6, 4).double(), scores(1, 5, 6)
+    cosines = head(features)
+    by_hand = [[functional.cosine_similarity(f, w, dim=0).item() for w in head.weight] for f in features]
+    np.testing.assert_allclose(cosines.detach(), by_hand, rtol=1e-10)
+    with torch.no_grad():
+        head.weight *= torch.tensor([1.0, 10, 100, 1000]).unsqueeze(1)
+    np.testing.assert_allclose(head(1e3 * features).detach(), by_hand, rtol=1e-10)
+    assert [name for name, _ in head.named_parameters()] == ["weight"], "no bias"
+    linear = torch.nn.Linear(6, 4, bias=False).double()
+    assert not torch.allclose(linear(2 * features), linear(features)), "negative control: a linear head grows"
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_cosine_head_in_half_precision_and_at_features_of_0(dtype):
+    head, features = CosineHead(6, 4).to(dtype), scores(1, 5, 6).to(dtype)
+    features[0] = 0
+    features.requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cosines = head(features)
+    assert cosines.dtype == torch.float32
+    assert not cosines[0].any()
+    expected = functional.cosine_similarity(features[1:, None].float(), head.weight.float(), dim=2)
+    torch.testing.assert_close(cosines[1:], expected, atol=1e-5, rtol=0)
+    cosines.sum().backward()
+    assert torch.isfinite(head.weight.grad).all()
+    assert features.grad[1:].isfinite().all()
+
+
+def test_ldam_trains_a_network_with_a_cosine_head(blobs):
+    data = blobs([40, 20, 8])
+    network = models.build("small_cnn", data.num_classes, data.size, seed=0)
+    torch.manual_seed(0)
+    network.head = CosineHead(network.head.in_features, data.num_classes)
+    margins = losses.ldam_margins(np.bincount(data.labels))
+    config = preset("smoke", size=16, max_steps=60, epochs=60, batch_size=16, lr=0.05)
+    loss = functools.partial(losses.ldam, margins=margins)
+    fitted = training.fit(network, data, np.arange(len(data)), config, loss=loss)
+    assert fitted.history[-1]["train_loss"] < fitted.history[0]["train_loss"]
+    prediction = training.predict(network, data, np.arange(len(data)), config)
+    assert (prediction.logits.argmax(axis=1) == data.labels).mean() > 0.9
+    assert np.abs(prediction.logits).max() <= 1 + 1e-6
+
+
+def test_logit_adjusted_is_its_equation():
+    logits, prior = scores(), losses.class_prior(COUNTS)
+    np.testing.assert_allclose(prior, np.array(COUNTS) / 153)
+    terms = []
+    for row, label in zip(logits.tolist(), LABELS.tolist(), strict=True):
+        shares = [math.exp(one) * share**1.3 for one, share in zip(row, prior.tolist(), strict=True)]
+        terms.append(-math.log(shares[label] / sum(shares)))
+    assert losses.logit_adjusted(logits, LABELS, prior, 1.3).item() == pytest.approx(np.mean(terms), rel=1e-10)
+
+
+def test_tau_1_is_balanced_softmax_and_tau_0_cross_entropy():
+    logits, counts = scores(), torch.tensor(COUNTS).double()
+    shares = counts * logits.exp()
+    balanced = -(shares[torch.arange(8), LABELS] / shares.sum(1)).log().mean()
+    prior = losses.class_prior(COUNTS)
+    assert losses.logit_adjusted(logits, LABELS, prior).item() == pytest.approx(balanced.item(), rel=1e-13)
+    assert losses.logit_adjusted(logits, LABELS, prior, 0) == functional.cross_entropy(logits, LABELS)
+
+
+@given(st.integers(0, 1000), st.floats(-2, 2))
+@settings(max_examples=40, deadline=None)
+def test_adjusting_logits_undoes_the_adjusted_loss(seed, tau):
+    logits, prior = scores(seed), losses.class_prior(COUNTS)
+    adjusted = losses.adjust_logits(logits, prior, tau)
+    loss = losses.logit_adjusted(adjusted, LABELS, prior, tau)
+    assert loss.item() == pytest.approx(functional.cross_entropy(logits, LABELS).item(), rel=1e-10)
+    np.testing.assert_allclose(adjusted, logits.numpy() - tau * np.log(prior.numpy()), rtol=1e-10, atol=1e-12)
+
+
+def test_adjusting_logits_helps_rare_classes():
+    logits = torch.zeros(1, 4)
+    assert losses.adjust_logits(logits, losses.class_prior(COUNTS)).argmax().item() == 3
+
+
+@given(st.integers(0, 1000), st.sampled_from([0.0, 0.3, 1.0, 2.0]))
+@settings(max_examples=40, deadline=None)
+def test_tau_normalized_lengths(seed, tau):
+    weight = scores(seed, 5, 3)
+    weight[2] = 0
+    ours = losses.tau_normalized(weight, tau)
+    for one, other in zip(ours.numpy(), weight.numpy(), strict=True):
+        length = np.sqrt((other**2).sum())
+        np.testing.assert_allclose(one, other / length**tau if length else other, rtol=1e-10)
+    assert torch.equal(losses.tau_normalized(weight, 0), weight)
+    filled = [0, 1, 3, 4]
+    np.testing.assert_allclose(losses.tau_normalized(weight, 1)[filled].norm(dim=1), 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_float32_of_the_rounded_input(dtype):
+    half, prior, margins = scores().to(dtype), losses.class_prior(COUNTS), losses.ldam_margins(COUNTS)
+    wide = half.float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for loss in (
+            lambda z: losses.focal(z, LABELS, 2, WEIGHTS),
+            lambda z: losses.ldam(z, LABELS, margins),
+            lambda z: losses.logit_adjusted(z, LABELS, prior),
+            lambda z: losses.adjust_logits(z, prior),
+            lambda z: losses.tau_normalized(z, 0.5),
+        ):
+            assert loss(half).dtype == torch.float32
+            assert torch.equal(loss(half), loss(wide))
+
+
+def test_values_per_class_come_in_any_form():
+    logits, prior = scores(dtype=torch.float32), losses.class_prior(COUNTS)
+    expected = losses.logit_adjusted(logits, LABELS, prior)
+    assert expected.dtype == torch.float32
+    assert torch.equal(losses.logit_adjusted(logits, LABELS, prior.numpy()), expected)
+    assert losses.logit_adjusted(logits, LABELS, prior.tolist()).item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_no_value_is_read_back_from_the_device():
+    """Tensors of the device "meta" have no values: reading one raises."""
+    logits = torch.empty(8, 4, device="meta", requires_grad=True)
+    labels = torch.empty(8, dtype=torch.int64, device="meta")
+    prior, margins = losses.class_prior(COUNTS), losses.ldam_margins(COUNTS)
+    losses.focal(logits, labels, 2, WEIGHTS).backward()
+    losses.logit_adjusted(logits, labels, prior).backward()
+    losses.ldam(logits, labels, margins, weights=WEIGHTS).backward()
+    losses.tau_normalized(logits, 0.5).sum().backward()
+
+
+NAN, INF = math.nan, math.inf
+Z = torch.zeros(8, 4)
+P = [0.25] * 4
+
+
+@pytest.mark.parametrize(
+    ("function", "args", "message"),
+    [
+        (losses.focal, (Z, LABELS, -1), r"gamma is -1; allowed: a finite number in \[0, inf\)"),
+        (losses.focal, (Z, LABELS, NAN), "gamma is nan"),
+        (losses.focal, (Z[0], LABELS, 2), r"logits has shape \(4,\).*floats \[B,C\]"),
+        (losses.focal, (Z.long(), LABELS, 2), "logits has .* type torch.int64"),
+        (losses.focal, (Z[:0], LABELS[:0], 2), r"logits has shape \(0, 4\)"),
+        (losses.focal, (Z, LABELS[:3], 2), r"labels has shape \(3,\) .*int64 \[8\]"),
+        (losses.focal, (Z, LABELS.int(), 2), "type torch.int32"),
+        (losses.focal, (Z, Z, 2), "labels has shape .* type torch.float32"),
+        (losses.focal, (Z, LABELS, 2, torch.ones(3)), r"weights has shape \(3,\) .*floats \[4\], one per class"),
+        (losses.focal, (Z, LABELS, 2, [1, 1, 1, 1]), "weights has .* type torch.int64"),
+        (losses.class_balanced_weights, ([3, NAN], 0.9), r"counts\[1\] is nan"),
+        (losses.class_balanced_weights, ([3, 0], 0.9), r"counts\[1\] is 0; allowed: above 0. Leave out a class"),
+        (losses.class_balanced_weights, ([3, -2], 0.9), r"counts\[1\] is -2"),
+        (losses.class_balanced_weights, ([], 0.9), "counts is empty"),
+        (losses.class_balanced_weights, ([[3]], 0.9), "counts has shape"),
+        (losses.class_balanced_weights, (["a"], 0.9), "counts cannot be read"),
+        (losses.class_balanced_weights, ([3, 4], 1), r"beta is 1; allowed: a finite number in \[0, 1\)"),
+        (losses.class_balanced_weights, ([3, 4], -0.1), "beta is -0.1"),
+        (losses.deferred_weights, ([1.0, 2.0], -1, 10), "step is -1"),
+        (losses.deferred_weights, ([1.0, 2.0], 0, 0), "steps is 0"),
+        (losses.deferred_weights, ([1.0, 2.0], 0, 10, 1.2), "start is 1.2"),
+        (losses.ldam_margins, ([3, 0],), r"counts\[1\] is 0"),
+        (losses.ldam_margins, ([3, INF],), r"counts\[1\] is inf"),
+        (losses.ldam_margins, ([3, 4], 0), "largest is 0"),
+        (losses.ldam, (Z[0], LABELS, P), "cosines has shape"),
+        (losses.ldam, (Z, LABELS, P[:2]), r"margins has shape \(2,\)"),
+        (losses.ldam, (Z, LABELS, P, 0), "scale is 0"),
+        (losses.ldam, (Z, LABELS, P, 30, P[:2]), r"weights has shape \(2,\)"),
+        (losses.class_prior, ([3, 0],), r"counts\[1\] is 0"),
+        (losses.logit_adjusted, (Z, LABELS, P[:2]), r"prior has shape \(2,\)"),
+        (losses.logit_adjusted, (Z, LABELS, P, INF), "tau is inf"),
+        (losses.adjust_logits, (Z[0], P), r"logits has shape \(4,\)"),
+        (losses.adjust_logits, (Z, P[:2]), r"prior has shape \(2,\)"),
+        (losses.tau_normalized, (Z[0], 1), r"weight has shape \(4,\)"),
+        (losses.tau_normalized, (Z, -1), "tau is -1"),
+        (CosineHead, (0, 4), "in_features is 0"),
+        (CosineHead, (4, 1.5), "out_features is 1.5"),
+    ],
+)
+def test_bad_input(function, args, message):
+    with pytest.raises(ValueError, match=message):
+        function(*args)
+
+
+def test_a_label_without_class_is_found_on_a_cpu():
+    with pytest.raises(IndexError, match="out of bounds"):
+        losses.focal(Z, LABELS + 1, 2)
