@@ -18,7 +18,7 @@ import pandas as pd
 from spbl_nb import batch, files, grid, html_pages, parameters, places, runs, staging, tables
 
 DATASETS = ("digits", "lesions")
-METHODS = ("ce", "oversample")
+METHODS = ("ce", "spbl_released", "spbl_clean", "spbl_intended")
 TABLE = "results.csv"
 _LESSON_SECONDS = 900.0
 _NUMBERED = re.compile(r"\d\d_\w+")
