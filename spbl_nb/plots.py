@@ -165,10 +165,11 @@ def contact_sheet(
 
 
 def learning_curves(history: History | Mapping[str, History]) -> Figure:
-    """Draw loss and accuracy over epochs, on training (solid) and validation pictures (dashed).
+    """Draw loss and accuracy over epochs, on training (solid) and validation or test pictures (dashed).
 
     ``history`` is that of a training: one mapping an epoch with ``epoch`` and any of ``train_loss``,
-    ``validation_loss``, ``train_accuracy``, ``validation_accuracy``. Several histories by name are drawn together, one
+    ``validation_loss``, ``train_accuracy``, ``validation_accuracy``; a run that looks at the test part, as SPBL did when
+    it was released, has ``test_loss`` and ``test_accuracy`` instead. Several histories by name are drawn together, one
     colour and marker each.
     """
     runs = history if isinstance(history, Mapping) else {"": history}
@@ -176,12 +177,12 @@ def learning_curves(history: History | Mapping[str, History]) -> Figure:
     panels = figure.subplots(1, 2)
     for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
         for run, (name, entries) in enumerate(runs.items()):
-            for part, line in zip(("train", "validation"), LINES, strict=False):
+            for part, line in zip(("train", "validation", "test"), (*LINES[:2], LINES[1]), strict=True):
                 key = f"{part}_{quantity}"
                 points = np.array([(entry["epoch"], entry[key]) for entry in entries if entry.get(key) is not None])
                 if len(points):
                     colour = PALETTE[run % len(PALETTE)] if len(runs) > 1 or part == "train" else RED
-                    marker = MARKERS[run % len(MARKERS)] if part == "validation" else None
+                    marker = MARKERS[run % len(MARKERS)] if part != "train" else None
                     label = " ".join(filter(None, (name, {"train": "training"}.get(part, part))))
                     axes.plot(*points.T, line, color=colour, marker=marker, markersize=4, label=label)
         axes.set(xlabel="epoch", ylabel=quantity, xlim=(0, None), ylim=(0, 1.02 if quantity == "accuracy" else None))
