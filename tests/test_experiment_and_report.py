@@ -94,7 +94,7 @@ def test_names_that_do_not_exist_stop_the_experiment(tmp_path, values, message):
 def test_papermill_alone_runs_it_and_lists_its_parameters(tmp_path):
     command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(EXPERIMENT), str(tmp_path / "out.ipynb")]
     options = (
-        f"-p METHOD oversample -p DATASET digits -p PRESET smoke -p RUNS_DIR {tmp_path / 'runs'} -p INTERACTIVE False"
+        f"-p METHOD spbl_released -p DATASET digits -p PRESET smoke -p RUNS_DIR {tmp_path / 'runs'} -p INTERACTIVE False"
     )
     variables = os.environ | {
         "PYTHONPATH": str(NOTEBOOKS.parent),
@@ -103,7 +103,7 @@ def test_papermill_alone_runs_it_and_lists_its_parameters(tmp_path):
     }
     answer = subprocess.run([*command, *options.split()], env=variables, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stderr[-2000:]
-    assert runs.load(tmp_path / "runs" / "smoke" / "digits" / "oversample" / "seed-0")
+    assert runs.load(tmp_path / "runs" / "smoke" / "digits" / "spbl_released" / "seed-0")
     told = subprocess.run(
         [*command[:3], "--help-notebook", str(EXPERIMENT)], capture_output=True, text=True, check=True
     )

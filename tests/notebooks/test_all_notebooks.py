@@ -24,6 +24,8 @@ def test_the_series_is_there():
         "01_data",
         "02_baseline_cnn",
         "03_self_paced_selection",
+        "04_balance_learning",
+        "05_spbl",
         "08_experiment",
         "09_reproduction_report",
     } <= {path.stem for path in NOTEBOOKS}
