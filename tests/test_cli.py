@@ -41,7 +41,7 @@ def test_the_default_grid(calls):
     assert cli.main(["reproduce"]) == 0
     cells, options = calls[0]
     assert {cell.dataset for cell in cells} == {"digits", "lesions"}
-    assert {cell.method for cell in cells} == {"ce", "oversample"}
+    assert {cell.method for cell in cells} == {"ce", "spbl_released", "spbl_clean", "spbl_intended"}
     assert {cell.seed for cell in cells} == {0, 1, 2}
     assert {cell.config.name for cell in cells} == {"fast"}
     assert options["teaching"]
