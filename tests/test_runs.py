@@ -29,6 +29,7 @@ def fake_result(split, seconds=1.0, num_classes=3):
         seconds=seconds,
         steps=24,
         details={"note": "made up"},
+        timing={"head": 0.5},
     )
 
 

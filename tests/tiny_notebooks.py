@@ -46,7 +46,7 @@ pictures = data.load_for(settings, DATASET, DATA_ROOT or None)
 split = data.make_split(pictures, settings.validation, settings.test, seed=SEED)
 scores = np.random.default_rng(SEED).dirichlet(np.ones(pictures.num_classes), len(split.test))
 result = SimpleNamespace(scores=scores, score_kind="probability", predicted=scores.argmax(1), history=[],
-                         seconds=0.1, steps=1, details={})
+                         seconds=0.1, steps=1, details={}, timing={})
 report = metrics.report(pictures.labels[split.test], scores, pictures.num_classes)
 runs.save(RUNS_DIR, method=METHOD, data=pictures, split=split, config=settings, seed=SEED, result=result, report=report)"""
 
