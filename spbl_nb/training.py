@@ -302,12 +302,17 @@ class _Training:
 
     @contextlib.contextmanager
     def _unwrapping(self) -> Iterator[None]:
-        """Give the network back as it came, also after an interruption: without Accelerate's precision wrapper."""
+        """Give the network back as it came, also after an interruption: without Accelerate's precision wrapper.
+
+        Without its mark too: Accelerate leaves a marked network as it is, and its next training would silently run in
+        single precision, and apart in every process.
+        """
         try:
             yield
         finally:
             model = self.accelerator.unwrap_model(self.network, keep_fp32_wrapper=False)
             vars(model).pop("forward", None)  # what is left there hides the class's own method
+            vars(model).pop("_is_accelerate_prepared", None)
             model.eval()
 
     def _finished(self) -> bool:

@@ -262,6 +262,18 @@ def test_precisions_and_memory_orders_follow_each_other_in_one_process(data, pre
     assert "forward" not in vars(model), "the precision wrapper must not stay on the network"
 
 
+def test_a_network_trains_on_in_the_precision_it_began_with(data):
+    model = models.build("mnist_net", data.num_classes, data.size, seed=0)
+    convolution = next(module for module in model.modules() if isinstance(module, torch.nn.Conv2d))
+    seen = []
+    convolution.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    rows = np.arange(len(data))
+    for precision, dtype in [("bf16", torch.bfloat16), ("bf16", torch.bfloat16), ("fp32", torch.float32)]:
+        seen.clear()
+        training.fit(model, data, rows, QUICK.replace(precision=precision, epochs=1))
+        assert set(seen) == {dtype}
+
+
 def test_half_precision_needs_a_gpu_and_weights_need_a_loss(data):
     with pytest.raises(ValueError, match="precision is 'fp16', which needs a CUDA device"):
         _train(data, QUICK.replace(precision="fp16"))
