@@ -93,9 +93,7 @@ def test_names_that_do_not_exist_stop_the_experiment(tmp_path, values, message):
 
 def test_papermill_alone_runs_it_and_lists_its_parameters(tmp_path):
     command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(EXPERIMENT), str(tmp_path / "out.ipynb")]
-    options = (
-        f"-p METHOD spbl_released -p DATASET digits -p PRESET smoke -p RUNS_DIR {tmp_path / 'runs'} -p INTERACTIVE False"
-    )
+    options = f"-p METHOD spbl_released -p DATASET digits -p PRESET smoke -p RUNS_DIR {tmp_path / 'runs'} -p INTERACTIVE False"
     variables = os.environ | {
         "PYTHONPATH": str(NOTEBOOKS.parent),
         "OMP_NUM_THREADS": "1",
