@@ -16,8 +16,27 @@ from spbl_nb import checks, files
 from spbl_nb.splits import TEST, TRAIN, VALIDATION
 
 
+class _Labelled:
+    """What a set of samples tells by its ``labels`` and ``class_names``."""
+
+    labels: np.ndarray
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        return len(self.class_names)
+
+    def counts(self, rows: np.ndarray | None = None) -> np.ndarray:
+        """Return int64[C], samples per class among ``rows`` (default: all)."""
+        return np.bincount(self.labels if rows is None else self.labels[rows], minlength=self.num_classes)
+
+
 @dataclass(frozen=True)
-class ImageData:
+class ImageData(_Labelled):
     """A labelled set of pictures.
 
     Attributes
@@ -79,14 +98,6 @@ class ImageData:
                     raise ValueError(f"split of {self.name} has an empty {part} part; leave the split out to make one")
             object.__setattr__(self, "split", split.astype(np.int8))
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes C."""
-        return len(self.class_names)
-
     @property
     def size(self) -> tuple[int, int]:
         """Picture height and width in pixels."""
@@ -102,10 +113,6 @@ class ImageData:
         """The hash by which splits know their data set."""
         return self.sha256
 
-    def counts(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """Return int64[C], samples per class among ``rows`` (default: all)."""
-        return np.bincount(self.labels if rows is None else self.labels[rows], minlength=self.num_classes)
-
     def take(self, rows: np.ndarray) -> "ImageData":
         """Return the data set reduced to ``rows``; every class must keep a sample."""
         return dataclasses.replace(
@@ -118,7 +125,7 @@ class ImageData:
 
 
 @dataclass(frozen=True)
-class FeatureData:
+class FeatureData(_Labelled):
     """A labelled set of which only features under a frozen backbone are kept.
 
     ``features`` float32[N,D], ``labels`` int64[N] and ``class_names`` are those of the pictures it comes from, whose
@@ -135,22 +142,10 @@ class FeatureData:
     pictures_sha256: str
     mirror: bool = False
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes C."""
-        return len(self.class_names)
-
     @cached_property
     def sha256(self) -> str:
         """SHA-256 (hex) over features, labels and class names."""
         return files.sha256_of(self.features, self.labels, "\n".join(self.class_names))
-
-    def counts(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """Return int64[C], samples per class among ``rows`` (default: all)."""
-        return np.bincount(self.labels if rows is None else self.labels[rows], minlength=self.num_classes)
 
 
 def resize(images: np.ndarray, size: int, block: int = 2048) -> np.ndarray:

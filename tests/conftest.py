@@ -6,11 +6,25 @@ from pathlib import Path
 import pytest
 from small_data import blobs
 
+from spbl_nb import splits
+
 
 @pytest.fixture(name="blobs")
 def blobs_fixture():
     """The function :func:`small_data.blobs`."""
     return blobs
+
+
+@pytest.fixture
+def data(blobs):
+    """Ninety pictures of three classes, 60, 20 and 10."""
+    return blobs([60, 20, 10])
+
+
+@pytest.fixture
+def split(data):
+    """A split of them: 15 % for validation, 30 % for the test."""
+    return splits.make_split(data, 0.15, 0.3)
 
 
 @pytest.fixture

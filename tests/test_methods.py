@@ -12,16 +12,6 @@ from spbl_nb.config import preset
 QUICK = preset("smoke", size=16, epochs=30, max_steps=60, batch_size=16)
 
 
-@pytest.fixture
-def data(blobs):
-    return blobs([60, 20, 10])
-
-
-@pytest.fixture
-def split(data):
-    return data_module.make_split(data, 0.15, 0.3)
-
-
 @pytest.mark.parametrize("method", methods.METHODS)
 def test_every_method_learns_and_is_reproducible(data, split, method):
     result = methods.run(method, data, split, QUICK)

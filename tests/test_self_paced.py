@@ -9,21 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spbl_nb import co_training, methods, pace, self_paced, training
-from spbl_nb import data as data_module
 from spbl_nb.config import preset
 from spbl_nb.jobs import Job, Trained, part_of_each_class, shares_of
 
 QUICK = preset("smoke", size=16, epochs=40, max_steps=72, batch_size=16, paces=5)
-
-
-@pytest.fixture
-def data(blobs):
-    return blobs([60, 20, 10])
-
-
-@pytest.fixture
-def split(data):
-    return data_module.make_split(data, 0.15, 0.3)
 
 
 @given(st.integers(1, 500), st.integers(1, 20))

@@ -22,16 +22,6 @@ QUICK = preset("smoke", size=16, epochs=30, max_steps=60, batch_size=16, add_rat
 
 
 @pytest.fixture
-def data(blobs):
-    return blobs([60, 20, 10])
-
-
-@pytest.fixture
-def split(data):
-    return data_module.make_split(data, 0.15, 0.3)
-
-
-@pytest.fixture
 def features(data):
     """Features that two of the three classes share in part, so that the SVM errs now and then."""
     rng = np.random.default_rng(0)

@@ -1,8 +1,9 @@
 """The balance explorer at the size of the embedded lesions at preset ``fast``, and its picture as ``interact`` draws it."""
 
 import numpy as np
+import stopwatch
 
-from spbl_nb import drawing, imbalance
+from spbl_nb import imbalance
 from spbl_nb.balance_explorers import BalanceExplorer
 from spbl_nb.cached_head import CachedFeatures
 
@@ -26,16 +27,5 @@ def explorer() -> BalanceExplorer:
 
 
 def under_interact() -> None:
-    """Show the same picture as most notebooks do: a new figure for every value of the slider."""
-    import ipywidgets
-    from matplotlib import pyplot
-
-    source = explorer()
-
-    def draw(max_cost=10.0):
-        figure = pyplot.figure(figsize=source.size, dpi=drawing.DPI, layout="constrained")
-        source.build(figure)
-        source.update(**source.settings(max_cost=max_cost))
-        pyplot.show()
-
-    ipywidgets.interact(draw, max_cost=(1.0, 50.0, 0.5))
+    """Show it as ``interact`` would, with a slider of the largest penalty."""
+    stopwatch.under_interact(explorer(), "max_cost", 1.0, 50.0, 0.5, 10.0)

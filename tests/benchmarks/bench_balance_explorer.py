@@ -3,13 +3,11 @@
 Run with: ``python -m pytest tests/benchmarks/bench_balance_explorer.py -s --benchmark-disable-gc``
 """
 
-import io
-import time
-
 import balance_at_lesions_size
 import bench_widgets
 import numpy as np
 import pytest
+import stopwatch
 from sklearn.svm import SVC
 
 from spbl_nb import balance, drawing, pace
@@ -51,7 +49,7 @@ def bench_refit_against_svc(benchmark, name):
     predicted = plain(20.0)
     rival_recall = np.mean([(predicted == c)[cached.validation_labels == c].mean() for c in range(len(cached.names))])
     assert recall == pytest.approx(rival_recall), "both must judge the same head"
-    quick, slow = _median_ms(ours), _median_ms(plain)
+    quick, slow = stopwatch.median_ms(ours, PENALTIES), stopwatch.median_ms(plain, PENALTIES)
     benchmark.pedantic(ours, args=(10.0,), rounds=10, warmup_rounds=1)
     benchmark.extra_info["ratio"] = slow / quick
     print(f"\n{name}: refit {quick:.1f} ms; SVC on duplicated rows {slow:.1f} ms; {slow / quick:.1f} times as fast")
@@ -60,21 +58,7 @@ def bench_refit_against_svc(benchmark, name):
 @pytest.mark.parametrize("name", SETTINGS)
 def bench_render_against_a_new_figure(benchmark, name):
     explorer = balance_at_lesions_size.explorer()
-    explorer.render()
-
-    def anew(max_cost):
-        figure = drawing.new_figure(*explorer.size)
-        explorer.build(figure)
-        explorer.update(**explorer.settings(max_cost=max_cost, **SETTINGS[name]))
-        figure.savefig(io.BytesIO(), format="png")
-
-    ours = _median_ms(lambda max_cost: explorer.render(max_cost=max_cost, **SETTINGS[name]))
-    explorer.forget()
-    rival = _median_ms(anew)
-    explorer.forget()
-    benchmark.pedantic(explorer.render, kwargs=SETTINGS[name], rounds=10, warmup_rounds=1)
-    benchmark.extra_info["ratio"] = rival / ours
-    print(f"\n{name}: render {ours:.1f} ms; a new figure {rival:.1f} ms; {rival / ours:.1f} times as fast")
+    stopwatch.compare_rendering(benchmark, name, explorer, "max_cost", PENALTIES, **SETTINGS[name])
 
 
 def bench_labels_against_texts(benchmark):
@@ -87,20 +71,11 @@ def bench_labels_against_texts(benchmark):
     texts = [axes.text(x, x, word, ha="center", va="bottom", fontsize=8) for x, word in zip(places, words, strict=True)]
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
-    rival = _median_ms(lambda _: [text.draw(renderer) for text in texts])
-    ours = _median_ms(lambda _: labels.draw(renderer))
+    rival = stopwatch.median_ms(lambda _: [text.draw(renderer) for text in texts], PENALTIES)
+    ours = stopwatch.median_ms(lambda _: labels.draw(renderer), PENALTIES)
     benchmark.pedantic(labels.draw, args=(renderer,), rounds=20, warmup_rounds=1)
     benchmark.extra_info["ratio"] = rival / ours
     print(f"\nforty texts: one artist {ours:.1f} ms; one each {rival:.1f} ms; {rival / ours:.1f} times as fast")
-
-
-def _median_ms(act):
-    times = []
-    for penalty in PENALTIES:
-        started = time.perf_counter()
-        act(penalty)
-        times.append(time.perf_counter() - started)
-    return 1000 * float(np.median(times))
 
 
 @pytest.mark.browser

@@ -3,15 +3,12 @@
 Run with: ``python -m pytest tests/benchmarks/bench_pace_explorers.py -s --benchmark-disable-gc``
 """
 
-import io
-import time
-
 import bench_widgets
 import numpy as np
 import pace_at_full_size
 import pytest
+import stopwatch
 
-from spbl_nb import drawing
 from spbl_nb.pace_explorers import QUOTA
 
 CELLS = {
@@ -28,32 +25,8 @@ SETTINGS = {
 
 @pytest.mark.parametrize("name", SETTINGS)
 def bench_render_against_a_new_figure(benchmark, name):
-    explorer = pace_at_full_size.explorer()
-    explorer.render()
     shares = np.round(np.linspace(0.05, 0.95, 19), 2).tolist()
-
-    def anew(share):
-        figure = drawing.new_figure(*explorer.size)
-        explorer.build(figure)
-        explorer.update(**explorer.settings(share=share, **SETTINGS[name]))
-        figure.savefig(io.BytesIO(), format="png")
-
-    ours = _median_ms(lambda share: explorer.render(share=share, **SETTINGS[name]), shares)
-    explorer.forget()
-    rival = _median_ms(anew, shares[::2])
-    explorer.forget()
-    benchmark.pedantic(explorer.render, kwargs=SETTINGS[name], rounds=10, warmup_rounds=1)
-    benchmark.extra_info["ratio"] = rival / ours
-    print(f"\n{name}: render {ours:.1f} ms; a new figure {rival:.1f} ms; {rival / ours:.1f} times as fast")
-
-
-def _median_ms(draw, shares):
-    times = []
-    for share in shares:
-        started = time.perf_counter()
-        draw(share)
-        times.append(time.perf_counter() - started)
-    return 1000 * float(np.median(times))
+    stopwatch.compare_rendering(benchmark, name, pace_at_full_size.explorer(), "share", shares, **SETTINGS[name])
 
 
 @pytest.mark.browser

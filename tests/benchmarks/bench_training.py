@@ -6,6 +6,7 @@ Run with: ``python -m pytest tests/benchmarks/bench_training.py -s --benchmark-d
 import io
 import time
 
+import bare_step
 import numpy as np
 import pytest
 import torch
@@ -38,24 +39,6 @@ def _loop_seconds(data, config):
     fitted = training.fit(model, data, np.arange(len(data)), config)
     assert fitted.steps == ROWS // BATCH
     return fitted.seconds
-
-
-def _bare_seconds(data, config):
-    """Forward, backward and step on float tensors that lie ready in memory: the floor."""
-    with training.torch_threads(config.threads):
-        order = batches.memory_format_of(config)
-        model = models.build("mnist_net", 10, SIZE).to(memory_format=order).train()
-        optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
-        ready = [torch.randn(BATCH, 3, SIZE, SIZE).contiguous(memory_format=order) for _ in range(ROWS // BATCH)]
-        labels = torch.arange(BATCH) % 10
-        started = time.perf_counter()
-        for pictures in ready:
-            optimizer.zero_grad()
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
-                logits = model(pictures)
-            functional.cross_entropy(logits.float(), labels).backward()
-            optimizer.step()
-        return time.perf_counter() - started
 
 
 class _Files(torch.utils.data.Dataset):
@@ -123,7 +106,11 @@ def bench_loop_against_the_bare_step(benchmark, data, precision, channels_last):
     config = _config(precision, channels_last=channels_last)
     label = f"{precision}{', channels_last' if channels_last else ''}"
     _compare(
-        benchmark, label, lambda: _loop_seconds(data, config), lambda: _bare_seconds(data, config), "the bare step"
+        benchmark,
+        label,
+        lambda: _loop_seconds(data, config),
+        lambda: bare_step.seconds(config, 10, SIZE, ROWS // BATCH),
+        "the bare step",
     )
 
 

@@ -3,17 +3,14 @@
 Run with: ``python -m pytest tests/benchmarks/bench_widgets.py -s --benchmark-disable-gc``
 """
 
-import io
-import time
 from pathlib import Path
 
 import lab_page
 import loss_explorer
 import numpy as np
 import pytest
+import stopwatch
 import tiny_notebooks
-
-from spbl_nb import drawing
 
 PRESSES, BLOCKS = 15, 4
 CELLS = {
@@ -44,32 +41,8 @@ STOPWATCH = """() => {
 
 
 def bench_render_against_a_new_figure(benchmark):
-    explorer = loss_explorer.LossExplorer()
-    explorer.render()
-    ages = np.tile(np.round(np.linspace(0.5, 5.5, 10), 2), 3)
-
-    def anew(age):
-        figure = drawing.new_figure(*explorer.size)
-        explorer.build(figure)
-        explorer.update(age)
-        figure.savefig(io.BytesIO(), format="png")
-
-    ours = _median_ms(lambda age: explorer.render(age=age), ages)
-    explorer.forget()
-    rival = _median_ms(anew, ages)
-    explorer.forget()
-    benchmark.pedantic(explorer.render, kwargs={"age": 2.0}, rounds=10, warmup_rounds=1)
-    benchmark.extra_info["ratio"] = rival / ours
-    print(f"\nrender: {ours:.1f} ms; a new figure: {rival:.1f} ms; {rival / ours:.1f} times as fast")
-
-
-def _median_ms(draw, ages):
-    times = []
-    for age in ages.tolist():
-        started = time.perf_counter()
-        draw(age)
-        times.append(time.perf_counter() - started)
-    return 1000 * float(np.median(times))
+    ages = np.tile(np.round(np.linspace(0.5, 5.5, 10), 2), 3).tolist()
+    stopwatch.compare_rendering(benchmark, "losses", loss_explorer.LossExplorer(), "age", ages)
 
 
 @pytest.mark.browser

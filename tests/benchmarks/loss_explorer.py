@@ -1,6 +1,7 @@
 """An explorer at the size of SD-198, 6,584 samples in 198 classes, and the same plot as ``interact`` draws it."""
 
 import numpy as np
+import stopwatch
 
 from spbl_nb import drawing
 from spbl_nb.widgets import Explorer, Slider
@@ -42,16 +43,5 @@ class LossExplorer(Explorer):
 
 
 def under_interact():
-    """Show the same plot as most notebooks do: a new figure for every value of the slider."""
-    import ipywidgets
-    from matplotlib import pyplot
-
-    explorer = LossExplorer()
-
-    def draw(age=3.0):
-        figure = pyplot.figure(figsize=explorer.size, dpi=drawing.DPI, layout="constrained")
-        explorer.build(figure)
-        explorer.update(age)
-        pyplot.show()
-
-    ipywidgets.interact(draw, age=(0.0, 6.0, 0.05))
+    """Show it as ``interact`` would, with a slider of the age."""
+    stopwatch.under_interact(LossExplorer(), "age", 0.0, 6.0, 0.05, 3.0)

@@ -1,8 +1,9 @@
 """The pace explorer at the size of SD-198, 6,584 samples in 198 classes, and the same picture as ``interact`` draws it."""
 
 import numpy as np
+import stopwatch
 
-from spbl_nb import drawing, lesions
+from spbl_nb import lesions
 from spbl_nb.pace_explorers import PaceExplorer
 
 SAMPLES, CLASSES = 6584, 198
@@ -20,16 +21,5 @@ def explorer() -> PaceExplorer:
 
 
 def under_interact() -> None:
-    """Show the same picture as most notebooks do: a new figure for every value of the slider."""
-    import ipywidgets
-    from matplotlib import pyplot
-
-    source = explorer()
-
-    def draw(share=0.5):
-        figure = pyplot.figure(figsize=source.size, dpi=drawing.DPI, layout="constrained")
-        source.build(figure)
-        source.update(**source.settings(share=share))
-        pyplot.show()
-
-    ipywidgets.interact(draw, share=(0.0, 1.0, 0.01))
+    """Show it as ``interact`` would, with a slider of the share."""
+    stopwatch.under_interact(explorer(), "share", 0.0, 1.0, 0.01, 0.5)
