@@ -9,7 +9,7 @@ Data flows one way, from data to report, and a module imports only from its own 
 checks, files             messages for bad input; files that are whole or absent
 pace, balance, metrics,   pure mathematics on arrays
 imbalance, statistics,
-cached_head
+ranking, cached_head
 losses, loss_inputs,      losses against imbalance, on tensors
 gradient_harmonizing
 config                    the settings of a run, and presets
@@ -79,6 +79,7 @@ _MODULES = (
     "places",
     "plots",
     "provenance",
+    "ranking",
     "readers",
     "reproduce",
     "runs",

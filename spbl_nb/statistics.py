@@ -5,10 +5,11 @@ difference a seed. Its mean gets a BCa bootstrap interval, and an exact test tha
 interchangeable, each difference could as well have had the other sign, and the p-value is the share of all 2^n ways
 to set the signs whose mean is at least as far from 0. A family of tests is corrected by Holm's method; one comparison,
 declared primary before the results are seen, may stand outside it. With n seeds no p can be below 2^(1-n), whatever
-the data. Over many methods, mean ranks with Friedman's test and Nemenyi's critical difference (Demšar 2006).
+the data.
 
 Values come as ``{method: {seed: value}}``, which :func:`collect` makes from rows. Values that differ by less than one
-part in 10^9 count as equal everywhere, so that rounding noise never decides.
+part in 10^9 count as equal everywhere, so that rounding noise never decides. Mean ranks over
+many methods: :mod:`spbl_nb.ranking`.
 
 Taught in: notebooks/07_evaluation, section 5.
 """
@@ -25,7 +26,7 @@ from spbl_nb import checks
 ENUMERATED_SEEDS = 20  # up to here all 2^n sign flips are counted, beyond that some are drawn
 DRAWS = 99_999  # of signs, and of bootstrap resamples: other draws then move the ends of an interval by under 1 % of its width
 
-_TOLERANCE = 1e-9
+TOLERANCE = 1e-9  # relative: closer values count as equal
 
 Values = Mapping[str, Mapping[Hashable, float]]
 
@@ -81,8 +82,10 @@ class Comparison:
 
     @property
     def smallest_p(self) -> float:
-        """The smallest adjusted p that the exact test can reach with so many seeds and comparisons."""
-        return smallest_attainable_p(len(self.seeds), self.comparisons)
+        """The smallest adjusted p that the test can reach with so many comparisons and seeds or, where drawn, flips."""
+        if self.test.exact:
+            return smallest_attainable_p(len(self.seeds), self.comparisons)
+        return min(1.0, self.comparisons / (self.test.flips + 1))
 
     def __str__(self) -> str:
         adjusted = "" if self.comparisons == 1 else f", adjusted {self.adjusted_p:.3g} over {self.comparisons}"
@@ -92,29 +95,10 @@ class Comparison:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Ranking:
-    """Methods by mean rank, best (1) first, and which of them so many blocks cannot tell apart.
-
-    ``mean_ranks`` float[K] belong to ``methods``. ``groups``: the largest runs of two or more neighbours whose mean
-    ranks differ by less than ``critical_difference``. ``reason`` says why ``friedman_p`` is NaN or trivially 1.
-    """
-
-    methods: tuple[str, ...]
-    mean_ranks: np.ndarray
-    blocks: int
-    alpha: float
-    critical_difference: float
-    groups: tuple[tuple[str, ...], ...]
-    friedman_statistic: float
-    friedman_p: float
-    reason: str = ""
-
-
 def collect(rows: Iterable[tuple[str, Hashable, float]]) -> dict[str, dict[Hashable, float]]:
     """Return ``{method: {seed: value}}`` from rows (method, seed, value); a seed given twice is refused by name.
 
-    For :func:`rank_methods` the middle entry may be any block, such as (data set, seed).
+    For :func:`spbl_nb.ranking.rank_methods` the middle entry may be any block, such as (data set, seed).
     """
     values: dict[str, dict[Hashable, float]] = {}
     for method, seed, value in rows:
@@ -123,6 +107,39 @@ def collect(rows: Iterable[tuple[str, Hashable, float]]) -> dict[str, dict[Hasha
             raise ValueError(f"rows hold {method!r} with seed {seed} twice; allowed: one row per method and seed")
         of_method[seed] = value
     return values
+
+
+def paired_table(values: Values, baseline: str | None) -> tuple[list[str], list[Hashable], dict[str, np.ndarray]]:
+    """Return methods, the blocks of the baseline (None: of the first method), and float[blocks] in that order per method.
+
+    Raises ValueError for fewer than two methods, an unknown baseline, blocks that not all methods have (named), and
+    values that are not finite.
+    """
+    if not isinstance(values, Mapping) or len(values) < 2:
+        raise ValueError(
+            f"values is {values!r:.80}; allowed: {{method: {{seed: value}}}}, two methods or more (see collect)"
+        )
+    for method, of_method in values.items():
+        if not isinstance(of_method, Mapping) or not of_method:
+            raise ValueError(
+                f"values[{method!r}] is {of_method!r:.80}; allowed: {{seed: value}}, one or more (see collect)"
+            )
+    reference = next(iter(values)) if baseline is None else checks.one_of("baseline", baseline, values)
+    blocks = list(values[reference])
+    for method, of_method in values.items():
+        lacking = {method: [block for block in blocks if block not in of_method]}
+        lacking[reference] = [block for block in of_method if block not in values[reference]]
+        told = "; ".join(f"{name!r} lacks {', '.join(map(str, which))}" for name, which in lacking.items() if which)
+        if told:
+            raise ValueError(
+                f"values of {method!r} and {reference!r} are not paired: {told}. "
+                "Run what is missing, or leave it out for every method"
+            )
+    table = {
+        method: np.array([checks.real(f"values[{method!r}][{block}]", of_method[block]) for block in blocks])
+        for method, of_method in values.items()
+    }
+    return list(values), blocks, table
 
 
 def mean_and_deviation(values: np.ndarray) -> tuple[float, float]:
@@ -153,7 +170,7 @@ def paired_comparison(
 
     Taught in: notebooks/07_evaluation, section 5.
     """
-    methods, seeds, table = _paired_table(values, baseline)
+    methods, seeds, table = paired_table(values, baseline)
     seeds = [checks.integer(f"a seed of values[{baseline!r}]", seed, 0) for seed in seeds]
     rivals = [method for method in methods if method != baseline]
     if primary is not None:
@@ -198,7 +215,7 @@ def mean_interval(differences: np.ndarray, level: float = 0.95, resampling_seed:
     count = len(sample)
     if count == 1:
         return Interval(math.nan, math.nan, level, "none", "one seed shows no spread; two are the least")
-    if np.ptp(sample) <= _TOLERANCE * np.abs(sample).max():
+    if np.ptp(sample) <= TOLERANCE * np.abs(sample).max():
         return Interval(math.nan, math.nan, level, "none", f"all {count} differences are {mean:.4g}: zero variance")
     needed = seeds_needed(alpha=1 - level)
     if count < needed:
@@ -216,7 +233,7 @@ def mean_interval(differences: np.ndarray, level: float = 0.95, resampling_seed:
         rng=np.random.default_rng(checks.integer("resampling_seed", resampling_seed, 0)),
     )
     ends = mean + scale * np.array(result.confidence_interval)
-    low, high = np.where(np.abs(ends) <= 10 * _TOLERANCE * scale, 0.0, ends).tolist()
+    low, high = np.where(np.abs(ends) <= 10 * TOLERANCE * scale, 0.0, ends).tolist()
     return Interval(low, high, level, "BCa bootstrap")
 
 
@@ -232,7 +249,7 @@ def sign_flip_test(differences: np.ndarray, resampling_seed: int = 0) -> SignFli
     sample = _sample("differences", differences)
     seed = checks.integer("resampling_seed", resampling_seed, 0)
     sizes = np.sort(np.abs(sample))
-    threshold = abs(math.fsum(sample)) - _TOLERANCE * math.fsum(sizes)
+    threshold = abs(math.fsum(sample)) - TOLERANCE * math.fsum(sizes)
     if len(sizes) <= ENUMERATED_SEEDS:
         sums = sizes[:1]  # the other sign of the first one mirrors every sum and leaves its distance from 0 as it is
         for size in sizes[1:]:
@@ -292,104 +309,9 @@ def attainable_sentence(seeds: int, comparisons: int = 1, alpha: float = 0.05) -
     return f"{_counted(seeds, 'seed')} can never reach {alpha:g}{over}: {found}; {needed} seeds are needed."
 
 
-def nemenyi_critical_difference(methods: int, blocks: int, alpha: float = 0.05) -> float:
-    """Return the difference of mean ranks from which two of K ``methods`` differ, over N ``blocks``.
-
-    q * sqrt(K (K + 1) / (6 N)), where q is the quantile of the studentized range for K groups and infinite degrees of
-    freedom, divided by sqrt(2) (Demšar 2006, section 3.2.2 and table 5).
-
-    Taught in: notebooks/07_evaluation, section 5.
-    """
-    methods, blocks = checks.integer("methods", methods, 2), checks.integer("blocks", blocks, 1)
-    alpha = checks.real("alpha", alpha, 0, 1, open_low=True, open_high=True)
-    quantile = stats.studentized_range.ppf(1 - alpha, methods, np.inf) / math.sqrt(2)
-    return float(quantile * math.sqrt(methods * (methods + 1) / (6 * blocks)))
-
-
-def rank_methods(values: Values, *, higher_is_better: bool = True, alpha: float = 0.05) -> Ranking:
-    """Return the :class:`Ranking` of methods over blocks: within each block rank 1 is best, ties share their mean rank.
-
-    ``values`` is ``{method: {block: value}}``, all methods on the same blocks; a block is a seed or (data set, seed).
-    The test is Friedman's with its chi-square approximation, which is rough below about ten blocks. Where it is not
-    significant, the groups tell nothing. Blocks count as independent, which seeds on the same pictures are not quite:
-    over data sets and seeds, the critical difference is rather too small than too large.
-
-    Raises ValueError for fewer than two methods, blocks that not all methods have (named), values that are not finite.
-
-    Taught in: notebooks/07_evaluation, section 5.
-    """
-    methods, blocks, table = _paired_table(values, None)
-    sign = -1 if higher_is_better else 1
-    ranks = np.stack([_tied_ranks(sign * row) for row in np.column_stack([*table.values()])])
-    order = np.argsort(ranks.mean(axis=0), kind="stable")
-    ranked, mean_ranks = tuple(methods[index] for index in order), ranks.mean(axis=0)[order]
-    difference = nemenyi_critical_difference(len(methods), len(blocks), alpha)
-    groups = tuple(ranked[first:end] for first, end in _close_runs(mean_ranks, difference))
-    return Ranking(ranked, mean_ranks, len(blocks), alpha, difference, groups, *_friedman(ranks))
-
-
-def _friedman(ranks: np.ndarray) -> tuple[float, float, str]:
-    """Return statistic, p and, where the test cannot be made, the reason."""
-    blocks, methods = ranks.shape
-    if methods < 3 or blocks < 2:
-        return math.nan, math.nan, f"Friedman's test needs 3 methods and 2 blocks; there are {methods} and {blocks}"
-    if np.ptp(ranks) == 0:
-        return 0.0, 1.0, "all methods are level in every block"
-    result = stats.friedmanchisquare(*ranks.T)
-    return float(result.statistic), float(result.pvalue), ""
-
-
-def _tied_ranks(row: np.ndarray) -> np.ndarray:
-    """Return the ranks of one block from 1, smallest first; values level up to rounding share their mean rank."""
-    order = np.argsort(row)
-    steps = np.diff(row[order], prepend=row[order[0]]) > _TOLERANCE * np.abs(row).max()
-    level = np.empty(len(row), dtype=np.int64)
-    level[order] = np.cumsum(steps)
-    return stats.rankdata(level)
-
-
-def _close_runs(mean_ranks: np.ndarray, difference: float) -> list[tuple[int, int]]:
-    """Return (first, end) of the longest runs of sorted ranks that span less than ``difference``; none lies in another."""
-    runs: list[tuple[int, int]] = []
-    for first, rank in enumerate(mean_ranks):
-        end = int(np.searchsorted(mean_ranks, rank + difference, side="left"))
-        if end - first > 1 and (not runs or end > runs[-1][1]):
-            runs.append((first, end))
-    return runs
-
-
-def _paired_table(values: Values, baseline: str | None) -> tuple[list[str], list[Hashable], dict[str, np.ndarray]]:
-    """Return methods, the blocks of the baseline (or of the first method), and float[blocks] in that order per method."""
-    if not isinstance(values, Mapping) or len(values) < 2:
-        raise ValueError(
-            f"values is {values!r:.80}; allowed: {{method: {{seed: value}}}}, two methods or more (see collect)"
-        )
-    for method, of_method in values.items():
-        if not isinstance(of_method, Mapping) or not of_method:
-            raise ValueError(
-                f"values[{method!r}] is {of_method!r:.80}; allowed: {{seed: value}}, one or more (see collect)"
-            )
-    reference = next(iter(values)) if baseline is None else checks.one_of("baseline", baseline, values)
-    blocks = list(values[reference])
-    for method, of_method in values.items():
-        lacking = {method: [block for block in blocks if block not in of_method]}
-        lacking[reference] = [block for block in of_method if block not in values[reference]]
-        told = "; ".join(f"{name!r} lacks {', '.join(map(str, which))}" for name, which in lacking.items() if which)
-        if told:
-            raise ValueError(
-                f"values of {method!r} and {reference!r} are not paired: {told}. "
-                "Run what is missing, or leave it out for every method"
-            )
-    table = {
-        method: np.array([checks.real(f"values[{method!r}][{block}]", of_method[block]) for block in blocks])
-        for method, of_method in values.items()
-    }
-    return list(values), blocks, table
-
-
 def _differences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return first - second, exactly 0 where they are equal up to rounding."""
-    equal = np.abs(first - second) <= _TOLERANCE * np.maximum(np.abs(first), np.abs(second))
+    equal = np.abs(first - second) <= TOLERANCE * np.maximum(np.abs(first), np.abs(second))
     return np.where(equal, 0.0, first - second)
 
 

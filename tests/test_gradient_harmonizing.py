@@ -1,6 +1,5 @@
-"""Gradient harmonizing against the reference's own output, a plain loop over bins, and two processes that share a batch."""
+"""Gradient harmonizing against the reference's own output, a plain loop over bins, and examples by hand."""
 
-import copy
 import functools
 import math
 from pathlib import Path
@@ -8,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ghm_batches import gradient_of, questions, tensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import distributed, multiprocessing
 from torch.nn import functional
 
 from spbl_nb import gradient_harmonizing as ghm
@@ -19,27 +18,6 @@ from spbl_nb.gradient_harmonizing import GHMC, GHMR, GHMSoftmax
 
 REFERENCE = Path(__file__).parent / "reference" / "ghm.npz"
 SETTINGS, STEPS = range(3), range(3)
-
-
-def tensors(*shapes, seed=0, dtype=torch.float64):
-    """Normal numbers of the shapes."""
-    rng = np.random.default_rng(seed)
-    return [torch.from_numpy(rng.normal(0, 3, shape)).to(dtype) for shape in shapes]
-
-
-def questions(*shape, seed=0, dtype=torch.float64):
-    """Logits, targets of 0 and 1, and valid, of which one in four is 0."""
-    rng = np.random.default_rng(seed)
-    logits = torch.from_numpy(rng.normal(0, 3, shape)).to(dtype)
-    target = torch.from_numpy((rng.random(shape) < 0.2).astype(float)).to(dtype)
-    return logits, target, torch.from_numpy((rng.random(shape) < 0.75).astype(float)).to(dtype)
-
-
-def gradient_of(loss, values, *others):
-    """The loss, and its gradient with respect to ``values``."""
-    values = values.detach().clone().requires_grad_()
-    result = loss(values, *others)
-    return result.detach(), torch.autograd.grad(result, values)[0]
 
 
 class LoopOverBins:
@@ -214,26 +192,6 @@ def test_functions_are_modules_without_momentum():
     assert torch.equal(GHMC(12)(logits, target), ghm.ghm_c(logits, target, bins=12)), "a first step, corrected"
 
 
-@pytest.mark.parametrize("momentum", [0.5, 0.75, 0.9])
-def test_released_start_is_inflated_by_the_known_factor(momentum):
-    batch = questions(50, 4)
-    released, corrected = GHMC(10, momentum, bias_correction=False), GHMC(10, momentum)
-    for step in range(1, 8):
-        ratio = released(*batch) / corrected(*batch)
-        assert ratio.item() == pytest.approx(1 / (1 - momentum**step), rel=1e-12)
-
-
-def test_correction_counts_the_updates_of_each_bin():
-    easy, hard = torch.full((6,), -4.0).double(), torch.full((6,), 4.0).double()
-    module, zeros = GHMC(2, 0.75), torch.zeros(6).double()
-    for _ in range(5):
-        module(easy, zeros)
-    both = module(torch.cat([easy, hard]), torch.zeros(12).double())
-    assert module.updates.tolist() == [6, 1]
-    expected = functional.binary_cross_entropy_with_logits(torch.cat([easy, hard]), torch.zeros(12).double())
-    assert both.item() == pytest.approx(expected.item()), "both bins hold six: the plain mean"
-
-
 def far_from_edges(norms, bins=10):
     """Whether every norm may move a little without changing its bin."""
     return (norms.unsqueeze(-1) - torch.arange(1, bins) / bins).abs().min() > 1e-5
@@ -252,88 +210,6 @@ def test_gradient_is_the_derivative_at_constant_weights():
     assert check(lambda v: ghm.ghm_softmax(v, labels, bins=10), values.clone().requires_grad_())
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_the_hardest_samples_keep_their_weight_in_any_precision(dtype):
-    """A logit of 20 with the target 0 has the norm 1 in half precision: on the last edge."""
-    logits, target = torch.full((8,), -20.0, dtype=dtype), torch.zeros(8, dtype=dtype)
-    logits[0] = 20
-    loss, gradient = gradient_of(ghm.ghm_c, logits, target)
-    assert loss.dtype == torch.float32
-    assert gradient.dtype == dtype
-    assert loss.item() == pytest.approx(20 / 2, rel=1e-6), "the hard one is half of all"
-    assert gradient[0].item() == pytest.approx(0.5)
-    norms = (logits.sigmoid() - target).abs()
-    if dtype != torch.float32:
-        last_edge = torch.tensor(1.0, dtype=dtype) + 1e-6
-        assert not norms[0] < last_edge, "negative control: in this precision no bin of the reference holds it"
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_float32_of_the_rounded_input(dtype):
-    logits, target, valid = (values.to(dtype) for values in questions(300, 4))
-    wide = [values.float() for values in (logits, target, valid)]
-    assert torch.equal(ghm.ghm_c(logits, target, valid), ghm.ghm_c(*wide))
-    assert torch.equal(ghm.ghm_r(logits, target, valid), ghm.ghm_r(*wide))
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert torch.equal(ghm.ghm_c(logits, target, valid), ghm.ghm_c(*wide))
-        assert torch.equal(ghm.ghm_r(logits, target, valid), ghm.ghm_r(*wide))
-        labels = torch.arange(300) % 4
-        assert torch.equal(ghm.ghm_softmax(logits, labels), ghm.ghm_softmax(wide[0], labels))
-
-
-@pytest.mark.parametrize("size", [0.0, 100.0, 1e30])
-def test_extreme_input_has_finite_loss_and_gradient(size):
-    values = torch.tensor([[size, -size, 0.0], [-size, size, 1e-30]])
-    results = [gradient_of(ghm.ghm_c, values, torch.eye(3)[:2])]
-    results += [gradient_of(ghm.ghm_r, values, torch.zeros(2, 3))]
-    results += [gradient_of(ghm.ghm_softmax, values, torch.tensor([0, 0]))]
-    for loss, gradient in results:
-        assert torch.isfinite(loss)
-        assert torch.isfinite(gradient).all()
-
-
-def everything_invalid():
-    logits, target, _ = questions(5, 3)
-    return [
-        (GHMC(), logits, target, torch.zeros(5, 3)),
-        (GHMR(), logits, target, torch.zeros(5, 3, dtype=torch.bool)),
-        (GHMSoftmax(), logits, torch.tensor([0, 1, 2, 0, 1]), torch.zeros(5)),
-        (GHMC(), logits[:0], target[:0], None),
-        (GHMR(), logits[:0], target[:0], torch.zeros(0, 3)),
-    ]
-
-
-@pytest.mark.parametrize("case", range(5))
-def test_nothing_valid_is_0_with_gradient_0_and_leaves_the_state(case):
-    module, *batch = everything_invalid()[case]
-    loss, gradient = gradient_of(module, *batch)
-    assert loss.item() == 0
-    assert not gradient.any()
-    assert not module.updates.any()
-
-
-def test_invalid_elements_may_hold_anything():
-    logits, target, valid = questions(12, 3)
-    expected, slope = gradient_of(ghm.ghm_c, logits, target, valid)
-    spoilt = [torch.where(valid > 0, values, math.nan) for values in (logits, target)]
-    loss, gradient = gradient_of(ghm.ghm_c, *spoilt, valid)
-    assert loss == expected
-    assert torch.equal(gradient, slope)
-    assert (gradient == 0).equal(valid == 0)
-    assert gradient_of(ghm.ghm_r, *spoilt, valid)[1].isfinite().all()
-    labels = torch.arange(12) % 3
-    rows = valid[:, 0]
-    loss = ghm.ghm_softmax(spoilt[0][:, [0, 0, 0]], labels.masked_fill(rows == 0, -100), rows)
-    assert torch.isfinite(loss)
-
-
-def test_a_diverged_network_gives_nan_and_no_crash():
-    logits, target, _ = questions(4, 3)
-    logits[1, 1] = math.nan
-    assert torch.isnan(GHMC()(logits, target))
-    assert torch.isnan(GHMR()(logits, target))
-
-
 def test_one_vs_all_differs_from_the_softmax_variant():
     (logits,) = tensors((9, 4))
     labels = torch.arange(9) % 4
@@ -343,164 +219,6 @@ def test_one_vs_all_differs_from_the_softmax_variant():
     assert abs(ghm.ghm_c(logits, target) / ghm.ghm_softmax(logits, labels) - 1) > 0.01
 
 
-@pytest.mark.parametrize("make", [GHMC, GHMR, GHMSoftmax])
-def test_state_goes_on_where_it_was_saved(make, tmp_path):
-    def batch(seed):
-        logits, target, _ = questions(30, 4, seed=seed)
-        return logits, (torch.arange(30) % 4 if make is GHMSoftmax else target)
-
-    module = make()
-    for seed in range(3):
-        module(*batch(seed))
-    torch.save(module.state_dict(), tmp_path / "state.pt")
-    assert {key: value.dtype for key, value in module.state_dict().items()} == {
-        "smoothed": torch.float64,
-        "updates": torch.int64,
-    }
-    other = make()
-    other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    fresh, copied = make(), copy.deepcopy(module)
-    expected = module(*batch(7))
-    assert torch.equal(other(*batch(7)), expected)
-    assert torch.equal(copied(*batch(7)), expected)
-    assert not torch.equal(fresh(*batch(7)), expected), "negative control: the state matters"
-    assert torch.equal(other.smoothed, module.smoothed)
-
-
-def test_other_bins_refuse_the_state():
-    with pytest.raises(RuntimeError, match="size mismatch"):
-        GHMC(10).load_state_dict(GHMC(20).state_dict())
-
-
-def test_evaluation_weighs_alike_but_leaves_the_state():
-    module, batch = GHMC(), questions(30, 4)
-    module(*questions(30, 4, seed=5))
-    before = copy.deepcopy(module.state_dict())
-    looked = module.eval()(*batch)
-    assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
-    assert torch.equal(module.train()(*batch), looked)
-    assert not torch.equal(module.smoothed, before["smoothed"])
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
-def test_casting_the_network_keeps_the_counts(dtype):
-    network = torch.nn.ModuleDict({"head": torch.nn.Linear(2, 2), "loss": GHMC(1)})
-    network["loss"](torch.zeros(300_001), torch.zeros(300_001))
-    network.to(dtype)
-    assert network["head"].weight.dtype == dtype
-    assert network["loss"].smoothed.dtype == torch.float64
-    assert network["loss"].smoothed.item() == 300_001 / 4, "more than a half can hold"
-
-
-@pytest.mark.parametrize("make", [GHMC, GHMR, GHMSoftmax])
-def test_no_value_is_read_back_from_the_device(make):
-    """Tensors of the device "meta" have no values: reading one raises, as the plain loop over bins does."""
-    module, values = make(), torch.empty(16, 4, device="meta", requires_grad=True)
-    target = torch.empty(16, 4, device="meta")
-    if make is GHMSoftmax:
-        target = torch.empty(16, dtype=torch.int64, device="meta")
-    for valid in (None, torch.empty(target.shape, device="meta")):
-        module(values, target, valid).backward()
-    assert module.smoothed.device.type == "meta", "the state follows the logits"
-    with pytest.raises(RuntimeError, match="meta"):
-        values.sum().item()
-
-
 def test_names_of_losses_are_the_same_objects():
     for name in ("GHMC", "GHMR", "GHMSoftmax", "ghm_c", "ghm_r", "ghm_softmax", "one_vs_all"):
         assert getattr(losses, name) is getattr(ghm, name)
-
-
-STEPS_OF_TWO = 3
-
-
-def shares(rank):
-    """The part of each batch that a process gets: of unequal sizes, and at the last step nothing valid on rank 1."""
-    for step in range(STEPS_OF_TWO):
-        logits, target, valid = questions(24, 4, seed=step)
-        valid = valid.clone()
-        if step == STEPS_OF_TWO - 1:
-            valid[10:] = 0
-        rows = {0: slice(0, 10), 1: slice(10, 24), None: slice(None)}[rank]
-        yield logits[rows], target[rows], valid[rows]
-
-
-def three_losses(rank):
-    """Per step: the losses of three modules with momentum on a share, their gradients, and at the end the states."""
-    modules = GHMC(10), GHMR(0.02, 10), GHMSoftmax(10)
-    outputs = []
-    for logits, target, valid in shares(rank):
-        labels = target.argmax(dim=1)
-        for module, batch in zip(modules, ((target, valid), (target, valid), (labels, valid[:, 0])), strict=True):
-            outputs.append(gradient_of(module, logits, *batch))
-    return outputs, [module.state_dict() for module in modules]
-
-
-def one_of_two(rank, folder, summed):
-    """What a process of its own runs; without ``summed`` it does not know of the other."""
-    torch.set_num_threads(1)
-    if summed:
-        distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    torch.save(three_losses(rank), Path(folder) / f"rank{rank}.pt")
-    if summed:
-        distributed.destroy_process_group()
-
-
-def test_two_processes_equal_one_with_the_whole_batch(tmp_path):
-    multiprocessing.spawn(one_of_two, (str(tmp_path), True), nprocs=2)
-    (first, first_state), (second, second_state) = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
-    whole, whole_state = three_losses(None)
-    assert len(first) == len(second) == len(whole) == 3 * STEPS_OF_TWO
-    for (one, slope_one), (other, slope_other), (loss, slope) in zip(first, second, whole, strict=True):
-        assert ((one + other) / 2).item() == pytest.approx(loss.item(), rel=1e-12)
-        np.testing.assert_allclose(torch.cat([slope_one, slope_other]) / 2, slope, rtol=1e-10, atol=1e-15)
-    for one, other, expected in zip(first_state, second_state, whole_state, strict=True):
-        for key, value in expected.items():
-            assert torch.equal(one[key], other[key])
-            np.testing.assert_allclose(one[key], value, rtol=1e-12)
-
-
-def test_processes_that_do_not_sum_give_another_loss(tmp_path):
-    """Negative control for the test above."""
-    for rank in (0, 1):
-        one_of_two(rank, str(tmp_path), summed=False)
-    (first, _), (second, _) = (torch.load(tmp_path / f"rank{rank}.pt") for rank in (0, 1))
-    whole, _ = three_losses(None)
-    ratios = [((a + b) / 2 / c).item() for (a, _), (b, _), (c, _) in zip(first, second, whole, strict=True)]
-    assert all(abs(ratio - 1) > 1e-4 for ratio in ratios[:3])
-
-
-X, Y = torch.zeros(4, 3), torch.zeros(4, 3)
-LABELS = torch.tensor([0, 1, 2, 0])
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: GHMC(bins=0), "bins is 0; allowed: an integer from 1 to inf"),
-        (lambda: GHMC(bins=2.5), "bins is 2.5"),
-        (lambda: GHMC(momentum=1), r"momentum is 1; allowed: a finite number in \[0, 1\)"),
-        (lambda: GHMC(momentum=-0.1), "momentum is -0.1"),
-        (lambda: GHMC(momentum=math.nan), "momentum is nan"),
-        (lambda: GHMR(mu=0), r"mu is 0; allowed: a finite number in \(0, inf\)"),
-        (lambda: GHMR(mu=math.inf), "mu is inf"),
-        (lambda: GHMR(bins=0), "bins is 0"),
-        (lambda: GHMR(momentum=1), "momentum is 1"),
-        (lambda: GHMSoftmax(bins=-1), "bins is -1"),
-        (lambda: ghm.ghm_c(X, Y, bins=0), "bins is 0"),
-        (lambda: ghm.ghm_r(X, Y, mu=0), "mu is 0"),
-        (lambda: GHMC()(X, torch.zeros(4, 2)), r"target has shape \(4, 2\).*\(4, 3\) that logits has"),
-        (lambda: GHMC()(X, LABELS), r"target has shape \(4,\) and type torch.int64.*one_vs_all"),
-        (lambda: GHMC()(X, Y.long()), "target has .* type torch.int64"),
-        (lambda: GHMC()(X.long(), Y), r"logits has type torch.int64; allowed: floats \(convert with .float\(\)\)"),
-        (lambda: GHMC()(X, Y, torch.ones(4)), r"valid has shape \(4,\); allowed: that of logits, \(4, 3\)"),
-        (lambda: GHMR()(X, Y, torch.ones(3, 4)), "valid has shape .* that of prediction"),
-        (lambda: GHMR()(X, Y[:2]), r"target has shape \(2, 3\).* that prediction has"),
-        (lambda: GHMSoftmax()(X, Y), r"labels has shape \(4, 3\) and type torch.float32; allowed: int64 \[4\]"),
-        (lambda: GHMSoftmax()(X, LABELS, Y), r"valid has shape \(4, 3\); allowed: that of labels, \(4,\)"),
-        (lambda: ghm.one_vs_all(X, LABELS[:2]), r"labels has shape \(2,\)"),
-    ],
-)
-def test_bad_input(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
