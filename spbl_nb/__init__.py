@@ -22,7 +22,8 @@ svm, jobs, self_paced,    every way to train on imbalanced data, behind ``method
 co_training, spbl,
 methods
 provenance, staging,      the result store: one folder a run, complete or absent; tables over runs
-places, runs, tables
+places, runs, tables,
+result_files
 plots, widgets,           figures, and explorers that answer a slider at once
 explorers, …
 parameters,               strict notebooks, the grid on Dask, the commands
@@ -82,6 +83,7 @@ _MODULES = (
     "ranking",
     "readers",
     "reproduce",
+    "result_files",
     "runs",
     "self_paced",
     "spbl",

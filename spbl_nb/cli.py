@@ -1,4 +1,4 @@
-"""The commands: ``spbl-nb reproduce``, ``spbl-nb lab``, ``spbl-nb check``; also ``python -m spbl_nb``.
+"""The commands: ``spbl-nb reproduce``, ``spbl-nb lab``, ``spbl-nb check``, ``spbl-nb export``; also ``python -m spbl_nb``.
 
 What a person gets wrong is answered with one line on standard error and exit status 2, never with a traceback. Nothing
 heavy is imported before a command needs it, so that ``--help`` is quick.
@@ -41,9 +41,11 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("reproduce", help="run the grid, the teaching notebooks and the report")
     command.set_defaults(command=_reproduce)
     command.add_argument("--datasets", nargs="+", metavar="NAME", help="data sets (default: digits lesions)")
-    command.add_argument("--methods", nargs="+", metavar="NAME", help="methods (default: ce oversample)")
+    command.add_argument(
+        "--methods", nargs="+", metavar="NAME", help="methods (default: ce and the three variants of SPBL)"
+    )
     command.add_argument("--seeds", metavar="SEEDS", help="as 0-5 or 0,1,2 (default: those of the preset)")
-    command.add_argument("--preset", default="fast", help="smoke, fast or full (default: fast)")
+    command.add_argument("--preset", default="fast", help="smoke, fast, full or release (default: fast)")
     command.add_argument("--device", default="cpu", help="cpu, auto, cuda or mps (default: cpu)")
     command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: the number of cores)")
     command.add_argument("--scheduler", metavar="ADDRESS", help="use a running Dask scheduler, e.g. tcp://host:8786")
@@ -59,6 +61,14 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("check", help="check that everything needed is here, and say how to mend it")
     command.set_defaults(command=_check)
+    command.add_argument("--runs-dir", metavar="DIR", help="folder of the results (default: runs)")
+
+    command = commands.add_parser(
+        "export", help="write the records of all complete runs to one JSON file, to keep or send"
+    )
+    command.set_defaults(command=_export)
+    command.add_argument("file", help="the file to write")
+    command.add_argument("--remark", default="", metavar="TEXT", help="what a reader must know and no record tells")
     command.add_argument("--runs-dir", metavar="DIR", help="folder of the results (default: runs)")
     return parser
 
@@ -142,3 +152,11 @@ def _check(options: argparse.Namespace) -> int:
     failed = sum(finding.level == environment.FAIL for finding in findings)
     print(f"{failed} of {len(findings)} requirements are not met" if failed else "everything needed is here")
     return 1 if failed else 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from spbl_nb import places, result_files
+
+    number = result_files.export(places.runs_dir(options.runs_dir), options.file, options.remark)
+    print(f"{number} runs written to {options.file}")
+    return 0

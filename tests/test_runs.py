@@ -6,59 +6,17 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from saved_runs import REPORT, TINY, fake_result, save_run
 
-from spbl_nb import config, files, provenance, runs, staging
+from spbl_nb import files, provenance, runs, staging
 from spbl_nb.splits import make_split
 
-TINY = config.preset("smoke")
 
-
-def fake_result(split, seconds=1.0, num_classes=3):
-    """A result as methods.run would return it, without any training."""
-    scores = np.random.default_rng(0).dirichlet(np.ones(num_classes), len(split.test))
-    history = [{"epoch": 1, "train_loss": 1.5}, {"epoch": 2, "train_loss": float("nan")}]
-    return SimpleNamespace(
-        scores=scores,
-        score_kind="probability",
-        predicted=scores.argmax(axis=1),
-        history=history,
-        seconds=seconds,
-        steps=24,
-        details={"note": "made up"},
-        timing={"head": 0.5},
-    )
-
-
-REPORT = SimpleNamespace(to_dict=lambda: {"accuracy": 0.5, "f1": 0.4, "mauc": float("nan"), "dead_classes": [2]})
-
-
-@pytest.fixture
-def make(blobs):
-    """Save a made-up run of three classes below the given folder."""
-
-    def save(root, method="ce", seed=0, settings=TINY, seconds=1.0, data=None, report=REPORT):
-        data = data or blobs([12, 8, 6])
-        split = make_split(data, seed=seed)
-        return runs.save(
-            root,
-            method=method,
-            data=data,
-            split=split,
-            config=settings,
-            seed=seed,
-            result=fake_result(split, seconds),
-            report=report,
-        )
-
-    return save
-
-
-def test_a_saved_run_is_read_back_whole(tmp_path, make, blobs):
-    saved = make(tmp_path)
+def test_a_saved_run_is_read_back_whole(tmp_path, blobs):
+    saved = save_run(tmp_path)
     assert saved.written
     assert saved.folder == tmp_path / "smoke" / "blobs" / "ce" / "seed-0"
     run = runs.load(saved.folder)
@@ -73,8 +31,8 @@ def test_a_saved_run_is_read_back_whole(tmp_path, make, blobs):
     assert "seeds" not in run.result["fingerprint"]["config"]
 
 
-def test_nothing_but_the_run_is_left_in_the_folder(tmp_path, make):
-    make(tmp_path)
+def test_nothing_but_the_run_is_left_in_the_folder(tmp_path):
+    save_run(tmp_path)
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
         "history.jsonl",
         "result.json",
@@ -82,9 +40,9 @@ def test_nothing_but_the_run_is_left_in_the_folder(tmp_path, make):
     ]
 
 
-def test_the_same_run_gives_the_same_file_apart_from_timing(tmp_path, make):
-    first = make(tmp_path / "a", seconds=1.0).folder
-    second = make(tmp_path / "b", seconds=99.0).folder
+def test_the_same_run_gives_the_same_file_apart_from_timing(tmp_path):
+    first = save_run(tmp_path / "a", seconds=1.0).folder
+    second = save_run(tmp_path / "b", seconds=99.0).folder
     contents = [files.read_json(folder / runs.RESULT) for folder in (first, second)]
     assert contents[0].pop("timing")["seconds"] != contents[1].pop("timing")["seconds"]
     assert files.to_json(contents[0]) == files.to_json(contents[1])
@@ -92,18 +50,18 @@ def test_the_same_run_gives_the_same_file_apart_from_timing(tmp_path, make):
     assert (first / runs.HISTORY).read_bytes() == (second / runs.HISTORY).read_bytes()
 
 
-def test_a_run_that_stands_already_is_left_as_it_is(tmp_path, make):
-    before = (make(tmp_path).folder / runs.RESULT).read_bytes()
-    again = make(tmp_path, seconds=99.0)
+def test_a_run_that_stands_already_is_left_as_it_is(tmp_path):
+    before = (save_run(tmp_path).folder / runs.RESULT).read_bytes()
+    again = save_run(tmp_path, seconds=99.0)
     assert not again.written
     assert (again.folder / runs.RESULT).read_bytes() == before
 
 
-def test_another_run_in_the_folder_is_refused_naming_the_difference(tmp_path, make, blobs):
-    folder = make(tmp_path).folder
+def test_another_run_in_the_folder_is_refused_naming_the_difference(tmp_path, blobs):
+    folder = save_run(tmp_path).folder
     before = (folder / runs.RESULT).read_bytes()
     with pytest.raises(runs.RunConflict, match=r"data_sha256: .* there, .* now.*another runs folder"):
-        make(tmp_path, data=blobs([12, 8, 6], seed=5))
+        save_run(tmp_path, data=blobs([12, 8, 6], seed=5))
     assert (folder / runs.RESULT).read_bytes() == before
 
 
@@ -174,9 +132,9 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_run_is_named_with_the_reason(tmp_path, make, damage):
-    whole = make(tmp_path, seed=0).folder
-    folder = make(tmp_path, seed=1).folder
+def test_a_damaged_run_is_named_with_the_reason(tmp_path, damage):
+    whole = save_run(tmp_path, seed=0).folder
+    folder = save_run(tmp_path, seed=1).folder
     harm, message = DAMAGE[damage]
     harm(folder)
     with pytest.raises(runs.BrokenRun, match=message):
@@ -185,13 +143,13 @@ def test_a_damaged_run_is_named_with_the_reason(tmp_path, make, damage):
     assert [run.folder for run in found.complete] == [whole]
     assert [path for path, _ in found.broken] == [folder]
     with pytest.raises(runs.BrokenRun, match="move the run's folder away"):
-        make(tmp_path, seed=1)
+        save_run(tmp_path, seed=1)
 
 
-def test_scan_sees_one_configuration_and_no_staging_or_set_aside_folders(tmp_path, make):
-    make(tmp_path)
-    make(tmp_path, settings=TINY.replace(lr=0.01))
-    make(tmp_path / staging.STAGING / "x")
+def test_scan_sees_one_configuration_and_no_staging_or_set_aside_folders(tmp_path):
+    save_run(tmp_path)
+    save_run(tmp_path, settings=TINY.replace(lr=0.01))
+    save_run(tmp_path / staging.STAGING / "x")
     (tmp_path / "smoke" / "blobs" / "ce" / "seed-0.broken-1").mkdir()
     assert len(runs.scan(tmp_path).complete) == 2
     assert len(runs.scan(tmp_path, "smoke").complete) == 1
@@ -256,17 +214,17 @@ except OSError as error:
     assert [path for path in tmp_path.rglob("*") if path.name != staging.STAGING] == []
 
 
-def test_no_space_when_flushing_leaves_nothing(tmp_path, make, monkeypatch):
+def test_no_space_when_flushing_leaves_nothing(tmp_path, monkeypatch):
     def no_space(_handle):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", no_space)
     with pytest.raises(OSError, match=r"No space left on device.*nothing was left there") as caught:
-        make(tmp_path)
+        save_run(tmp_path)
     assert caught.value.errno == errno.ENOSPC
     monkeypatch.undo()
     assert runs.scan(tmp_path).complete == []
-    assert make(tmp_path).written
+    assert save_run(tmp_path).written
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_anything(tmp_path):
