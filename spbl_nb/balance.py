@@ -19,6 +19,8 @@ ASSIGNMENTS = ("sorted", "released", "proportional")
 
 _RELEASE_SEED = 5489  # MATLAB's default stream, which every call of the release starts anew
 _TOLERANCE = 1e-6
+_LARGEST_EXPONENT = 709.0  # of e, in float64
+_LARGEST_COST = 1e100  # beyond it products of two costs leave the range of numbers
 
 
 class InconsistentCostError(ValueError):
@@ -46,47 +48,45 @@ def class_ease(loss: np.ndarray, labels: np.ndarray, selected: np.ndarray, num_c
 def class_complexity(loss: np.ndarray, labels: np.ndarray, selected: np.ndarray, num_classes: int) -> np.ndarray:
     """Return float64[C], H_c = exp(mean loss of the selected samples) / N_c, the reciprocal of :func:`class_ease`.
 
-    Parameters and errors as there.
+    Parameters and errors as there; also ValueError for a mean loss whose exponential is beyond the range of numbers
+    (about 700).
 
     Taught in: notebooks/04_balance_learning, section 1.
     """
-    with np.errstate(divide="ignore"):
-        return 1 / class_ease(loss, labels, selected, num_classes)
+    sizes, mean_loss = _sizes_and_losses(loss, labels, selected, num_classes)
+    return _exponential(mean_loss, mean_loss) / np.where(np.isnan(mean_loss), 1, sizes)
 
 
 def mixed_complexity(mean_loss: np.ndarray, sizes: np.ndarray, difficulty_share: float) -> np.ndarray:
     """Return float64[C], exp(L_c)^(2s) / N_c^(2-2s): complexity with its two parts weighed differently.
 
     At the share s = 1/2 it is the complexity of :func:`class_complexity`; at 0 only rarity counts, at 1 only difficulty.
-    ``mean_loss`` float[C] >= 0 (NaN: nothing selected), ``sizes`` float[C] > 0, ``difficulty_share`` in [0, 1].
+    ``mean_loss`` float[C] >= 0 (NaN: nothing selected), ``sizes`` float[C] > 0, ``difficulty_share`` in [0, 1]. Raises
+    ValueError naming the argument, also for a complexity beyond the range of numbers.
 
     This mixture is ours, for the explorer; the paper and its release know the middle only.
 
     Taught in: notebooks/04_balance_learning, section 2.
     """
     share = checks.real("difficulty_share", difficulty_share, 0, 1)
-    sizes = checks.finite_array("sizes", sizes, ndim=1)
-    mean_loss = _with_nan("mean_loss", mean_loss, len(sizes))
-    if sizes.min() <= 0 or (mean_loss < 0).any():
-        raise ValueError(
-            f"sizes reach down to {sizes.min():g} and mean_loss to {np.nanmin(mean_loss):g}; "
-            "allowed: sizes above 0, losses 0 or more"
-        )
-    return np.exp(2 * (share * mean_loss - (1 - share) * np.log(sizes)))
+    sizes = _sizes(sizes)
+    mean_loss = _not_negative("mean_loss", mean_loss, len(sizes))
+    return _exponential(2 * (share * mean_loss - (1 - share) * np.log(sizes)), mean_loss)
 
 
 def scaled_ease(ease: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Return float64[C], ease scaled to [min N, max N] and rounded up, as the release does before it ranks classes.
 
     Only ranks matter afterwards, so the rounding does one thing: it makes ties. Where all eases are equal, for which the
-    release divides by zero, every class gets min N. NaN stays NaN. ``ease`` float[C] >= 0, ``sizes`` float[C] the N_c.
+    release divides by zero, every class gets min N. NaN stays NaN. ``ease`` float[C] >= 0, ``sizes`` float[C] > 0 the N_c.
+    Raises ValueError naming the argument.
 
     Source: the SPBL release, step 4c. Taught in: notebooks/04_balance_learning, section 4.
     """
-    sizes = checks.finite_array("sizes", sizes, ndim=1)
-    ease = _with_nan("ease", ease, len(sizes))
+    sizes = _sizes(sizes)
+    ease = _not_negative("ease", ease, len(sizes))
     if np.isnan(ease).all():
-        return ease
+        return ease.copy()
     low, high = np.nanmin(ease), np.nanmax(ease)
     share = (ease - low) / (high - low) if high > low else ease * 0
     return np.ceil(share * (sizes.max() - sizes.min()) + sizes.min())
@@ -97,14 +97,14 @@ def consistent_costs(num_classes: int, max_cost: float = 10, rng: object = None)
 
     ``cm[i, j]`` is the cost of calling a class-**j** sample i (the release's orientation, the transpose of the paper's),
     and the weights that replace the costs satisfy w_i / w_j = cm[j, i] / cm[i, j]. They ascend from 1 to at most
-    ``max_cost`` (>= 1). The smallest cost off the diagonal is 1; the diagonal is 0.
+    ``max_cost`` (1 to 1e100). The smallest cost off the diagonal is 1; the diagonal is 0.
 
     ``rng`` is None (the release's constant stream), an int, a Generator or a RandomState.
 
     Source: the SPBL release after Zhou and Liu 2010. Taught in: notebooks/04_balance_learning, section 3.
     """
     num_classes = checks.integer("num_classes", num_classes, 2)
-    spread = checks.real("max_cost", max_cost, 1) - 1
+    spread = checks.real("max_cost", max_cost, 1, _LARGEST_COST) - 1
     rng = np.random.RandomState(_RELEASE_SEED) if rng is None else checks.random_generator(rng)
     weights = 1 + spread * rng.random(num_classes)
     weights = np.sort(weights / weights.min())
@@ -123,11 +123,12 @@ def cost_vector(cm: np.ndarray) -> np.ndarray:
     where it satisfies every equation to a relative 1e-6.
 
     Raises :class:`InconsistentCostError` naming the worst equation, and ValueError for a matrix that is not square or
-    holds a cost off the diagonal that is not positive and finite. The diagonal is not read.
+    holds a cost off the diagonal that is not positive and finite, or costs so far apart that a weight would be beyond the
+    range of numbers. The diagonal is not read.
 
     Taught in: notebooks/04_balance_learning, section 3.
     """
-    costs = np.array(cm, dtype=np.float64)
+    costs = checks.float_array("cm", cm).copy()
     if costs.ndim != 2 or costs.shape[0] != costs.shape[1] or len(costs) < 2:
         raise ValueError(f"cm has shape {costs.shape}; allowed: [C, C] with C >= 2, one row and column per class")
     np.fill_diagonal(costs, 1)
@@ -145,7 +146,13 @@ def cost_vector(cm: np.ndarray) -> np.ndarray:
             f"{np.exp(log_ratio[i, j]):.6g}, all pairs together {np.exp(log_weight[i] - log_weight[j]):.6g}; "
             "no weight per class can replace these costs"
         )
-    return np.exp(log_weight - log_weight.min())
+    log_weight -= log_weight.min()
+    if log_weight.max() > _LARGEST_EXPONENT:
+        raise ValueError(
+            f"cm wants a weight of e^{log_weight.max():.0f} for class {int(log_weight.argmax())}; allowed: costs whose "
+            f"weights stay below e^{_LARGEST_EXPONENT:.0f}"
+        )
+    return np.exp(log_weight)
 
 
 def penalty_weights(
@@ -162,7 +169,7 @@ def penalty_weights(
     ----------
     complexity : float[C], above 0; NaN marks a class without selected samples, which gets 1 and draws nothing. Ties
         count in the order of the classes.
-    max_cost : >= 1, bound of the largest weight over the smallest.
+    max_cost : 1 to 1e100, bound of the largest weight over the smallest.
     rng : None (the release's constant stream: each of its calls starts a fresh engine, so its "random" weights never
         change), an int, a Generator or a RandomState.
 
@@ -171,7 +178,8 @@ def penalty_weights(
     Taught in: notebooks/04_balance_learning, section 4.
     """
     checks.one_of("assignment", assignment, ASSIGNMENTS)
-    max_cost = checks.real("max_cost", max_cost, 1)
+    max_cost = checks.real("max_cost", max_cost, 1, _LARGEST_COST)
+    rng = np.random.RandomState(_RELEASE_SEED) if rng is None else checks.random_generator(rng)
     complexity = _complexity(complexity)
     weights = np.ones(len(complexity))
     known = np.flatnonzero(~np.isnan(complexity))
@@ -179,7 +187,6 @@ def penalty_weights(
         with np.errstate(over="ignore"):
             weights[known] = np.minimum(complexity[known] / complexity[known].min(), max_cost)
     elif len(known) > 1:
-        rng = np.random.RandomState(_RELEASE_SEED) if rng is None else checks.random_generator(rng)
         _, handed_out = consistent_costs(len(known), max_cost, rng)
         if assignment == "released":
             rank_of_draw = np.argsort(np.argsort(rng.random(len(known) - 2)))
@@ -209,12 +216,12 @@ def reconstruct_curriculum(
     Taught in: notebooks/04_balance_learning, section 5.
     """
     complexity = _complexity(complexity)
-    counts = checks.label_array("selected_counts", selected_counts, length=len(complexity))
+    counts = checks.integer_array("selected_counts", selected_counts, 0, length=len(complexity))
     max_added = checks.integer("max_added", max_added, 0)
     keep_factor = checks.real("keep_factor", keep_factor, 0)
     known = np.flatnonzero(~np.isnan(complexity))
     if len(known) == 0:
-        return counts.copy()
+        return counts
     order = known[np.argsort(complexity[known], kind="stable")]
     new = counts.copy()
     new[order] = np.sort(counts[known])
@@ -244,10 +251,8 @@ def resample(labels: np.ndarray, change: np.ndarray, rng: object = None, *, repl
 
     Taught in: notebooks/04_balance_learning, section 5.
     """
-    change = np.asarray(change)
-    if change.ndim != 1 or change.dtype.kind not in "iu":
-        raise ValueError(f"change has shape {change.shape} and dtype {change.dtype}; allowed: int[C], one per class")
-    change = change.astype(np.int64)
+    change = checks.integer_array("change", change)
+    replacement = checks.boolean("replacement", replacement)
     labels = checks.label_array("labels", labels, len(change))
     rng = checks.random_generator(rng)
     by_class = np.argsort(labels, kind="stable")
@@ -295,18 +300,35 @@ def _sizes_and_losses(
     return sizes, np.divide(sums, chosen, out=np.full(num_classes, np.nan), where=chosen > 0)
 
 
-def _with_nan(name: str, values: np.ndarray, length: int | None = None) -> np.ndarray:
-    """Return ``values`` as float64[C] in which NaN may stand, but nothing infinite."""
-    array = np.array(values, dtype=np.float64)
-    gaps = np.isnan(array)
-    array[gaps] = 0
-    array = checks.finite_array(name, array, ndim=1, length=length)
-    array[gaps] = np.nan
+def _exponential(exponent: np.ndarray, mean_loss: np.ndarray) -> np.ndarray:
+    """Return e to float64[C], in which NaN stays NaN; refuses what is beyond the range of numbers, naming the loss."""
+    if (exponent > _LARGEST_EXPONENT).any():
+        where = int(np.nanargmax(exponent))
+        raise ValueError(
+            f"the mean loss of class {where} is {mean_loss[where]:g}, and its complexity beyond the range of numbers; "
+            "allowed: losses in nats, -ln p, of a network that has not diverged"
+        )
+    return np.exp(exponent)
+
+
+def _sizes(sizes: np.ndarray) -> np.ndarray:
+    array = checks.finite_array("sizes", sizes, ndim=1, per="class")
+    if len(array) == 0 or array.min() <= 0:
+        found = f"sizes[{int(array.argmin())}] is {array.min():g}" if len(array) else "sizes is empty"
+        raise ValueError(f"{found}; allowed: one number above 0 per class")
+    return array
+
+
+def _not_negative(name: str, values: np.ndarray, length: int) -> np.ndarray:
+    array = checks.finite_array(name, values, ndim=1, length=length, gaps=True, per="class")
+    if (array < 0).any():
+        where = int(np.nanargmin(array))
+        raise ValueError(f"{name}[{where}] is {array[where]:g}; allowed: 0 or more, or NaN where nothing is selected")
     return array
 
 
 def _complexity(complexity: np.ndarray) -> np.ndarray:
-    array = _with_nan("complexity", complexity)
+    array = checks.finite_array("complexity", complexity, ndim=1, gaps=True, per="class")
     if len(array) == 0:
         raise ValueError("complexity is empty; one value per class is needed")
     if (array <= 0).any():

@@ -62,6 +62,30 @@ def integer(name: str, value: object, low: int | None = None, high: int | None =
     return number
 
 
+def boolean(name: str, value: object) -> bool:
+    """Return ``value`` if it is True or False."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name} is {value!r} ({type(value).__name__}); allowed: True or False")
+    return bool(value)
+
+
+def integer_array(name: str, values: object, low: int | None = None, *, length: int | None = None) -> np.ndarray:
+    """Return ``values``, one per class, as int64[C]; none may be below ``low``."""
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be read as integers: {error}") from None
+    allowed = "integers" if low is None else f"integers of {low} or more"
+    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
+        raise ValueError(f"{name} has shape {array.shape} and dtype {array.dtype}; allowed: {allowed}, one per class")
+    if length is not None and len(array) != length:
+        raise ValueError(f"{name} has {len(array)} entries; {length} are needed, one per class")
+    if low is not None and array.min() < low:
+        where = int(array.argmin())
+        raise ValueError(f"{name}[{where}] is {array[where]}; allowed: {allowed}, one per class")
+    return array.astype(np.int64)
+
+
 def label_array(name: str, labels: object, num_classes: int | None = None, *, length: int | None = None) -> np.ndarray:
     """Return ``labels`` as int64[N] with values in 0..C-1.
 
@@ -100,17 +124,27 @@ def row_array(name: str, rows: object, length: int) -> np.ndarray:
     return array.astype(np.int64, copy=False)
 
 
-def finite_array(name: str, values: object, *, ndim: int, length: int | None = None) -> np.ndarray:
-    """Return ``values`` as float64 with ``ndim`` dimensions, all finite; ``length`` fixes the first axis."""
+def float_array(name: str, values: object) -> np.ndarray:
+    """Return ``values`` as float64 of any shape."""
     try:
-        array = np.asarray(values, dtype=np.float64)
+        return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} cannot be read as numbers: {error}") from None
+
+
+def finite_array(
+    name: str, values: object, *, ndim: int, length: int | None = None, gaps: bool = False, per: str = "sample"
+) -> np.ndarray:
+    """Return ``values`` as float64 with ``ndim`` dimensions, all finite, or NaN where ``gaps`` may stand.
+
+    ``length`` fixes the first axis, which has one entry ``per`` what the message says.
+    """
+    array = float_array(name, values)
     if array.ndim != ndim:
         raise ValueError(f"{name} has shape {array.shape}; allowed: {ndim} dimension{'s' if ndim > 1 else ''}")
     if length is not None and len(array) != length:
-        raise ValueError(f"{name} has {len(array)} entries; {length} are needed, one per sample")
-    bad = ~np.isfinite(array)
+        raise ValueError(f"{name} has {len(array)} entries; {length} are needed, one per {per}")
+    bad = np.isinf(array) if gaps else ~np.isfinite(array)
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         found = array[where]
