@@ -30,6 +30,8 @@ class InconsistentCostError(ValueError):
 def class_ease(loss: np.ndarray, labels: np.ndarray, selected: np.ndarray, num_classes: int) -> np.ndarray:
     """Return float64[C], E_c = N_c / exp(mean loss of the selected samples of class c); NaN where none is selected.
 
+    An ease too small for a number, at a mean loss of 745 or more, is 0.
+
     Parameters
     ----------
     loss : float[N], finite and >= 0, -ln p(true class) of every sample of the pool.
@@ -71,7 +73,9 @@ def mixed_complexity(mean_loss: np.ndarray, sizes: np.ndarray, difficulty_share:
     share = checks.real("difficulty_share", difficulty_share, 0, 1)
     sizes = _sizes(sizes)
     mean_loss = _not_negative("mean_loss", mean_loss, len(sizes))
-    return _exponential(2 * (share * mean_loss - (1 - share) * np.log(sizes)), mean_loss)
+    with np.errstate(over="ignore"):
+        exponent = 2 * (share * mean_loss - (1 - share) * np.log(sizes))
+    return _exponential(exponent, mean_loss)
 
 
 def scaled_ease(ease: np.ndarray, sizes: np.ndarray) -> np.ndarray:
@@ -306,7 +310,7 @@ def _exponential(exponent: np.ndarray, mean_loss: np.ndarray) -> np.ndarray:
         where = int(np.nanargmax(exponent))
         raise ValueError(
             f"the mean loss of class {where} is {mean_loss[where]:g}, and its complexity beyond the range of numbers; "
-            "allowed: losses in nats, -ln p, of a network that has not diverged"
+            "allowed: losses in nats, -ln p, of a network that has not diverged, and class sizes of 1 or more"
         )
     return np.exp(exponent)
 

@@ -71,10 +71,7 @@ def boolean(name: str, value: object) -> bool:
 
 def integer_array(name: str, values: object, low: int | None = None, *, length: int | None = None) -> np.ndarray:
     """Return ``values``, one per class, as int64[C]; none may be below ``low``."""
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise ValueError(f"{name} cannot be read as integers: {error}") from None
+    array = _as_array(name, values)
     allowed = "integers" if low is None else f"integers of {low} or more"
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
         raise ValueError(f"{name} has shape {array.shape} and dtype {array.dtype}; allowed: {allowed}, one per class")
@@ -83,6 +80,10 @@ def integer_array(name: str, values: object, low: int | None = None, *, length: 
     if low is not None and array.min() < low:
         where = int(array.argmin())
         raise ValueError(f"{name}[{where}] is {array[where]}; allowed: {allowed}, one per class")
+    if int(array.max()) > np.iinfo(np.int64).max:
+        raise ValueError(
+            f"{name}[{int(array.argmax())}] is {array.max()}; allowed: {allowed} below 2^63, one per class"
+        )
     return array.astype(np.int64)
 
 
@@ -92,7 +93,7 @@ def label_array(name: str, labels: object, num_classes: int | None = None, *, le
     Floats are refused even when whole (a float label is nearly always a regression target or a score by mistake).
     With ``length`` the array must have that many entries. An empty array is refused.
     """
-    array = np.asarray(labels)
+    array = _as_array(name, labels)
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}; allowed: one dimension, one class index per sample")
     if array.size == 0:
@@ -113,7 +114,7 @@ def label_array(name: str, labels: object, num_classes: int | None = None, *, le
 
 def row_array(name: str, rows: object, length: int) -> np.ndarray:
     """Return ``rows`` as int64[n], indices into something of ``length`` rows; at least one."""
-    array = np.asarray(rows)
+    array = _as_array(name, rows)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
         raise ValueError(
             f"{name} has shape {array.shape} and dtype {array.dtype}; a non-empty list of row indices is needed"
@@ -162,3 +163,10 @@ def random_generator(rng: object) -> np.random.Generator | np.random.RandomState
     if rng is None:
         return np.random.default_rng()
     return np.random.default_rng(integer("rng", rng, 0))
+
+
+def _as_array(name: str, values: object) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{name} cannot be read as integers: {error}") from None

@@ -32,16 +32,20 @@ def test_nothing_given_is_changed():
 
 def test_numbers_at_the_edge_of_their_range_still_work():
     """Unsigned changes, caps beyond any count, costs as large as they may be."""
-    assert len(balance.resample([0, 0, 1], np.array([1, 2], dtype=np.uint8), 0)) == 6
+    labels, gains = np.repeat([0, 1], [2, 9]), [1, 5]
+    unsigned = balance.resample(labels, np.array(gains, dtype=np.uint8), 0)
+    np.testing.assert_array_equal(unsigned, balance.resample(labels, gains, 0))
     kept = balance.reconstruct_curriculum([9, 4], [1, 2], keep_factor=1e300)
     assert kept.tolist() == [9, 9]
     assert balance.reconstruct_curriculum([9, 4], [1, 2], max_added=10**30, keep_factor=0).tolist() == [4, 9]
     costs, weights = balance.consistent_costs(5, 1e100, 0)
     assert np.isfinite(costs).all()
     np.testing.assert_allclose(balance.cost_vector(costs), weights)
+    assert balance.class_ease([800.0], [0], np.array([True]), 1).tolist() == [0]
 
 
 L, Y, S = [0.1, 0.2], [0, 1], np.array([True, False])
+HUGE = np.array([1, 2**63], dtype=np.uint64)
 
 
 def costs_with(value):
@@ -51,6 +55,7 @@ def costs_with(value):
     return costs
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(
     ("function", "args", "options", "message"),
     [
@@ -77,6 +82,8 @@ def costs_with(value):
         (balance.mixed_complexity, ([], [], 0.5), {}, "sizes is empty"),
         (balance.mixed_complexity, ([NAN], [0], 0.5), {}, r"sizes\[0\] is 0"),
         (balance.mixed_complexity, ([NAN, 1000], [1, 1], 1), {}, "mean loss of class 1 is 1000, and its complexity beyond"),
+        (balance.mixed_complexity, ([1e308, 1], [1, 1], 1), {}, r"mean loss of class 0 is 1e\+308, and its complexity beyond"),
+        (balance.mixed_complexity, ([1, 1], [1, 1e-300], 0), {}, "complexity beyond .*, and class sizes of 1 or more"),
         (balance.mixed_complexity, ([0.1, "b"], [1, 1], 0.5), {}, "mean_loss cannot be read as numbers"),
         (balance.mixed_complexity, (L, [1, NAN], 0.5), {}, r"sizes\[1\] is nan"),
         (balance.mixed_complexity, (L, [1, INF], 0.5), {}, r"sizes\[1\] is inf"),
@@ -127,6 +134,7 @@ def costs_with(value):
         (balance.reconstruct_curriculum, ([1, 2], [0, NAN]), {}, r"complexity\[0\] is 0"),
         (balance.reconstruct_curriculum, ([1], [1, 2]), {}, "selected_counts has 1 entries; 2 are needed, one per class"),
         (balance.reconstruct_curriculum, ([1, -2], [1, 2]), {}, r"selected_counts\[1\] is -2; allowed: integers of 0 or more"),
+        (balance.reconstruct_curriculum, (HUGE, [1, 2]), {}, r"selected_counts\[1\] is 9223372036854775808; .* below 2\^63"),
         (balance.reconstruct_curriculum, ([1.0, 2], [1, 2]), {}, "selected_counts has .* dtype float64; allowed: integers of 0"),
         (balance.reconstruct_curriculum, ([1, 2], [1, 2], -1), {}, "max_added is -1"),
         (balance.reconstruct_curriculum, ([1, 2], [1, 2], 1.5), {}, "max_added is 1.5"),
@@ -139,8 +147,10 @@ def costs_with(value):
         (balance.resample, ([0, 1, 2], [1, 1]), {}, r"labels\[2\] is 2; allowed: 0..1"),
         (balance.resample, ([0, -1], [1, 1]), {}, r"labels\[1\] is -1"),
         (balance.resample, ([], [1, 1]), {}, "labels is empty"),
+        (balance.resample, ([[0], [1, 1]], [1, 1]), {}, "labels cannot be read as integers"),
         (balance.resample, ([0, 1], [1.0, 1]), {}, "change has shape .* dtype float64; allowed: integers, one per class"),
         (balance.resample, ([0, 1], [[1], [1, 2]]), {}, "change cannot be read as integers"),
+        (balance.resample, ([0, 1], HUGE), {}, r"change\[1\] is 9223372036854775808; allowed: integers below 2\^63"),
         (balance.resample, ([0, 1], ["a", "b"]), {}, "change has shape .* dtype <U1"),
         (balance.resample, ([0, 1], [1, 1]), {"replacement": "no"}, "replacement is 'no' .*; allowed: True or False"),
         (balance.resample, ([0, 1], [True, False]), {}, "change has shape .* dtype bool"),
