@@ -6,7 +6,7 @@ so neither torch nor Jupyter is loaded before something needs them.
 Data flows one way, from data to report, and a module imports only from its own row and the rows above:
 
 ========================  ===========================================================================================
-checks, files             messages for bad input; files that are whole or absent
+checks, files,            messages for bad input; files that are whole or absent
 pace, balance, metrics,   pure mathematics on arrays
 imbalance, statistics,
 ranking, cached_head
@@ -46,6 +46,7 @@ _MODULES = (
     "batch",
     "batches",
     "cached_head",
+    "checkpoints",
     "checks",
     "cli",
     "cluster",
@@ -88,6 +89,7 @@ _MODULES = (
     "self_paced",
     "spbl",
     "spbl_explorers",
+    "spbl_variants",
     "splits",
     "staging",
     "statistics",

@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.svm import SVC
 
 from spbl_nb import checks, metrics
+from spbl_nb.svm import rbf_kernel
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +41,23 @@ class CachedFeatures:
         loss = checks.finite_array("loss", self.loss, ndim=1, length=len(labels))
         if loss.min() < 0:
             raise ValueError(f"loss[{int(loss.argmin())}] is {loss.min():g}; allowed: 0 or more, -ln of a probability")
-        for name, rows in (("features", self.labels), ("validation_features", self.validation_labels)):
-            checks.finite_array(name, getattr(self, name), ndim=2, length=len(rows))
-        checks.label_array("validation_labels", self.validation_labels, len(self.names))
-        if np.shape(self.features)[1] != np.shape(self.validation_features)[1]:
+        validation_labels = checks.label_array("validation_labels", self.validation_labels, len(self.names))
+        features = checks.finite_array("features", self.features, ndim=2, length=len(labels))
+        judged = checks.finite_array(
+            "validation_features", self.validation_features, ndim=2, length=len(validation_labels)
+        )
+        if judged.shape[1] != features.shape[1]:
             raise ValueError(
-                f"validation_features have {np.shape(self.validation_features)[1]} columns; "
-                f"{np.shape(self.features)[1]} are needed, as the features have"
+                f"validation_features have {judged.shape[1]} columns; {features.shape[1]} are needed, as the features have"
             )
+        for name, array in {
+            "features": features,
+            "labels": labels,
+            "loss": loss,
+            "validation_features": judged,
+            "validation_labels": validation_labels,
+        }.items():
+            object.__setattr__(self, name, array)
 
 
 class CachedHead:
@@ -61,9 +71,8 @@ class CachedHead:
 
     def __init__(self, cached: CachedFeatures) -> None:
         self.cached = cached
-        features = np.asarray(cached.features, dtype=np.float64)
-        self.gram = _rbf(features, features)
-        self.validation_gram = _rbf(np.asarray(cached.validation_features, dtype=np.float64), features)
+        self.gram = rbf_kernel(cached.features, cached.features)
+        self.validation_gram = rbf_kernel(cached.validation_features, cached.features)
 
     def report(self, shown: np.ndarray, class_weights: np.ndarray) -> metrics.Report:
         """Return the validation report of the head fitted with each row ``shown`` int[N] times, 0 being not at all.
@@ -77,9 +86,3 @@ class CachedHead:
         predicted = svc.predict(self.validation_gram[:, rows])
         cells = np.bincount(self.cached.validation_labels * classes + predicted, minlength=classes**2)
         return metrics.report_from_confusion(cells.reshape(classes, classes))
-
-
-def _rbf(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return exp(-|a - b|² / D), float64[len(a), len(b)], the kernel of scikit-learn's ``gamma="auto"``."""
-    squares = np.einsum("nd,nd->n", a, a)[:, None] + np.einsum("nd,nd->n", b, b)
-    return np.exp((2 * (a @ b.T) - squares) / a.shape[1])

@@ -130,7 +130,7 @@ class FeatureData(_Labelled):
 
     ``features`` float32[N,D], ``labels`` int64[N] and ``class_names`` are those of the pictures it comes from, whose
     hash is ``pictures_sha256``, so that their splits fit. Training, prediction and every method take it in place of an
-    :class:`ImageData`; the network is then a linear head.
+    :class:`ImageData`; the network is then a linear head. Raises ValueError naming the field that does not fit.
 
     Taught in: notebooks/05_spbl, section 1.
     """
@@ -141,6 +141,12 @@ class FeatureData(_Labelled):
     class_names: tuple[str, ...]
     pictures_sha256: str
     mirror: bool = False
+
+    def __post_init__(self) -> None:
+        labels = checks.label_array("labels", self.labels, len(self.class_names))
+        features = checks.finite_array("features", self.features, ndim=2, length=len(labels))
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "features", features.astype(np.float32))
 
     @cached_property
     def sha256(self) -> str:

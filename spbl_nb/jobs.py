@@ -7,15 +7,13 @@ Taught in: notebooks/02_baseline_cnn, section 3.
 """
 
 import os
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from spbl_nb import files, models, pace, training
+from spbl_nb import checkpoints, checks, models, pace, training
 from spbl_nb.config import Config
 from spbl_nb.images import FeatureData, ImageData
 from spbl_nb.splits import Split
@@ -23,7 +21,10 @@ from spbl_nb.splits import Split
 
 @dataclass(frozen=True)
 class Job:
-    """The arguments of :func:`spbl_nb.methods.run`, handed to the method."""
+    """The arguments of :func:`spbl_nb.methods.run`, handed to the method.
+
+    Raises ValueError for a split of other data, a class without training rows, and a seed below 0.
+    """
 
     method: str
     data: ImageData | FeatureData
@@ -32,6 +33,17 @@ class Job:
     seed: int
     checkpoint: str | os.PathLike | None
     progress: bool
+
+    def __post_init__(self) -> None:
+        checks.integer("seed", self.seed, 0)
+        if self.split.data_sha256 != self.data.pictures_sha256:
+            raise ValueError("split was made for other data (its data hash differs); make it anew with data.make_split")
+        for part in ("train", "validation", "test"):
+            checks.row_array(f"split.{part}", getattr(self.split, part), len(self.data))
+        counts = self.data.counts(self.split.train)
+        if counts.min() == 0:
+            empty = int(np.argmin(counts))
+            raise ValueError(f"class {empty} ({self.data.class_names[empty]}) has no training row; it cannot be learnt")
 
     def network(self, name: str | None = None) -> models.Classifier:
         """Build the network; the same seed gives the same starting weights to every method.
@@ -75,39 +87,22 @@ class Job:
     def remember(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Return ``compute()``, or what it returned when this job came by here before it was interrupted.
 
-        The arrays lie beside the checkpoint. Raises :class:`spbl_nb.training.ResumeError` when those of another run
+        The arrays lie beside the checkpoint. Raises :class:`spbl_nb.checkpoints.ResumeError` when those of another run
         lie there.
         """
         if self.checkpoint is None:
             return compute()
-        path = Path(f"{self.checkpoint}.{name}.npz")
-        owner = files.to_json(self._owner() | {"part": name})
-        if path.exists():
-            return _recalled(path, owner)
-        arrays = compute()
-        with files.replacing(path) as handle:
-            np.savez(handle, owner=np.array(owner), **arrays)
+        path, owner = f"{self.checkpoint}.{name}.npz", self._owner() | {"part": name}
+        arrays = checkpoints.load_arrays(path, owner)
+        if arrays is None:
+            arrays = compute()
+            checkpoints.save_arrays(path, arrays, owner)
         return arrays
 
     def _owner(self) -> dict[str, Any]:
         settings = {key: value for key, value in self.config.to_dict().items() if key not in ("seeds", "preset")}
         run = {"method": self.method, "seed": self.seed, "settings": settings}
         return run | {"data": self.data.sha256, "split": self.split.sha256}
-
-
-def _recalled(path: Path, owner: str) -> dict[str, np.ndarray]:
-    """Read remembered arrays; raises ResumeError when they are broken or another run's."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-        found = str(arrays.pop("owner"))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise training.ResumeError(f"{path} cannot be read ({error}); remove it to start anew") from None
-    if found != owner:
-        raise training.ResumeError(
-            f"{path} belongs to another run, with other settings, data, split or seed; remove it or resume with those"
-        )
-    return arrays
 
 
 @dataclass(frozen=True)

@@ -2,24 +2,9 @@
 
 A seed set of every class trains the network. Then, pace by pace, the easiest samples of every class are admitted; their
 losses tell how complex each class is; complex classes get larger penalty weights and more samples; the network trains
-on, and the head is fitted anew. Three variants differ in a handful of switches, and every switch can be set by itself,
-so that the effect of each can be measured.
+on, and the head is fitted anew.
 
-=================  ==================  ================  =======================================
-switch             released            clean             intended
-=================  ==================  ================  =======================================
-selection          test (a leak)       validation        validation
-assignment         released            released          sorted
-balance_on         svm                 svm               network
-difficulty_from    svm                 svm               network
-head               svm                 svm               softmax
-feature_stack      yes                 yes               no
-replacement        yes                 yes               no
-rounded_ease       yes                 yes               no
-penalty draws      a constant stream   from the seed     from the seed
-=================  ==================  ================  =======================================
-
-Weights, reconstruction and warm start are on in all three.
+The variants are those of :mod:`spbl_nb.spbl_variants`; every switch of theirs can be set by itself.
 
 Taught in: notebooks/05_spbl.
 """
@@ -42,6 +27,9 @@ from spbl_nb.images import FeatureData, ImageData
 from spbl_nb.jobs import Job, Scores, Trained, part_of_each_class, shares_of, stage_of
 from spbl_nb.models import Classifier
 from spbl_nb.self_paced import losses_of, weighted_loss
+from spbl_nb.spbl_variants import VARIANTS as VARIANTS
+from spbl_nb.spbl_variants import Switches as Switches
+from spbl_nb.spbl_variants import switches_of
 from spbl_nb.splits import Split
 from spbl_nb.svm import StackedSVC
 from spbl_nb.training import generator_for
@@ -49,55 +37,6 @@ from spbl_nb.training import generator_for
 SEED_WEIGHT = 0.2  # weight of the seed set's rows on the stack once the paces have begun
 FIRST_KEPT_EPOCH = 10  # the release looks for its best epoch from here on, in stages of 50
 KEPT_SHARE = 0.2  # the same as a share, for stages that are shorter
-
-
-@dataclass(frozen=True)
-class Switches:
-    """What tells the variants of SPBL apart; the settings of the same names in :class:`spbl_nb.config.Config`."""
-
-    selection: str
-    assignment: str
-    weighting: bool
-    reconstruction: bool
-    replacement: bool
-    rounded_ease: bool
-    balance_on: str
-    difficulty_from: str
-    warm_start: bool
-    feature_stack: bool
-    head: str
-
-    @property
-    def needs_svm(self) -> bool:
-        """Whether anything asks the SVM: the scores, or the selection."""
-        return "svm" in (self.head, self.difficulty_from)
-
-
-_RELEASED = Switches(
-    selection="test",
-    assignment="released",
-    weighting=True,
-    reconstruction=True,
-    replacement=True,
-    rounded_ease=True,
-    balance_on="svm",
-    difficulty_from="svm",
-    warm_start=True,
-    feature_stack=True,
-    head="svm",
-)
-_CLEAN = dataclasses.replace(_RELEASED, selection="validation")
-_INTENDED = dataclasses.replace(
-    _CLEAN,
-    assignment="sorted",
-    replacement=False,
-    rounded_ease=False,
-    balance_on="network",
-    difficulty_from="network",
-    feature_stack=False,
-    head="softmax",
-)
-VARIANTS = {"released": _RELEASED, "clean": _CLEAN, "intended": _INTENDED}
 
 
 @dataclass(frozen=True)
@@ -142,7 +81,8 @@ def run(data: ImageData | FeatureData, split: Split, config: Config, seed: int =
     ``config.variant`` names the variant, and the settings of :class:`Switches` override single switches of it.
     :func:`steps_of_stages` says how long each stage trains.
 
-    Raises ValueError for a class with fewer than two training samples, and what :func:`spbl_nb.training.fit` raises.
+    Raises ValueError for a class of which the seed set leaves nothing to the pool (one training sample, or a large
+    ``seed_share``), what :class:`spbl_nb.jobs.Job` raises, and what :func:`spbl_nb.training.fit` raises.
 
     Taught in: notebooks/05_spbl, section 1.
     """
@@ -155,13 +95,6 @@ def train_spbl(job: Job) -> Trained:
     for record in run_paces(job, trained):
         trained.details["paces"].append(_summary(record, job.data.labels))
     return trained
-
-
-def switches_of(config: Config) -> Switches:
-    """Return the variant's switches, with those that the configuration sets itself."""
-    variant = VARIANTS[config.variant]
-    names = [field.name for field in dataclasses.fields(Switches)]
-    return dataclasses.replace(variant, **{name: v for name in names if (v := getattr(config, name)) is not None})
 
 
 def steps_of_stages(labels: np.ndarray, config: Config) -> list[int]:
@@ -393,10 +326,14 @@ class _Loop:
         if left.min() == 0:
             empty = int(left.argmin())
             samples = self.job.data.counts(self.train_rows)[empty]
+            found, advice = (
+                (f"{samples} training samples", "take a smaller seed_share")
+                if samples > 1
+                else ("1 training sample", "merge or drop the class")
+            )
             raise ValueError(
-                f"class {empty} ({self.job.data.class_names[empty]}) has {samples} training sample"
-                f"{'s' if samples != 1 else ''}, all in the seed set (seed_share {share:g}); SPBL needs at least one more "
-                "for the pool: merge or drop the class, or take a smaller seed_share"
+                f"class {empty} ({self.job.data.class_names[empty]}) has {found}, all in the seed set (seed_share "
+                f"{share:g}); SPBL needs at least one more for the pool: {advice}"
             )
         return seed_rows, pool
 
@@ -418,7 +355,7 @@ class _Loop:
             pictures.name, seen["features"], self.labels, pictures.class_names, pictures.pictures_sha256
         )
         self.model = Classifier(nn.Identity(), copy.deepcopy(self.model.head))
-        self.start = copy.deepcopy(self.model.state_dict())
+        self.start = {key: value for key, value in self.start.items() if key.startswith("head.")}
 
 
 def _logistic(stack: StackedSVC, features: np.ndarray) -> np.ndarray:

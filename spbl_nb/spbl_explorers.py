@@ -61,8 +61,10 @@ def loop_diagram() -> Figure:
     _arrow(axes, (3, 1 - _HALF_HEIGHT), (3, _HALF_HEIGHT))
     _arrow(axes, (0.15, _HALF_HEIGHT), (0.8, 1 - _HALF_HEIGHT), color=drawing.BLUE)
     _arrow(axes, (0.35, _HALF_HEIGHT), (1.75, 1 - _HALF_HEIGHT), color=drawing.RED, linestyle="--")
+    _arrow(axes, (2.8, _HALF_HEIGHT), (1.25, 1 - _HALF_HEIGHT), color=drawing.RED, linestyle="--")
     axes.text(0.4, 0.56, "intended ", ha="right", va="bottom", fontsize=9, color=drawing.BLUE)
-    axes.text(1.2, 0.46, "released", ha="left", va="center", fontsize=9, color=drawing.RED)
+    axes.text(0.98, 0.38, "released", ha="left", va="center", fontsize=9, color=drawing.RED)
+    axes.text(2.5, 0.46, "released,\nunbalanced", ha="left", va="center", fontsize=9, color=drawing.RED)
     axes.text(3.04, 0.5, "next\npace", ha="left", va="center", fontsize=9)
     return figure
 

@@ -38,7 +38,7 @@ class StackedSVC:
         self.capacity = int((checks.real("memory", memory, 0) * _GIB / 8) ** 0.5)
         try:
             self._gram = np.empty(self.capacity**2)
-        except MemoryError:
+        except (MemoryError, ValueError):  # NumPy has no room for it, or no number for its size
             self.capacity, self._gram = 0, np.empty(0)
         self.by_gram = self.capacity > 0
         self.features: np.ndarray | None = None
@@ -90,7 +90,8 @@ class StackedSVC:
         ``decision`` is scikit-learn's one-vs-rest function: the number of one-vs-one duels that a class wins, plus less
         than a third of a point for their margins; with two classes likewise, in two columns. A class that is not on the
         stack gets -1. ``predicted`` is the class of most duels, the lower one if even, as ``SVC.predict`` gives it;
-        it can differ from the argmax of ``decision``.
+        it can differ from the argmax of ``decision``. A duel of margin 0 counts for the later class in ``predicted`` and
+        for the earlier one in ``decision``, as in scikit-learn.
         """
         if self._svc is None:
             raise ValueError("decide is called before fit; add rows and fit first")
@@ -102,11 +103,11 @@ class StackedSVC:
         for start in range(0, len(features), _QUERIES):
             part = slice(start, start + _QUERIES)
             margins = self._duels(features[part])
-            below = np.tril(np.ones(margins.shape[1:], dtype=bool), -1)
+            above = np.triu(np.ones(margins.shape[1:], dtype=bool), 1)
             confidence = margins.sum(axis=2)
-            wins = (margins > 0).sum(axis=2)
-            predicted[part] = classes[wins.argmax(axis=1)]
-            wins += ((margins == 0) & ~below & ~np.eye(len(below), dtype=bool)).sum(axis=2)
+            wins, even = margins > 0, margins == 0
+            predicted[part] = classes[(wins | (even & above.T)).sum(axis=2).argmax(axis=1)]
+            wins = (wins | (even & above)).sum(axis=2)
             decision[part, classes] = wins + confidence / (3 * (np.abs(confidence) + 1))
         return decision, predicted
 
@@ -117,7 +118,7 @@ class StackedSVC:
         dual, intercept = svc.dual_coef_, svc.intercept_
         if len(ends) == 2:  # scikit-learn turns the signs of a single duel around
             dual, intercept = -dual, -intercept
-        kernel = self._kernel(features, self.features[svc.support_])
+        kernel = rbf_kernel(features, self.features[svc.support_])
         count = len(ends)
         margins = np.zeros((len(features), count, count))
         for own, end in enumerate(ends):
@@ -130,15 +131,6 @@ class StackedSVC:
         margins[:, upper[1], upper[0]] = -total
         return margins
 
-    def _kernel(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Return exp(-|a - b|^2 / D), float64[len(a), len(b)]."""
-        kernel = a @ b.T
-        kernel *= 2
-        kernel -= np.einsum("nd,nd->n", a, a)[:, None]
-        kernel -= np.einsum("nd,nd->n", b, b)
-        kernel /= a.shape[1]
-        return np.exp(kernel, out=kernel)
-
     def _square(self, rows: int) -> np.ndarray:
         """Return the first numbers of the buffer as a contiguous matrix, which scikit-learn takes without a copy."""
         return self._gram[: rows * rows].reshape(rows, rows)
@@ -150,10 +142,20 @@ class StackedSVC:
             wide[row, :before] = narrow[row]
         for start in range(before, len(self), 1024):
             rows = slice(start, min(start + 1024, len(self)))
-            wide[rows] = self._kernel(self.features[rows], self.features)
+            wide[rows] = rbf_kernel(self.features[rows], self.features)
             wide[:before, rows] = wide[rows, :before].T
 
     def _check_width(self, features: np.ndarray) -> None:
         if self.features is None or features.shape[1] != self.features.shape[1]:
             width = "none yet" if self.features is None else self.features.shape[1]
             raise ValueError(f"features have {features.shape[1]} columns; those on the stack have {width}")
+
+
+def rbf_kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return exp(-|a - b|^2 / D) for rows float64[n,D] and float64[m,D], float64[n,m]: that of ``gamma="auto"``."""
+    kernel = a @ b.T
+    kernel *= 2
+    kernel -= np.einsum("nd,nd->n", a, a)[:, None]
+    kernel -= np.einsum("nd,nd->n", b, b)
+    kernel /= a.shape[1]
+    return np.exp(kernel, out=kernel)

@@ -15,30 +15,25 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn import functional
 
-from spbl_nb import checks, files, metrics
+from spbl_nb import checkpoints, checks, files, metrics
 from spbl_nb.batches import Features, Pictures, inputs_of, memory_format_of
+from spbl_nb.checkpoints import ResumeError as ResumeError
 from spbl_nb.config import Config
 from spbl_nb.images import FeatureData, ImageData
 from spbl_nb.models import Classifier
 
-_CHECKPOINT_SCHEMA = 1
-
 Order = Callable[[np.random.Generator], np.ndarray]
 Loss = Callable[..., Tensor]
-
-
-class ResumeError(ValueError):
-    """A checkpoint belongs to another run, or cannot be read."""
 
 
 @dataclass(frozen=True)
@@ -170,13 +165,14 @@ def accelerator_for(config: Config) -> Accelerator:
 
 @contextlib.contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """Run the block with ``count`` torch threads and restore the number afterwards."""
+    """Run the block with ``count`` threads in torch and in the BLAS under NumPy, and restore the numbers afterwards."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    with threadpool_limits(count):
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def generator_for(seed: int, purpose: str, stage: str = "", epoch: int = 0) -> np.random.Generator:
@@ -193,28 +189,6 @@ def step_budget(config: Config, samples: int) -> int:
     """Return the optimiser steps that a configuration grants a training on that many samples."""
     per_epoch = samples // min(config.batch_size, samples)
     return min(config.epochs * per_epoch, config.max_steps or config.epochs * per_epoch)
-
-
-def load_checkpoint(path: str | os.PathLike, owner: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the content of a checkpoint, or None when there is none.
-
-    Raises :class:`ResumeError` when the file is broken or when it belongs to a run with other settings or data, naming
-    the differences.
-    """
-    path = Path(path)
-    if not path.exists():
-        return None
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        found = content["owner"] | {"schema": content["schema"]}
-    except Exception as error:
-        raise ResumeError(f"checkpoint {path} cannot be read ({error}); remove it to start anew") from None
-    wanted = owner | {"schema": _CHECKPOINT_SCHEMA}
-    different = [key for key in wanted if found.get(key) != wanted[key]]
-    if different:
-        what = "; ".join(f"{key}: {found.get(key)!r} there, {wanted[key]!r} here" for key in different)
-        raise ResumeError(f"checkpoint {path} belongs to another run ({what}); remove it or resume with those settings")
-    return content
 
 
 def _predict(
@@ -286,7 +260,7 @@ class _Training:
     def run(self, checkpoint: str | os.PathLike | None, checkpoint_seconds: float, progress: bool) -> Fit:
         started = saved = time.perf_counter()
         if checkpoint is not None:
-            self._restore(load_checkpoint(checkpoint, self._owner()))
+            self._restore(checkpoints.load(checkpoint, self._owner()))
         before = self.seconds
         with self._unwrapping(), _progress_bar(progress, self.stage) as bar:
             while not self._finished():
@@ -407,15 +381,12 @@ class _Training:
             return
         scaler = self.accelerator.scaler
         content = {
-            "schema": _CHECKPOINT_SCHEMA,
-            "owner": self._owner(),
             "model": self.accelerator.unwrap_model(self.network).state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             **{name: getattr(self, name) for name in _COUNTERS},
         }
-        with files.replacing(path) as handle:
-            torch.save(content, handle)
+        checkpoints.save(path, content, self._owner())
 
     def _restore(self, content: dict[str, Any] | None) -> None:
         if content is None:

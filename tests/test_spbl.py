@@ -1,6 +1,7 @@
 """The SPBL loop against its steps done by hand, every switch, and runs that are interrupted or killed."""
 
 import dataclasses
+import itertools
 import json
 import os
 import random
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from spbl_nb import balance, methods, metrics, models, pace, runs, spbl, training
+from spbl_nb import balance, checkpoints, methods, metrics, models, pace, runs, spbl, training
 from spbl_nb import data as data_module
 from spbl_nb.config import preset
 from spbl_nb.images import FeatureData
@@ -130,11 +131,11 @@ def test_test_rows_are_reported_only_where_the_variant_allows(data, split):
 
 def test_warm_start_goes_on_and_a_cold_one_starts_anew(data, split, monkeypatch):
     seen = _trainings(monkeypatch)
-    for warm in (True, False):
+    for warm, cached in itertools.product((True, False), (False, True)):
         seen.clear()
-        list(spbl.run(data, split, QUICK.replace(warm_start=warm)))
+        list(spbl.run(data, split, QUICK.replace(warm_start=warm, feature_cache=cached)))
         first, *later = (start for *_, start in seen)
-        same = [all(bool((first[key] == start[key]).all()) for key in first) for start in later]
+        same = [all(bool((first[key] == start[key]).all()) for key in start) for start in later]
         assert same == [not warm] * 3
 
 
@@ -274,17 +275,22 @@ def test_resume_with_other_settings_data_or_seed_is_refused(data, split, tmp_pat
     np.testing.assert_array_equal(
         methods.run("spbl_clean", data, split, QUICK, checkpoint=checkpoint).scores, whole.scores
     )
-    for other in (
-        {"config": QUICK.replace(lr=0.01)},
-        {"seed": 1},
-        {"method": "spbl_intended"},
+    darker = dataclasses.replace(data, images=data.images // 2)
+    fewer = dataclasses.replace(split, test=split.test[1:])
+    for other, told in (
+        ({"config": QUICK.replace(lr=0.01)}, r"\(lr: 0.05 there, 0.01 here\)"),
+        ({"config": QUICK.replace(svm_cost=2.0)}, r"\(svm_cost: 1.0 there, 2.0 here\)"),
+        ({"seed": 1}, "seed: 0 there, 1 here"),
+        ({"method": "spbl_intended"}, "run: 'spbl_clean' there, 'spbl_intended' here"),
+        ({"data": darker, "split": dataclasses.replace(split, data_sha256=darker.sha256)}, "the data differ"),
+        ({"split": fewer}, "the split differs"),
     ):
-        arguments = {"method": "spbl_clean", "config": QUICK, "seed": 0} | other
-        with pytest.raises(training.ResumeError, match="another run"):
-            methods.run(data=data, split=split, checkpoint=checkpoint, **arguments)
+        arguments = {"method": "spbl_clean", "data": data, "split": split, "config": QUICK, "seed": 0} | other
+        with pytest.raises(checkpoints.ResumeError, match=f"another run .*{told}"):
+            methods.run(checkpoint=checkpoint, **arguments)
     for path in tmp_path.glob("*.npz"):
         path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(training.ResumeError, match="cannot be read"):
+    with pytest.raises(checkpoints.ResumeError, match="cannot be read"):
         methods.run("spbl_clean", data, split, QUICK, checkpoint=checkpoint)
 
 
@@ -369,3 +375,27 @@ def test_selection_is_the_librarys(features, split):
     record = next(iter(spbl.run(features, split, QUICK)))
     labels = features.labels[record.rows]
     np.testing.assert_array_equal(record.selected, pace.select_easiest(record.loss, labels, 0.5, 3))
+
+
+def test_the_split_and_the_seed_are_checked_before_anything_is_trained(data, blobs, split):
+    other = data_module.make_split(blobs([80, 30, 20], seed=3), 0.15, 0.3)
+    with pytest.raises(ValueError, match="split was made for other data"):
+        next(spbl.run(data, other, QUICK))
+    for seed in (-1, 1.5):
+        with pytest.raises(ValueError, match=f"seed is {seed}"):
+            next(spbl.run(data, split, QUICK, seed=seed))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"features": np.zeros((90, 5)) * np.nan}, r"features\[0, 0\] is nan"),
+        ({"features": np.zeros((80, 5))}, "features has 80 entries; 90 are needed"),
+        ({"features": np.zeros(90)}, "features has shape"),
+        ({"labels": np.full(90, 3)}, r"labels\[0\] is 3; allowed: 0..2"),
+    ],
+)
+def test_cached_features_are_checked_on_the_way_in(features, changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(features, **changes)
+    assert dataclasses.replace(features, features=features.features.astype(np.float64)).features.dtype == np.float32

@@ -125,3 +125,17 @@ def test_votes_and_argmax_may_differ_as_in_scikit_learn():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call(StackedSVC(3, memory=0.001))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_duel_that_ends_even_goes_where_scikit_learn_sends_it(classes):
+    """Pictures that are the same in every class: all margins are 0."""
+    features = np.repeat([[0.0, 1.0], [1.0, 0.0]], classes, axis=0)
+    labels = np.tile(np.arange(classes), 2)
+    stack = StackedSVC(classes)
+    stack.add(features, labels, np.ones(len(labels)))
+    decision, predicted = stack.fit().decide(features)
+    svc = SVC(gamma="auto", decision_function_shape="ovr").fit(features, labels)
+    np.testing.assert_array_equal(predicted, svc.predict(features))
+    if classes > 2:
+        np.testing.assert_allclose(decision, svc.decision_function(features))

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from spbl_nb import models, training
+from spbl_nb.checkpoints import ResumeError
 from spbl_nb.config import preset
-from spbl_nb.training import ResumeError
 
 QUICK = preset("smoke", size=16, epochs=4, max_steps=None, batch_size=16, evaluate_every=2, lr=0.02)
 
@@ -152,8 +152,17 @@ def test_killed_at_any_moment_and_resumed_is_bit_equal(tmp_path):
     assert _equal(*states)
 
 
-@pytest.mark.parametrize("change", ["seed", "settings", "data", "stage"])
-def test_checkpoint_of_another_run_is_refused_and_named(data, blobs, tmp_path, change):
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("seed", "seed: 0 there, 1 here; the weights at the start differ"),
+        ("settings", r"\(lr: 0.02 there, 0.1 here\)"),
+        ("data", "the data differ"),
+        ("stage", r"\(stage: 'train' there, 'other' here\)"),
+        ("rows", r"\(the rows that are learnt or looked at differ\)"),
+    ],
+)
+def test_checkpoint_of_another_run_is_refused_and_named(data, blobs, tmp_path, change, told):
     checkpoint = tmp_path / "checkpoint.pt"
     _train(data, checkpoint=checkpoint)
     calls = {
@@ -161,8 +170,9 @@ def test_checkpoint_of_another_run_is_refused_and_named(data, blobs, tmp_path, c
         "settings": lambda: _train(data, QUICK.replace(lr=0.1), checkpoint=checkpoint),
         "data": lambda: _train(blobs([30, 20, 14], seed=1), checkpoint=checkpoint),
         "stage": lambda: _train(data, stage="other", checkpoint=checkpoint),
+        "rows": lambda: _train(data, labels=np.zeros(len(data) // 2, dtype=int), checkpoint=checkpoint),
     }
-    with pytest.raises(ResumeError, match=f"belongs to another run .*{change}"):
+    with pytest.raises(ResumeError, match=f"belongs to another run .*{told}"):
         calls[change]()
     checkpoint.write_bytes(checkpoint.read_bytes()[:100])
     with pytest.raises(ResumeError, match="cannot be read"):

@@ -1,0 +1,97 @@
+"""Files that an interrupted run leaves, each with the name of its owner: what a run may go on from, and what not.
+
+An *owner* is everything that must agree before a run may go on from a file: method, stage, seed, settings, and the
+hashes of data and rows. Where something differs, the run is refused and told what.
+
+Taught in: notebooks/02_baseline_cnn, section 3.
+"""
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from spbl_nb import files
+
+_SCHEMA = 1
+_IN_WORDS = {
+    "data": "the data differ",
+    "split": "the split differs",
+    "rows": "the rows that are learnt or looked at differ",
+    "start": "the weights at the start differ",
+}
+
+
+class ResumeError(ValueError):
+    """A checkpoint belongs to another run, or cannot be read."""
+
+
+def differences(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """Name what differs between two owners, e.g. ``lr: 0.05 there, 0.01 here``; hashes in words."""
+    lines = []
+    for key in wanted:
+        here, there = wanted[key], found.get(key)
+        if key == "settings" and isinstance(there, dict):
+            lines += differences(here, there)
+        elif here != there:
+            lines.append(_IN_WORDS.get(key, f"{key}: {there!r} there, {here!r} here"))
+    return lines
+
+
+def save(path: str | os.PathLike, content: dict[str, Any], owner: dict[str, Any]) -> None:
+    """Write tensors and plain values with their owner, as a whole or not at all."""
+    with files.replacing(path) as handle:
+        torch.save({"schema": _SCHEMA, "owner": owner, **content}, handle)
+
+
+def load(path: str | os.PathLike, owner: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what :func:`save` wrote, or None when there is no such file.
+
+    Raises :class:`ResumeError` when the file is broken, or when it belongs to another owner, naming the differences.
+    """
+    path = Path(path)
+    if not path.exists():
+        return None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        found, schema = dict(content["owner"]), content["schema"]
+    except Exception as error:
+        raise _unreadable(path, error) from None
+    _check_owner(path, owner | {"schema": _SCHEMA}, found | {"schema": schema})
+    return content
+
+
+def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray], owner: dict[str, Any]) -> None:
+    """Write arrays with their owner, as a whole or not at all."""
+    with files.replacing(path) as handle:
+        np.savez(handle, owner=np.array(files.to_json(owner)), **arrays)
+
+
+def load_arrays(path: str | os.PathLike, owner: dict[str, Any]) -> dict[str, np.ndarray] | None:
+    """Return what :func:`save_arrays` wrote, or None when there is no such file; raises as :func:`load` does."""
+    path = Path(path)
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+        found = dict(json.loads(str(arrays.pop("owner"))))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise _unreadable(path, error) from None
+    _check_owner(path, json.loads(files.to_json(owner)), found)
+    return arrays
+
+
+def _check_owner(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> None:
+    if lines := differences(wanted, found):
+        raise ResumeError(
+            f"{path} belongs to another run ({'; '.join(lines)}); remove it to start anew, or resume as it was begun"
+        )
+
+
+def _unreadable(path: Path, error: Exception) -> ResumeError:
+    return ResumeError(f"checkpoint {path} cannot be read ({error}); remove it to start anew")
