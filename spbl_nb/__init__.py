@@ -19,8 +19,8 @@ images, readers, data
 models, batches,          networks, and the loop that trains them
 training
 svm, jobs, self_paced,    every way to train on imbalanced data, behind ``methods.run``
-co_training, spbl,
-methods
+co_training, rivals,
+decoupled, spbl, methods
 provenance, staging,      the result store: one folder a run, complete or absent; tables over runs
 places, runs, tables,
 result_files
@@ -54,6 +54,7 @@ _MODULES = (
     "config",
     "controls",
     "data",
+    "decoupled",
     "drawing",
     "environment",
     "explorers",
@@ -85,6 +86,7 @@ _MODULES = (
     "readers",
     "reproduce",
     "result_files",
+    "rivals",
     "runs",
     "self_paced",
     "spbl",

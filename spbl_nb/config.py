@@ -55,12 +55,6 @@ def _text(name: str, value: Any) -> str:
     return value
 
 
-def _switch(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} is {value!r} ({type(value).__name__}); allowed: True or False")
-    return value
-
-
 def _optional(check: Check) -> Check:
     return lambda name, value: None if value is None else check(name, value)
 
@@ -143,10 +137,12 @@ class Config:
     padding: int = _setting(2, _whole(0, 64), "random shift in training, pixels each way")
     enlarge: bool = _setting(
         False,
-        _switch,
+        checks.boolean,
         "enlarge training pictures by twice the padding and cut at random (the release), else shift them",
     )
-    flip: bool | None = _setting(None, _optional(_switch), "random mirroring in training; None: as suits the data set")
+    flip: bool | None = _setting(
+        None, _optional(checks.boolean), "random mirroring in training; None: as suits the data set"
+    )
     selection: str | None = _setting(
         None, _optional(_name(SELECTIONS)), "which epoch's weights are kept (test: SPBL only); None: as the method says"
     )
@@ -165,6 +161,30 @@ class Config:
     diversity_groups: str = _setting("classes", _name(GROUPINGS), "what SPLD spreads its selection over")
     labelled_share: float = _setting(0.2, _number(0, 1, open_low=True, open_high=True), "labelled share of SPaCo")
     second_model: str = _setting("small_resnet", _text, "network of SPaCo's second view, a name of models.NAMES")
+    # rivals, with the defaults of their papers
+    balance_beta: float = _setting(
+        0.9999, _number(0, 1, open_high=True), "beta of the effective number of samples (Cui et al. 2019)"
+    )
+    focal_gamma: float = _setting(2.0, _number(0), "power of the focal loss (Lin et al. 2017)")
+    focal_weighted: bool = _setting(
+        False, checks.boolean, "give the focal loss class-balanced weights as well (Cui et al. 2019)"
+    )
+    ldam_margin: float = _setting(
+        0.5, _number(0, open_low=True), "margin of the rarest class, cosine (LDAM, Cao et al. 2019)"
+    )
+    ldam_scale: float = _setting(30.0, _number(0, open_low=True), "logits per cosine (LDAM, Cao et al. 2019)")
+    drw_start: float = _setting(
+        0.8,
+        _number(0, 1, open_low=True, open_high=True),
+        "share of the training before class weights set in (LDAM-DRW, Cao et al. 2019)",
+    )
+    adjustment_tau: float = _setting(1.0, _number(0), "strength of logit adjustment (Menon et al. 2021)")
+    retrained_share: float = _setting(
+        0.1,
+        _number(0, 1, open_low=True, open_high=True),
+        "share of the steps that trains the new head (cRT, Kang et al. 2020)",
+    )
+    smote_neighbours: int = _setting(5, _whole(1), "neighbours that SMOTE draws from (Chawla et al. 2002)")
     # self-paced balance learning; None: as the variant says
     variant: str = _setting("clean", _name(VARIANTS), "SPBL as released, cleaned, or as its abstract intends")
     seed_share: float = _setting(
@@ -179,31 +199,37 @@ class Config:
         "passes over each SPBL stage's samples, as in the release; None: as epochs and max_steps say",
     )
     assignment: str | None = _setting(None, _optional(_name(ASSIGNMENTS)), "how penalty weights are handed out")
-    max_cost: float = _setting(10.0, _number(1), "bound on the largest penalty weight over the smallest")
-    weighting: bool | None = _setting(None, _optional(_switch), "use penalty weights")
-    reconstruction: bool | None = _setting(None, _optional(_switch), "rearrange the curriculum")
+    max_cost: float = _setting(10.0, _number(1, 1e100), "bound on the largest penalty weight over the smallest")
+    weighting: bool | None = _setting(None, _optional(checks.boolean), "use penalty weights")
+    reconstruction: bool | None = _setting(None, _optional(checks.boolean), "rearrange the curriculum")
     max_added: int = _setting(100, _whole(0), "samples a class may gain when the curriculum is rearranged")
     keep_factor: float = _setting(3.0, _number(0), "classes below this multiple of the mean size lose no samples")
-    replacement: bool | None = _setting(None, _optional(_switch), "draw with replacement when resampling")
+    replacement: bool | None = _setting(None, _optional(checks.boolean), "draw with replacement when resampling")
     rounded_ease: bool | None = _setting(
-        None, _optional(_switch), "round class eases up before ranking, which makes ties"
+        None, _optional(checks.boolean), "round class eases up before ranking, which makes ties"
     )
     balance_on: str | None = _setting(None, _optional(_name(PLACES)), "what weights and resampling act on")
     difficulty_from: str | None = _setting(
         None, _optional(_name(DIFFICULTIES)), "whose losses select and rank: the SVM's votes or the network"
     )
-    warm_start: bool | None = _setting(None, _optional(_switch), "go on from the last pace's network, else start anew")
-    feature_stack: bool | None = _setting(None, _optional(_switch), "fit the head on the features of all paces so far")
+    warm_start: bool | None = _setting(
+        None, _optional(checks.boolean), "go on from the last pace's network, else start anew"
+    )
+    feature_stack: bool | None = _setting(
+        None, _optional(checks.boolean), "fit the head on the features of all paces so far"
+    )
     head: str | None = _setting(None, _optional(_name(HEADS)), "what scores the test pictures in the end")
     svm_cost: float = _setting(1.0, _number(0, open_low=True), "C of the SVM")
-    svm_memory: float = _setting(4.0, _number(0), "room for the SVM's Gram matrix, GiB; beyond it plain SVC works")
+    svm_memory: float = _setting(4.0, _number(0, 1e6), "room for the SVM's Gram matrix, GiB; beyond it plain SVC works")
     feature_cache: bool = _setting(
-        False, _switch, "freeze the backbone after the seed stage and train the paces on its features"
+        False, checks.boolean, "freeze the backbone after the seed stage and train the paces on its features"
     )
     # machine
     device: str = _setting("cpu", _name(("cpu", "auto", "cuda", "mps")), "where the network runs")
     precision: str = _setting("fp32", _name(PRECISIONS), "arithmetic of the network")
-    channels_last: bool = _setting(True, _switch, "memory order of pictures and filters (faster on most machines)")
+    channels_last: bool = _setting(
+        True, checks.boolean, "memory order of pictures and filters (faster on most machines)"
+    )
     threads: int = _setting(1, _whole(1), "torch threads; results repeat bit for bit only at the same number")
     # grid
     seeds: tuple[int, ...] = _setting((0, 1, 2), _distinct(_whole(0)), "seeds of a grid")

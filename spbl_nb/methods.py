@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from spbl_nb import checks, co_training, self_paced, spbl, training
+from spbl_nb import checks, co_training, decoupled, rivals, self_paced, spbl, training
 from spbl_nb.config import Config
 from spbl_nb.images import FeatureData, ImageData
 from spbl_nb.jobs import Job, Scores, Trained, stage_of
@@ -62,19 +62,12 @@ def run(
     without training rows.
     """
     train = METHODS[checks.one_of("method", method, METHODS)]
-    if split.data_sha256 != data.pictures_sha256:
-        raise ValueError("split was made for other data (its data hash differs); make it anew with data.make_split")
-    for part in ("train", "validation", "test"):
-        checks.row_array(f"split.{part}", getattr(split, part), len(data))
-    counts = data.counts(split.train)
-    if counts.min() == 0:
-        empty = int(np.argmin(counts))
-        raise ValueError(f"class {empty} ({data.class_names[empty]}) has no training row; it cannot be learnt")
+    job = Job(method, data, split, config, seed, checkpoint, progress)
     if config.stage_epochs is not None:  # the budget of all is then what SPBL's stages need
         budget = sum(spbl.steps_of_stages(data.labels[split.train], config))
-        config = stage_of(config, budget)
+        job = dataclasses.replace(job, config=stage_of(config, budget))
     started = time.perf_counter()
-    trained = train(Job(method, data, split, config, checks.integer("seed", seed, 0), checkpoint, progress))
+    trained = train(job)
     scored = trained.scored or _mean_probability(trained, data, split.test, config)
     return Result(
         method=method,
@@ -95,50 +88,26 @@ def _mean_probability(trained: Trained, data: ImageData | FeatureData, rows: np.
     return Scores(scores, "probability", scores.argmax(axis=1))
 
 
-def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return int64[N] positions in random order in which every class stands equally often, up to one sample.
-
-    Each class is repeated in random order as often as needed: no sample comes a third time before all of its class
-    have come twice. This is random over-sampling at the length of the plain epoch, so that budgets stay equal; where N
-    is no multiple of the number of classes, random classes stand once more.
-    """
-    labels = checks.label_array("labels", labels)
-    present = np.unique(labels)
-    quota = np.full(len(present), len(labels) // len(present))
-    quota[rng.permutation(len(present))[: len(labels) % len(present)]] += 1
-    chosen = []
-    for index, wanted in zip(present, quota, strict=True):
-        own = np.flatnonzero(labels == index)
-        rounds = -(-wanted // len(own))
-        chosen.append(np.concatenate([rng.permutation(own) for _ in range(rounds)])[:wanted])
-    return rng.permutation(np.concatenate(chosen))
-
-
-def _cross_entropy(job: Job) -> Trained:
-    """Plain cross-entropy on the training set as it is."""
-    return _one_stage(job)
-
-
-def _oversample(job: Job) -> Trained:
-    """Plain cross-entropy on epochs in which every class stands equally often."""
-    labels = job.data.labels[job.split.train]
-    return _one_stage(job, order=lambda rng: balanced_order(labels, rng))
-
-
-def _one_stage(job: Job, **options: Any) -> Trained:
-    model = job.network()
-    fitted = job.fit(model, **options)
-    return Trained([model], fitted.history, fitted.steps)
-
-
 def _spbl(job: Job, **switches: Any) -> Trained:
     """SPBL of one variant, with single switches turned for an ablation."""
+    if job.config.selection == "test" and job.method != "spbl_released":
+        raise ValueError(
+            f"selection is 'test', and the method {job.method}; only spbl_released may select on the test rows: leave "
+            "selection out, or study the switch with spbl.run"
+        )
     return spbl.train_spbl(dataclasses.replace(job, config=job.config.replace(**switches)))
 
 
 METHODS: dict[str, Callable[[Job], Trained]] = {
-    "ce": _cross_entropy,
-    "oversample": _oversample,
+    "ce": rivals.train_ce,
+    "class_balanced": rivals.train_class_balanced,
+    "focal": rivals.train_focal,
+    "ldam_drw": rivals.train_ldam_drw,
+    "logit_adjusted": rivals.train_logit_adjusted,
+    "oversample": rivals.train_oversample,
+    "smote_svm": decoupled.train_smote_svm,
+    "crt": decoupled.train_crt,
+    "tau_norm": decoupled.train_tau_norm,
     "spl": self_paced.train_spl,
     "spld": self_paced.train_spld,
     "spaco": co_training.train_spaco,

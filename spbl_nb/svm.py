@@ -78,9 +78,9 @@ class StackedSVC:
             found = f"the single class {present[0]}" if len(present) else "no rows"
             raise ValueError(f"labels on the stack hold {found}; an SVM needs at least two classes to tell apart")
         if self.by_gram:
-            svc, rows = SVC(C=self.cost, kernel="precomputed"), self._square(len(self))
+            svc, rows = SVC(C=self.cost, kernel="precomputed", random_state=0), self._square(len(self))
         else:
-            svc, rows = SVC(C=self.cost, kernel="rbf", gamma="auto"), self.features
+            svc, rows = SVC(C=self.cost, kernel="rbf", gamma="auto", random_state=0), self.features
         self._svc = svc.fit(rows, self.labels, sample_weight=self.weights)
         return self
 

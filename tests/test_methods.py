@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from spbl_nb import data as data_module
-from spbl_nb import methods
+from spbl_nb import methods, rivals
 from spbl_nb.config import preset
 
 QUICK = preset("smoke", size=16, epochs=30, max_steps=60, batch_size=16)
@@ -41,7 +41,7 @@ def test_test_labels_are_never_seen(data, split, method):
 
 def test_balanced_order_shows_every_class_equally_often():
     labels = np.repeat([0, 1, 2], [70, 15, 5])
-    order = methods.balanced_order(labels, np.random.default_rng(0))
+    order = rivals.balanced_order(labels, np.random.default_rng(0))
     assert np.bincount(labels[order]).tolist() == [30, 30, 30]
     times = np.bincount(order, minlength=90)
     assert times[labels == 0].max() == 1
@@ -50,7 +50,7 @@ def test_balanced_order_shows_every_class_equally_often():
 
 
 def test_budgets_are_equal_where_classes_do_not_divide_the_epoch(blobs):
-    order = methods.balanced_order(np.repeat([0, 1, 2], [100, 20, 8]), np.random.default_rng(0))
+    order = rivals.balanced_order(np.repeat([0, 1, 2], [100, 20, 8]), np.random.default_rng(0))
     assert len(order) == 128
     data = blobs([110, 40, 33])
     split = data_module.make_split(data, 0.15, 0.3)

@@ -64,6 +64,7 @@ def test_every_dependency_says_where_it_is_used_and_is_used_there():
     sources = "\n".join(path.read_text(encoding="utf-8") for path in files)
     modules = {
         "scikit-learn": "sklearn",
+        "imbalanced-learn": "imblearn",
         "pyyaml": "yaml",
         "dask": "distributed",
         "pillow": "PIL",

@@ -260,8 +260,9 @@ def test_settings_out_of_range(setting, message):
 
 
 def test_other_methods_may_not_select_on_the_test_rows(data, split):
-    with pytest.raises(ValueError, match="selection is 'test'"):
-        methods.run("ce", data, split, QUICK.replace(selection="test"))
+    for method in ("ce", "spbl_clean", "spbl_no_weights"):
+        with pytest.raises(ValueError, match="selection is 'test'"):
+            methods.run(method, data, split, QUICK.replace(selection="test"))
 
 
 def test_budget_too_small_for_its_stages(data, split):
