@@ -24,6 +24,8 @@ decoupled, spbl, methods
 provenance, staging,      the result store: one folder a run, complete or absent; tables over runs
 places, runs, tables,
 result_files
+published, report,         published numbers; what all runs say together, in tables, words and pictures
+report_…, rank_plots
 plots, widgets,           figures, and explorers that answer a slider at once
 explorers, …
 parameters,               strict notebooks, the grid on Dask, the commands
@@ -72,6 +74,7 @@ _MODULES = (
     "loss_inputs",
     "losses",
     "methods",
+    "metric_explorers",
     "metrics",
     "models",
     "notebook_errors",
@@ -82,8 +85,14 @@ _MODULES = (
     "places",
     "plots",
     "provenance",
+    "published",
+    "rank_plots",
     "ranking",
     "readers",
+    "report",
+    "report_plots",
+    "report_tables",
+    "report_words",
     "reproduce",
     "result_files",
     "rivals",

@@ -136,16 +136,18 @@ def _tell(failures: list[batch.Outcome], runs_dir: Path, config_name: str, secon
         print(f"\n{tables.mean_and_spread(table).to_string(index=False)}\n{grid.watermark(config_name)}")
     _write_index(runs_dir)
     report = runs_dir / config_name / "report" / f"{places.REPORT}.html"
+    exported = runs_dir / config_name / "tables"
     where = {
         "results table": runs_dir / config_name / TABLE,
         "report": report if report.exists() else None,
+        "its tables": exported if exported.exists() else None,
         "executed notebooks": runs_dir / config_name / "<data set>" / "<method>" / "seed-<k>",
         "teaching notebooks, trial runs": runs_dir / "notebooks",
         "all HTML pages": runs_dir / "index.html",
     }
     for name, place in where.items():
         if place is not None:
-            print(f"{name:<20}{place}")
+            print(f"{name:<32}{place}")
     duration = f"{seconds / 60:.1f} minutes" if seconds > 60 else f"{seconds:.0f} seconds"
     print(f"{len(failures)} failed; {duration}" if failures else f"all done in {duration}")
 
@@ -159,6 +161,7 @@ def _write_index(runs_dir: Path) -> None:
 
     sections = [
         ("Reports", links("*/report/*.html", slice(0, 1))),
+        ("Tables of the reports", links("*/tables/*", slice(0, 3, 2))),
         (
             "Teaching notebooks, trial runs at preset smoke (open them with spbl-nb lab for real numbers)",
             links("notebooks/*/*.html", slice(1, 2)),

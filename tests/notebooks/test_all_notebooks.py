@@ -26,6 +26,7 @@ def test_the_series_is_there():
         "03_self_paced_selection",
         "04_balance_learning",
         "05_spbl",
+        "07_evaluation",
         "08_experiment",
         "09_reproduction_report",
     } <= {path.stem for path in NOTEBOOKS}
