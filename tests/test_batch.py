@@ -1,5 +1,6 @@
 """Notebooks on Dask workers: complete or absent, repeated once, killed workers and Ctrl-C survived."""
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -196,8 +197,10 @@ def test_ctrl_c_leaves_complete_folders_and_no_process(task, tmp_path):
     quick, slow = task("quick", "1"), [task(f"slow{index}", "import time; time.sleep(120)") for index in range(2)]
     script = tmp_path / "script.py"
     script.write_text(
+        "import faulthandler, signal\n"
         "from spbl_nb import batch\n"
         "if __name__ == '__main__':\n"
+        "    faulthandler.register(signal.SIGUSR1)\n"
         f"    tasks = [batch.Task(*t) for t in {[list(vars(t).values()) for t in (quick, *slow)]!r}]\n"
         "    batch.run_tasks(tasks, jobs=2)\n"
     )
@@ -223,7 +226,15 @@ def test_ctrl_c_leaves_complete_folders_and_no_process(task, tmp_path):
         time.sleep(0.2)
         family = {child: name(child) for child in psutil.Process(parent.pid).children(recursive=True)}
     os.killpg(parent.pid, signal.SIGINT)
-    _, errors = parent.communicate(timeout=60)
+    try:
+        _, errors = parent.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        parent.send_signal(signal.SIGUSR1)  # it tells where each of its threads stands
+        time.sleep(2)
+        for process in [*family, parent]:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        pytest.fail(f"still running a minute after Ctrl-C:\n{parent.communicate()[1].decode()}")
     assert b"KeyboardInterrupt" in errors
     _, alive = psutil.wait_procs(list(family), timeout=10)
     assert alive == []
