@@ -208,6 +208,7 @@ def test_ctrl_c_leaves_complete_folders_and_no_process(task, tmp_path):
     parent = subprocess.Popen(
         [sys.executable, str(script)],
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore Ctrl-C
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
