@@ -169,6 +169,13 @@ class Config:
     focal_weighted: bool = _setting(
         False, checks.boolean, "give the focal loss class-balanced weights as well (Cui et al. 2019)"
     )
+    ghm_bins: int = _setting(30, _whole(1), "bins of the gradient norm in [0, 1] (GHM-C, Li et al. 2019)")
+    ghm_momentum: float = _setting(
+        0.75, _number(0, 1, open_high=True), "memory of the counts per bin, 0 for none (GHM-C, Li et al. 2019)"
+    )
+    ghm_bias_correction: bool = _setting(
+        True, checks.boolean, "divide the remembered counts by 1 - momentum^updates; the released GHM-C does not"
+    )
     ldam_margin: float = _setting(
         0.5, _number(0, open_low=True), "margin of the rarest class, cosine (LDAM, Cao et al. 2019)"
     )

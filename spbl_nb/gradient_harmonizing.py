@@ -161,7 +161,8 @@ class GradientDensity(nn.Module):
 
     def density(self, counts: Tensor) -> Tensor:
         """Return float64[M], the counts to divide by after a batch of ``counts`` float64[M], and remember them."""
-        self.smoothed, self.updates = self.smoothed.to(counts.device), self.updates.to(counts.device)
+        if self.smoothed.device != counts.device:
+            self.smoothed, self.updates = self.smoothed.to(counts.device), self.updates.to(counts.device)
         filled = counts > 0
         mixed = self.momentum * self.smoothed + (1 - self.momentum) * counts
         smoothed, updates = torch.where(filled, mixed, self.smoothed), self.updates + filled

@@ -102,6 +102,7 @@ METHODS: dict[str, Callable[[Job], Trained]] = {
     "ce": rivals.train_ce,
     "class_balanced": rivals.train_class_balanced,
     "focal": rivals.train_focal,
+    "ghm_c": rivals.train_ghm_c,
     "ldam_drw": rivals.train_ldam_drw,
     "logit_adjusted": rivals.train_logit_adjusted,
     "oversample": rivals.train_oversample,

@@ -1,11 +1,12 @@
 """The rivals that change one thing about plain training: what an epoch shows, or what the loss asks for.
 
 Oversampling shows every class equally often. Class-balanced weights let samples of rare classes count for more, the
-focal loss lets samples count for less that the network is sure of, LDAM asks rare classes for a wider margin, and logit
-adjustment tells the loss how frequent the classes are. Frequencies are those of the training rows. Settings stand at
-the values of the papers and are not tuned here.
+focal loss lets samples count for less that the network is sure of, GHM-C lets those count for less whose gradient norm
+many others share, LDAM asks rare classes for a wider margin, and logit adjustment tells the loss how frequent the
+classes are. Frequencies are those of the training rows. Settings stand at the values of the papers and are not tuned
+here.
 
-Taught in: notebooks/02_baseline_cnn, section 3 (oversampling).
+Taught in: notebooks/02_baseline_cnn, section 3 (oversampling), and notebooks/06_gradient_harmonizing, section 7 (GHM-C).
 """
 
 import functools
@@ -19,7 +20,7 @@ from torch.nn import functional
 
 from spbl_nb import checks, losses, training
 from spbl_nb.config import Config
-from spbl_nb.jobs import Job, Trained, shares_of, stage_of
+from spbl_nb.jobs import Job, Scores, Trained, shares_of, stage_of
 
 _PARTS = 1_000_000  # of a budget: shares of it are whole numbers of these
 
@@ -47,6 +48,22 @@ def train_focal(job: Job) -> Trained:
     weights = class_weights(job) if job.config.focal_weighted else None
     loss = functools.partial(losses.focal, gamma=job.config.focal_gamma, weights=weights)
     return _train(job, {} if weights is None else {"class_weights": weights.tolist()}, loss=loss)
+
+
+def train_ghm_c(job: Job) -> Trained:
+    """Harmonized binary cross-entropy of the C questions "is it class c?" (Li et al. 2019); see :class:`OneVsAllGHMC`.
+
+    The test rows are scored by the logits of the questions, each of which is a sigmoid's. The highest one is the
+    answer; they are not made to sum to 1, for no softmax was trained.
+    """
+    config = job.config
+    loss = OneVsAllGHMC(config.ghm_bins, config.ghm_momentum, config.ghm_bias_correction)
+    trained = _train(job, loss=loss)
+    trained.details |= {"smoothed_counts": loss.smoothed.tolist(), "updates": loss.updates.tolist()}
+    (model,) = trained.networks
+    logits = training.predict(model, job.data, job.split.test, config).logits.astype(np.float64)
+    trained.scored = Scores(logits, "logit", logits.argmax(axis=1))
+    return trained
 
 
 def train_logit_adjusted(job: Job) -> Trained:
@@ -97,6 +114,21 @@ class ScaledCosineHead(losses.CosineHead):
     def forward(self, features: Tensor) -> Tensor:
         """Return the logits of the features."""
         return self.scale * super().forward(features)
+
+
+class OneVsAllGHMC(losses.GHMC):
+    """GHM-C of logits float[B,C] and labels int64[B], each sample asked one yes-or-no question per class.
+
+    The result is C times that of :class:`losses.GHMC`: the sum over a sample's questions, averaged over samples. GHM as
+    published averages over the questions as well; with one bin that is a C-th of the usual one-vs-all loss, and a
+    learning rate that suits cross-entropy would be C times too small.
+
+    Taught in: notebooks/06_gradient_harmonizing, section 7.
+    """
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the scalar loss, and remember the counts per bin."""
+        return logits.shape[1] * super().forward(logits, losses.one_vs_all(logits, labels))
 
 
 def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

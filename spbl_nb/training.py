@@ -22,7 +22,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from threadpoolctl import threadpool_limits
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from spbl_nb import checkpoints, checks, files, metrics
@@ -91,7 +91,8 @@ def fit(
     weights : float[n], at least 0, a weight for each of ``rows``, handed to ``loss`` as a third argument float[B]; the
         default loss takes none.
     order : called once per epoch with a generator, returns positions into ``rows`` (default: a random permutation).
-    loss : maps (logits float[B,C], labels int64[B]), and the weights where there are any, to a scalar.
+    loss : maps (logits float[B,C], labels int64[B]), and the weights where there are any, to a scalar. The state of a
+        loss that is a module, such as :class:`spbl_nb.losses.GHMC`, is kept in the checkpoint.
     run : name of the run that a checkpoint belongs to, such as the method's.
     checkpoint : file written at the end of an epoch, at most every ``checkpoint_seconds``; if it is there already,
         training goes on from it. A checkpoint of another run is refused with :class:`ResumeError`.
@@ -384,6 +385,7 @@ class _Training:
             "model": self.accelerator.unwrap_model(self.network).state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
+            "loss": self.loss.state_dict() if isinstance(self.loss, nn.Module) else None,
             **{name: getattr(self, name) for name in _COUNTERS},
         }
         checkpoints.save(path, content, self._owner())
@@ -395,6 +397,8 @@ class _Training:
         self.optimizer.load_state_dict(content["optimizer"])
         if content["scaler"] is not None and self.accelerator.scaler is not None:
             self.accelerator.scaler.load_state_dict(content["scaler"])
+        if isinstance(self.loss, nn.Module):
+            self.loss.load_state_dict(content["loss"])
         for name in _COUNTERS:
             setattr(self, name, content[name])
 

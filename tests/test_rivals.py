@@ -21,7 +21,7 @@ from spbl_nb.images import FeatureData, ImageData
 from spbl_nb.jobs import Job
 
 QUICK = preset("smoke", size=16, epochs=30, max_steps=60, batch_size=16)
-RIVALS = ("class_balanced", "focal", "ldam_drw", "logit_adjusted", "smote_svm", "crt", "tau_norm")
+RIVALS = ("class_balanced", "focal", "ghm_c", "ldam_drw", "logit_adjusted", "smote_svm", "crt", "tau_norm")
 TWO_STAGES = ("ldam_drw", "crt")
 
 

@@ -1,0 +1,179 @@
+"""The method ``ghm_c``: one question per class, settings that reach the loss, and counts that outlive an interruption."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from spbl_nb import checkpoints, losses, methods, metrics, models, rivals, training
+from spbl_nb.config import preset
+from spbl_nb.jobs import Job
+from spbl_nb.rivals import OneVsAllGHMC
+
+QUICK = preset("smoke", size=16, epochs=30, max_steps=60, batch_size=16)
+SHORT = QUICK.replace(max_steps=12, evaluate_every=1)
+LOGITS = torch.from_numpy(np.random.default_rng(0).normal(0, 3, (40, 4)))
+LABELS = torch.arange(40) % 4
+
+
+def network_of(data, split, config):
+    return rivals.train_ghm_c(Job("ghm_c", data, split, config, 0, None, False)).networks[0]
+
+
+def test_one_bin_is_the_sum_over_classes_of_binary_cross_entropy():
+    """The size of the gradient is then that of one-vs-all training, and not a C-th of it."""
+    target = torch.eye(4, dtype=torch.float64)[LABELS]
+    plain = functional.binary_cross_entropy_with_logits(LOGITS, target, reduction="none").sum(dim=1).mean()
+    assert OneVsAllGHMC(bins=1)(LOGITS, LABELS).item() == pytest.approx(plain.item(), rel=1e-12)
+
+
+def test_it_is_ghm_c_of_the_questions_times_the_classes():
+    ours, published = OneVsAllGHMC(12, 0.6), losses.GHMC(12, 0.6)
+    for step in range(3):
+        value = ours(LOGITS + step, LABELS)
+        assert torch.equal(value, 4 * published(LOGITS + step, losses.one_vs_all(LOGITS, LABELS)))
+    assert torch.equal(ours.smoothed, published.smoothed)
+    assert abs(value / losses.ghm_softmax(LOGITS + 2, LABELS, bins=12) - 1) > 0.1, (
+        "negative control: not the softmax one"
+    )
+
+
+@pytest.mark.parametrize("settings", [{}, {"ghm_bins": 7, "ghm_momentum": 0.3, "ghm_bias_correction": False}])
+def test_settings_reach_the_loss(data, split, monkeypatch, settings):
+    seen = []
+    fit = training.fit
+    monkeypatch.setattr(training, "fit", lambda *a, **o: (seen.append(o["loss"]), fit(*a, **o))[1])
+    details = methods.run("ghm_c", data, split, SHORT.replace(**settings)).details
+    (loss,) = seen
+    expected = (30, 0.75, True) if not settings else (7, 0.3, False)
+    assert (loss.bins, loss.momentum, loss.bias_correction) == expected
+    assert len(details["smoothed_counts"]) == len(details["updates"]) == expected[0]
+
+
+def test_only_training_steps_are_counted(data, split):
+    """Neither a look at the validation rows nor the prediction of the test rows leaves a trace."""
+    details = methods.run("ghm_c", data, split, SHORT.replace(ghm_bins=1, ghm_bias_correction=False)).details
+    assert details["updates"] == [12]
+    questions = 16 * 3
+    assert details["smoothed_counts"] == [pytest.approx(questions * (1 - 0.75**12))]
+
+
+def test_a_setting_changes_the_result(data, split):
+    scores = [
+        methods.run("ghm_c", data, split, SHORT.replace(**settings)).scores
+        for settings in ({}, {"ghm_bins": 2}, {"ghm_momentum": 0.0}, {"ghm_bias_correction": False})
+    ]
+    for index, one in enumerate(scores):
+        assert not any(np.array_equal(one, other) for other in scores[index + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("ghm_bins", 0), ("ghm_bins", 2.5), ("ghm_momentum", 1), ("ghm_momentum", -0.1), ("ghm_bias_correction", 1)],
+)
+def test_bad_settings(setting, value):
+    with pytest.raises(ValueError, match=f"{setting} is {value}"):
+        QUICK.replace(**{setting: value})
+
+
+def test_scores_are_the_logits_of_the_questions(data, split):
+    result = methods.run("ghm_c", data, split, SHORT)
+    logits = training.predict(network_of(data, split, SHORT), data, split.test, SHORT).logits
+    assert result.score_kind == "logit"
+    np.testing.assert_array_equal(result.scores, logits)
+    np.testing.assert_array_equal(result.predicted, logits.argmax(axis=1))
+    answers = torch.from_numpy(result.scores).sigmoid().numpy()
+    assert np.abs(answers.sum(axis=1) - 1).max() > 0.05, "negative control: these are no softmax probabilities"
+    labels = data.labels[split.test]
+    assert metrics.mauc(labels, result.scores) == pytest.approx(metrics.mauc(labels, answers), abs=1e-12)
+
+
+def test_a_sigmoid_that_is_full_still_knows_an_order(data, split, monkeypatch):
+    """Two logits of 40 and 50 are both 1 as probabilities; the answer must be the greater one."""
+    predict = training.predict
+
+    def sure(*arguments, **options):
+        found = predict(*arguments, **options)
+        return dataclasses.replace(found, logits=np.tile(np.float32([-100, 40, 50]), (len(found.logits), 1)))
+
+    monkeypatch.setattr(training, "predict", sure)
+    result = methods.run("ghm_c", data, split, SHORT)
+    assert set(result.predicted) == {2}
+    assert np.isfinite(result.scores).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_extreme_logits(dtype):
+    logits = torch.tensor([[100, -100, 0.0], [-100, 100, -100]], dtype=dtype, requires_grad=True)
+    loss = OneVsAllGHMC()
+    value = loss(logits, torch.tensor([0, 0]))
+    (gradient,) = torch.autograd.grad(value, logits)
+    assert torch.isfinite(value)
+    assert torch.isfinite(gradient).all()
+    assert gradient[1, 0] < -0.1, "the hardest question keeps its gradient"
+    assert torch.isfinite(loss.smoothed).all()
+
+
+class Stopped(Exception):
+    """What interrupts a training in these tests."""
+
+
+def stop_after(monkeypatch, epochs):
+    """Let every training save at each epoch and stop before the one after ``epochs``."""
+    epoch, fit = training._Training._epoch, training.fit
+
+    def stopping(self, bar):
+        if self.epoch == epochs:
+            raise Stopped
+        epoch(self, bar)
+
+    monkeypatch.setattr(training._Training, "_epoch", stopping)
+    monkeypatch.setattr(training, "fit", lambda *a, **o: fit(*a, **o, checkpoint_seconds=0))
+
+
+@pytest.mark.parametrize("correction", [True, False])
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_resumed_run_equals_an_uninterrupted_one(data, split, tmp_path, monkeypatch, epochs, correction):
+    config = SHORT.replace(ghm_bias_correction=correction)
+    whole = methods.run("ghm_c", data, split, config)
+    with monkeypatch.context() as patch:
+        stop_after(patch, epochs)
+        with pytest.raises(Stopped):
+            methods.run("ghm_c", data, split, config, checkpoint=tmp_path / "run.pt")
+    resumed = methods.run("ghm_c", data, split, config, checkpoint=tmp_path / "run.pt")
+    np.testing.assert_array_equal(resumed.scores, whole.scores)
+    assert resumed.history == whole.history
+    assert resumed.details == whole.details
+
+
+def test_the_counts_in_the_checkpoint_are_what_makes_them_equal(data, split, tmp_path, monkeypatch):
+    """Negative control: with the counts at 0 again the resumed run ends elsewhere."""
+    whole = methods.run("ghm_c", data, split, SHORT)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        with pytest.raises(Stopped):
+            methods.run("ghm_c", data, split, SHORT, checkpoint=tmp_path / "run.pt")
+    load = checkpoints.load
+
+    def forgetful(*arguments):
+        content = load(*arguments)
+        return None if content is None else content | {"loss": OneVsAllGHMC().state_dict()}
+
+    monkeypatch.setattr(checkpoints, "load", forgetful)
+    resumed = methods.run("ghm_c", data, split, SHORT, checkpoint=tmp_path / "run.pt")
+    assert not np.array_equal(resumed.scores, whole.scores)
+    assert sum(resumed.details["updates"]) < sum(whole.details["updates"])
+
+
+def test_a_checkpoint_with_other_bins_is_refused_by_name(data, split, tmp_path):
+    methods.run("ghm_c", data, split, SHORT, checkpoint=tmp_path / "run.pt")
+    with pytest.raises(checkpoints.ResumeError, match="ghm_bins: 30 there, 10 here"):
+        methods.run("ghm_c", data, split, SHORT.replace(ghm_bins=10), checkpoint=tmp_path / "run.pt")
+
+
+def test_a_loss_that_is_a_function_has_no_state_to_keep(data, tmp_path):
+    model = models.build("small_cnn", 3, data.size, seed=0)
+    training.fit(model, data, np.arange(40), SHORT, checkpoint=tmp_path / "run.pt")
+    assert torch.load(tmp_path / "run.pt", weights_only=True)["loss"] is None
