@@ -15,7 +15,11 @@ gradient_harmonizing
 config                    the settings of a run, and presets
 lesions (lesion_classes,  pictures and labels in one form, from a generator or from files; splits
 lesion_painting), splits,
-images, readers, data
+picture_files,
+source_hashes,
+cache_building,
+picture_cache, images,
+readers, data
 models, batches,          networks, and the loop that trains them
 training
 svm, jobs, self_paced,    every way to train on imbalanced data, behind ``methods.run``
@@ -47,6 +51,7 @@ _MODULES = (
     "balance_explorers",
     "batch",
     "batches",
+    "cache_building",
     "cached_head",
     "checkpoints",
     "checks",
@@ -82,6 +87,8 @@ _MODULES = (
     "pace",
     "pace_explorers",
     "parameters",
+    "picture_cache",
+    "picture_files",
     "places",
     "plots",
     "provenance",
@@ -98,6 +105,7 @@ _MODULES = (
     "rivals",
     "runs",
     "self_paced",
+    "source_hashes",
     "spbl",
     "spbl_explorers",
     "spbl_variants",

@@ -6,6 +6,8 @@ one gather that moves every picture by its own random amount, and one normalisat
 Taught in: notebooks/02_baseline_cnn, section 2.
 """
 
+import warnings
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -45,7 +47,9 @@ class Pictures:
     """The pictures of a data set, ready to be cut into batches on a device."""
 
     def __init__(self, data: ImageData, device: torch.device, config: Config) -> None:
-        self.pictures = torch.from_numpy(data.images)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")  # nothing writes to it
+            self.pictures = torch.from_numpy(data.images)
         self.device = device
         self.memory_format = memory_format_of(config)
         if device.type == "cuda" and self.pictures.nbytes < torch.cuda.mem_get_info(device)[0] // 4:

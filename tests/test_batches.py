@@ -1,5 +1,7 @@
 """Batches: every picture moves by its own amount, and normalisation is what it says."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -49,3 +51,15 @@ def test_batches_are_normalised_in_the_order_asked_for(blobs, channels_last):
     np.testing.assert_allclose(batch.numpy(), (data.images[[6, 0]] - mean) / std, rtol=1e-5)
     order = torch.channels_last if channels_last else torch.contiguous_format
     assert batch.is_contiguous(memory_format=order)
+
+
+@pytest.mark.filterwarnings("error")
+def test_pictures_may_lie_in_a_read_only_memory_map(blobs, tmp_path):
+    data = blobs([4, 4])
+    np.save(tmp_path / "images.npy", data.images)
+    mapped = dataclasses.replace(data, images=np.load(tmp_path / "images.npy", mmap_mode="r"))
+    config, rows = preset("smoke"), np.arange(8)
+    device = torch.device("cpu")
+    assert torch.equal(
+        batches.Pictures(mapped, device, config).batch(rows), batches.Pictures(data, device, config).batch(rows)
+    )

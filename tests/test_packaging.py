@@ -25,9 +25,9 @@ JUPYTER = (
     "papermill",
 )
 DOWN_TO_RUNS = ("checks", "files", "pace", "metrics", "config", "lesions", "imbalance", "splits", "images", "readers",
-                "data", "models", "training", "methods", "runs")  # fmt: skip
+                "picture_cache", "data", "models", "training", "methods", "runs")  # fmt: skip
 WITHOUT_TORCH = ("checks", "files", "pace", "metrics", "config", "lesions", "imbalance", "splits", "images", "readers",
-                 "data", "runs", "cli")  # fmt: skip
+                 "picture_cache", "data", "runs", "cli")  # fmt: skip
 
 
 def _pyproject() -> dict:
