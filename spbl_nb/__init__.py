@@ -13,13 +13,16 @@ ranking, cached_head
 losses, loss_inputs,      losses against imbalance, on tensors
 gradient_harmonizing
 config                    the settings of a run, and presets
-lesions (lesion_classes,  pictures and labels in one form, from a generator or from files; splits
-lesion_painting), splits,
+lesions (lesion_classes,  pictures and labels in one form, from a generator or from files; splits; what lies where on
+lesion_painting), splits, disk and by which protocol it is cut; picture files decoded once into a cache
 picture_files,
 source_hashes,
 cache_building,
 picture_cache, images,
-readers, data
+sd198_sizes, embedded,
+readers, idx_files,
+listings, protocols,
+photo_sets, corals, data
 models, batches,          networks, and the loop that trains them
 training
 svm, jobs, self_paced,    every way to train on imbalanced data, behind ``methods.run``
@@ -60,21 +63,25 @@ _MODULES = (
     "co_training",
     "config",
     "controls",
+    "corals",
     "data",
     "decoupled",
     "drawing",
+    "embedded",
     "environment",
     "explorers",
     "files",
     "gradient_harmonizing",
     "grid",
     "html_pages",
+    "idx_files",
     "images",
     "imbalance",
     "jobs",
     "lesion_classes",
     "lesion_painting",
     "lesions",
+    "listings",
     "loss_columns",
     "loss_inputs",
     "losses",
@@ -87,10 +94,12 @@ _MODULES = (
     "pace",
     "pace_explorers",
     "parameters",
+    "photo_sets",
     "picture_cache",
     "picture_files",
     "places",
     "plots",
+    "protocols",
     "provenance",
     "published",
     "rank_plots",
@@ -104,6 +113,7 @@ _MODULES = (
     "result_files",
     "rivals",
     "runs",
+    "sd198_sizes",
     "self_paced",
     "source_hashes",
     "spbl",

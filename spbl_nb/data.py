@@ -1,9 +1,12 @@
 """Data sets: pictures as uint8, labels, class names, groups and official splits, all by ``load(name)``.
 
-Embedded sets need nothing: ``lesions`` (synthetic, drawn by :mod:`spbl_nb.lesions`) and ``digits`` (scikit-learn's real
-handwritten digits, enlarged, with a long tail). The others are read from local ``.npz`` files in the customary layouts.
-Whatever the source, the result is one :class:`ImageData`, checked on the way in: a file that is truncated, needs
-pickle, or holds labels with gaps is refused with a message that says what was found.
+Embedded sets need nothing: ``lesions`` and ``lesions198`` (synthetic, drawn by :mod:`spbl_nb.lesions`) and ``digits``
+(scikit-learn's real handwritten digits, enlarged, with a long tail). The others are read from local files: one's own
+``folder`` of pictures, the photographs of ``ham10000``, ``sd198``, ``sd260``, ``mit67``, ``caltech101`` and ``mlc``, which
+are decoded once into a cache, and ``.npz`` files. Whatever the source, the result is one :class:`ImageData`, checked on the
+way in: a list or file that does not hold what it should is refused with a message that says what was found.
+
+How each set lies on disk, and how the protocols of the published numbers are called, is in :mod:`spbl_nb.protocols`.
 
 Taught in: notebooks/01_data.
 """
@@ -17,173 +20,209 @@ from typing import Any
 
 import numpy as np
 
-from spbl_nb import checks, imbalance, lesions
+from spbl_nb import checks, corals, embedded, idx_files, imbalance, photo_sets, protocols
 from spbl_nb.config import Config
-from spbl_nb.images import ImageData, as_rgb, resize
+from spbl_nb.images import ImageData, resize
+from spbl_nb.listings import Listing
+from spbl_nb.picture_cache import cached_pictures
 from spbl_nb.readers import read_npz
-from spbl_nb.splits import TEST, TRAIN, Split, make_split
+from spbl_nb.splits import TEST, TRAIN, Split, held_out_rows, make_split
 
 __all__ = ["EMBEDDED", "NAMES", "ImageData", "Split", "load", "load_for", "make_split", "read_npz"]
+
+SIZES = {"folder": 64, "ham10000": 64, "mlc": 64}  # picture sides in pixels where no size is asked for; else:
+_PHOTOGRAPH = 224
 
 
 def load(name: str, root: str | os.PathLike | None = None, size: int | None = None, **options: Any) -> ImageData:
     """Load a data set by name.
 
-    ``lesions``, ``digits`` are embedded; ``mnist``, ``fashion_mnist``, ``ham10000``, ``medmnist`` are read from
-    ``root``, an ``.npz`` file or the folder it lies in. ``size`` is the picture side in pixels (None: the set's own).
-    Options of the embedded sets: ``profile``, ``factor``, ``largest`` (the long tail of the training part),
-    ``test_per_class``, ``seed``; of ``lesions`` also ``num_classes``, ``difficulty``, ``pictures_per_lesion``. Options of the
-    others: ``profile``, ``factor``, ``largest``, ``seed``, applied to the training part.
+    Parameters
+    ----------
+    name : one of :data:`NAMES`.
+    root : file or folder of a set that is not embedded: what :func:`spbl_nb.protocols.layout` draws, or the folder that
+        holds it under its name.
+    size : picture side in pixels, to which pictures are resized whatever their shape. None: 32 for drawn lesions, 28 for
+        digits, that of the file for ``.npz`` and MNIST, 64 for ``folder``, ``ham10000`` and ``mlc``, 224 for ``sd198``,
+        ``sd260``, ``mit67`` and ``caltech101`` (the release's size, for a large network; ask for less with a small one).
+    options : for every set that is not ``lesions`` or ``digits``
 
-    Raises ValueError for an unknown name or option (the nearest is suggested) and for a file that does not hold what it
-    should; FileNotFoundError says where it looked and how to get the data.
+        - ``profile``, ``factor``, ``largest``, ``seed``: imbalance of the training part (of all pictures where there is
+          none); the factor is accepted either way round;
+        - ``test``: where there is no official test part, this share of pictures is set aside, by ``seed``, *before* the
+          training part is reduced, so that the test part keeps its natural sizes;
+
+        for all that are read from files, ``official`` (False: the official parts are dropped, so that ``make_split`` draws
+        them or makes folds); for picture files, ``on_broken`` ("refuse" or "skip" what is missing or cannot be decoded);
+        ``lists`` of ``sd198`` and ``sd260``; ``background`` of ``caltech101``; ``patch``, ``train_years``, ``test_years`` of
+        ``mlc``; ``download`` of ``mnist``, ``fashion_mnist``, ``caltech101``, which lets torchvision fetch the files.
+        Options of ``lesions`` and ``digits``: ``profile``, ``factor``, ``largest`` (the long tail of the training part),
+        ``test_per_class``, ``seed``; of ``lesions`` also ``num_classes``, ``difficulty``, ``pictures_per_lesion``; of
+        ``lesions198`` also ``difficulty``.
+
+    Raises ValueError for an unknown name or option (the nearest is suggested) and for files that do not hold what they
+    should; FileNotFoundError says where it looked, what was expected there, how to get the data and what to run instead.
     """
     reader = _READERS[checks.one_of("data set", name, NAMES)]
-    allowed = [key for key in inspect.signature(reader).parameters if key not in ("name", "root", "size")]
+    own, shared = _keywords(reader), () if name in _WITH_TEST_PART else _keywords(_shape)
     for key in options:
-        checks.one_of(f"option of {name}", key, allowed)
+        checks.one_of(f"option of {name}", key, [*own, *(key for key in shared if key not in own)])
     if size is not None:
         size = checks.integer("size", size, 8, 1024)
     if "seed" in options:
         checks.integer("seed", options["seed"], 0)
-    return reader(name, root, size, **options)
+    checks.boolean("official", options.get("official", True))
+    if name not in _WITH_TEST_PART:
+        _check_profile(options)
+    data = reader(name, root, size, **{key: value for key, value in options.items() if key in own})
+    if name in _WITH_TEST_PART:
+        return data
+    reduced_already = [key for key in own if key != "seed"]
+    return _shape(data, **{key: options[key] for key in shared if key in options and key not in reduced_already})
 
 
-def load_for(config: Config, name: str, root: str | os.PathLike | None = None) -> ImageData:
-    """Load a data set with the sizes and the imbalance that a configuration asks for."""
+def load_for(config: Config, name: str, root: str | os.PathLike | None = None, **options: Any) -> ImageData:
+    """Load a data set with the sizes and the imbalance that a configuration asks for; ``options`` of :func:`load` win."""
     checks.one_of("data set", name, NAMES)
-    options: dict[str, Any] = {"largest": config.largest if name in EMBEDDED else None}
+    asked: dict[str, Any] = {"largest": config.largest if name in EMBEDDED else None}
     if config.profile is not None:
-        options["profile"] = config.profile
-    if config.factor is not None and (name in EMBEDDED or config.profile is not None):
-        options["factor"] = config.factor
-    if name in EMBEDDED:
-        options["test_per_class"] = config.test_per_class
+        asked["profile"] = config.profile
+    if config.factor is not None and (name in _WITH_TEST_PART or config.profile is not None):
+        asked["factor"] = config.factor
+    if name in _WITH_TEST_PART:
+        asked["test_per_class"] = config.test_per_class
+    elif config.profile is not None:
+        asked["test"] = config.test
     if name == "lesions":
-        options["num_classes"] = config.num_classes
-    return load(name, root, config.size, **options)
+        asked["num_classes"] = config.num_classes
+    return load(name, root, **{"size": config.size} | asked | options)
 
 
-def _load_lesions(
-    name: str,
-    root: str | os.PathLike | None,
-    size: int | None,
+def _keywords(function: Callable) -> list[str]:
+    return [key for key, one in inspect.signature(function).parameters.items() if one.kind is one.KEYWORD_ONLY]
+
+
+def _check_profile(options: dict[str, Any]) -> None:
+    """Refuse a factor that nothing would use, before anything is read."""
+    factor = options.get("factor")
+    if factor is None:
+        return
+    if imbalance.imbalance_factor(factor) != 1 and options.get("profile", "natural") == "natural":
+        raise ValueError(
+            f"factor is {factor:g}, but profile 'natural' leaves class sizes as they are; name another profile"
+        )
+
+
+def _shape(
+    data: ImageData,
     *,
-    num_classes: int = 12,
-    profile: str = "exponential",
-    factor: float = 10.0,
-    largest: int | None = 120,
-    test_per_class: int = 50,
-    difficulty: np.ndarray | float | None = None,
-    pictures_per_lesion: int = 1,
-    seed: int = 0,
-) -> ImageData:
-    """Draw a long-tailed training part and a balanced test part of other synthetic lesions."""
-    if difficulty is None:
-        difficulty = lesions.default_difficulty(num_classes)
-    train = imbalance.class_counts(profile, num_classes, 120 if largest is None else largest, factor)
-    test = np.full(num_classes, checks.integer("test_per_class", test_per_class, 1))
-    parts = [
-        lesions.draw(counts, difficulty, size or 32, seed, pictures_per_lesion=pictures_per_lesion, stream=stream)
-        for stream, counts in enumerate((train, test))
-    ]
-    return ImageData(
-        name=name,
-        images=np.concatenate([part.images for part in parts]),
-        labels=np.concatenate([part.labels for part in parts]),
-        class_names=tuple(prototype.name for prototype in lesions.class_prototypes(num_classes)),
-        groups=_join_groups([part.groups for part in parts]) if pictures_per_lesion > 1 else None,
-        split=np.repeat([TRAIN, TEST], [train.sum(), test.sum()]),
-        source=f"synthetic pictures drawn by spbl_nb.lesions; {imbalance.describe_factor(factor)}, {profile}",
-        synthetic=True,
-        mirror=True,
-        difficulty=np.broadcast_to(np.asarray(difficulty, dtype=np.float64), num_classes).copy(),
-    )
-
-
-def _join_groups(parts: list[np.ndarray]) -> np.ndarray:
-    """Number the groups of several parts apart from each other."""
-    first, second = parts
-    return np.concatenate([first, second + first.max() + 1])
-
-
-def _load_digits(
-    name: str,
-    root: str | os.PathLike | None,
-    size: int | None,
-    *,
-    profile: str = "exponential",
-    factor: float = 20.0,
-    largest: int | None = 120,
-    test_per_class: int = 50,
-    seed: int = 0,
-) -> ImageData:
-    """Read scikit-learn's digits: a balanced test part is set aside, the rest gets the long tail."""
-    from sklearn.datasets import load_digits
-
-    bunch = load_digits()
-    labels = bunch.target.astype(np.int64)
-    sizes = np.bincount(labels)
-    checks.integer("test_per_class", test_per_class, 1, int(sizes.min()) - 1)
-    split = np.full(len(labels), TRAIN, dtype=np.int8)
-    for index in range(len(sizes)):
-        rows = np.random.default_rng([seed, index]).permutation(np.flatnonzero(labels == index))
-        split[rows[:test_per_class]] = TEST
-    grey = (bunch.images * (255 / 16)).round().astype(np.uint8)
-    whole = ImageData(
-        name=name,
-        images=resize(as_rgb(grey), size or 28),
-        labels=labels,
-        class_names=tuple(str(digit) for digit in bunch.target_names),
-        split=split,
-        source=f"handwritten digits of scikit-learn (Alpaydin, Kaynak 1998); {imbalance.describe_factor(factor)}, {profile}",
-    )
-    return _reduce_training(whole, profile, factor, largest, seed)
-
-
-def _load_npz(
-    name: str,
-    root: str | os.PathLike | None,
-    size: int | None,
-    *,
+    official: bool = True,
+    test: float | None = None,
     profile: str = "natural",
     factor: float = 1.0,
     largest: int | None = None,
     seed: int = 0,
 ) -> ImageData:
-    """Read a data set that lies in an ``.npz`` file and reduce its training part as asked."""
-    if imbalance.imbalance_factor(factor) != 1 and profile == "natural":
-        raise ValueError(
-            f"factor is {factor:g}, but profile 'natural' leaves class sizes as they are; name another profile"
+    """Drop or draw the parts as asked, then reduce the training part."""
+    if not official:
+        data = dataclasses.replace(data, split=None)
+    if test is not None and data.split is None:
+        split = np.full(len(data), TRAIN, dtype=np.int8)
+        split[held_out_rows(data, test, seed)] = TEST
+        data = dataclasses.replace(
+            data, split=split, source=f"{data.source}; test share {test:g} drawn with seed {seed}"
         )
-    data = read_npz(_find_npz(name, root), name=name)
-    data = dataclasses.replace(data, mirror=name not in ("mnist", "fashion_mnist"))
-    if size is not None and data.size != (size, size):
-        data = dataclasses.replace(data, images=resize(data.images, size))
+    checks.one_of("profile", profile, imbalance.PROFILES)
     if profile == "natural" and largest is None:
         return data
-    return _reduce_training(data, profile, factor, largest, seed)
+    reduced = embedded.reduce_training(data, profile, factor, largest, seed)
+    cut = f"{imbalance.describe_factor(factor)}, {profile}" if profile != "natural" else f"at most {largest} of a class"
+    return dataclasses.replace(reduced, source=f"{data.source}; training part: {cut}")
 
 
-def _reduce_training(data: ImageData, profile: str, factor: float, largest: int | None, seed: int) -> ImageData:
-    """Apply an imbalance profile to the training rows (all rows where there is no official split)."""
-    training = np.arange(len(data)) if data.split is None else np.flatnonzero(data.split == TRAIN)
-    kept = imbalance.subsample(
-        data.labels[training], profile, factor, largest=largest, num_classes=data.num_classes, seed=seed
+# --- from files ------------------------------------------------------------------------------------------------------
+
+
+def _pictures(lister: Callable[..., Listing]) -> Callable[..., ImageData]:
+    """Return a reader that decodes what ``lister`` lists; its options are those of the two."""
+
+    def read(name: str, root: str | os.PathLike | None, size: int | None, **options: Any) -> ImageData:
+        listed = lister(name, root, **{key: value for key, value in options.items() if key in listing_options})
+        decoding = {key: value for key, value in options.items() if key in _keywords(_decode)}
+        return _decode(name, listed, size or SIZES.get(name, _PHOTOGRAPH), **decoding)
+
+    listing_options = _keywords(lister)
+    names = dict.fromkeys([*listing_options, *_keywords(_decode)])
+    parameters = [inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY) for key in names]
+    read.__signature__ = inspect.Signature(parameters)
+    return read
+
+
+def _decode(
+    name: str,
+    listed: Listing,
+    size: int,
+    *,
+    on_broken: str = "refuse",
+    cache: str | os.PathLike | None = None,
+    workers: int | None = None,
+    progress: bool = False,
+) -> ImageData:
+    """Decode the pictures of a listing into the cache, or find them there."""
+    decoded = cached_pictures(
+        listed.paths, size, folder=cache, crops=listed.crops, on_broken=on_broken, workers=workers, progress=progress
     )
-    others = np.setdiff1d(np.arange(len(data)), training)
-    return data.take(np.sort(np.concatenate([training[kept], others])))
-
-
-def _find_npz(name: str, root: str | os.PathLike | None) -> Path:
-    """Return the ``.npz`` of a data set: ``root`` itself, or ``name*.npz`` in the folder ``root``."""
-    how = (
-        f"give the .npz file or the folder that holds {name}.npz; the file has train_images, train_labels, … "
-        "(MedMNIST), x_train, y_train, … (Keras) or images, labels[, split]. Without it, run the embedded sets "
-        f"{' or '.join(EMBEDDED)}"
+    rows, broken = decoded.kept, len(listed) - len(decoded.kept)
+    return ImageData(
+        name=name,
+        images=decoded.images,
+        labels=listed.labels[rows],
+        class_names=listed.class_names,
+        groups=None if listed.groups is None else listed.groups[rows],
+        split=None if listed.split is None else listed.split[rows],
+        source=listed.source + (f"; {broken} that cannot be decoded left out" if broken else ""),
+        mirror=True,
     )
+
+
+def _ham10000(name: str, root: str | os.PathLike | None, size: int | None, **options: Any) -> ImageData:
+    """Read HAM10000 as pictures and metadata where these are there, else from an ``.npz``."""
+    if photo_sets.ham10000_metadata(root) is not None:
+        return _HAM_PICTURES(name, root, size, **options)
+    return _shape(_load_npz(name, root, size), official=options.get("official", True))
+
+
+def _load_npz(name: str, root: str | os.PathLike | None, size: int | None) -> ImageData:
+    path = _find_npz(name, root)
+    if path is None:
+        raise protocols.absent(name, root)
+    return _resized(dataclasses.replace(read_npz(path, name=name), mirror=name not in idx_files.FOLDERS), size)
+
+
+def _load_mnist(name: str, root: str | os.PathLike | None, size: int | None, *, download: bool = False) -> ImageData:
+    """Read MNIST or Fashion-MNIST from an ``.npz`` where one is there, else from torchvision's files."""
+    path = _find_npz(name, root)
+    if path is not None:
+        return _load_npz(name, root, size)
     if root is None:
-        raise FileNotFoundError(f"{name} is not embedded and root (DATA_ROOT, --data-root) is not set: {how}")
+        raise protocols.absent(name, None)
+    home = Path(root).expanduser()
+    if checks.boolean("download", download):
+        idx_files.download(home, name)
+    folder = idx_files.raw_folder(home, name)
+    if folder is None:
+        raise protocols.absent(name, root)
+    return _resized(idx_files.read_mnist(folder, name), size)
+
+
+def _resized(data: ImageData, size: int | None) -> ImageData:
+    return data if size is None else dataclasses.replace(data, images=resize(data.images, size))
+
+
+def _find_npz(name: str, root: str | os.PathLike | None) -> Path | None:
+    """Return the ``.npz`` of a data set: ``root`` itself, or ``name*.npz`` in the folder ``root``; None without one."""
+    if root is None:
+        return None
     root = Path(root).expanduser()
     if root.is_file():
         return root
@@ -193,21 +232,28 @@ def _find_npz(name: str, root: str | os.PathLike | None) -> Path:
         raise ValueError(
             f"{root} holds several files for {name}: {', '.join(path.name for path in found)}; give one of them"
         )
-    if not found:
-        looked = f"looked for {name}.npz in {root}" if root.is_dir() else f"{root} does not exist"
-        raise FileNotFoundError(f"no file for {name}: {looked}; {how}")
-    return found[0]
+    return found[0] if found else None
 
 
-EMBEDDED = ("lesions", "digits")
+_HAM_PICTURES = _pictures(photo_sets.ham10000)
+_ham10000.__signature__ = inspect.signature(_HAM_PICTURES)
 
 _READERS: dict[str, Callable[..., ImageData]] = {
-    "lesions": _load_lesions,
-    "digits": _load_digits,
-    "mnist": _load_npz,
-    "fashion_mnist": _load_npz,
-    "ham10000": _load_npz,
+    "lesions": embedded.drawn_lesions,
+    "digits": embedded.digits,
+    "lesions198": embedded.lesions198,
+    "mnist": _load_mnist,
+    "fashion_mnist": _load_mnist,
+    "ham10000": _ham10000,
     "medmnist": _load_npz,
+    "folder": _pictures(photo_sets.folder),
+    "sd198": _pictures(photo_sets.clinical),
+    "sd260": _pictures(photo_sets.clinical),
+    "mit67": _pictures(photo_sets.mit67),
+    "caltech101": _pictures(photo_sets.caltech101),
+    "mlc": _pictures(corals.mlc),
 }
 
+EMBEDDED = ("lesions", "digits", "lesions198")
+_WITH_TEST_PART = ("lesions", "digits")
 NAMES = tuple(_READERS)

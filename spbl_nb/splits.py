@@ -131,6 +131,13 @@ def make_split(
     return Split(*rows, data_sha256=data.sha256, origin=", ".join(origin))
 
 
+def held_out_rows(data: "ImageData", test: float = 0.2, seed: int = 0) -> np.ndarray:
+    """Return int64 rows of a stratified test part with whole groups, the one that :func:`make_split` would draw."""
+    test = checks.real("test", test, 0, 1, open_low=True, open_high=True)
+    rng = np.random.default_rng([checks.integer("seed", seed, 0), 0])
+    return np.sort(_cut(data, np.ones(len(data.labels), dtype=bool), test, rng, leave=2))
+
+
 def group_leaks(data: "ImageData", split: Split) -> dict[str, int]:
     """Return how many groups stand on both sides of each border, e.g. ``{"train/test": 0, …}``.
 

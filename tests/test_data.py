@@ -1,12 +1,14 @@
 """Data sets: the embedded ones, the .npz layouts, and everything a broken file can be."""
 
 import io
+import re
 import zipfile
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
-from spbl_nb import data, readers
+from spbl_nb import data, readers, sd198_sizes
 from spbl_nb.config import preset
 from spbl_nb.images import ImageData, resize
 
@@ -67,11 +69,36 @@ def test_grouped_lesions():
     assert not parts[0] & parts[1]
 
 
-@pytest.mark.parametrize("name", data.EMBEDDED)
+@pytest.mark.parametrize("name", ["lesions", "digits"])
 def test_same_options_same_hash(name):
     options = {"largest": 20, "factor": 4, "test_per_class": 5}
     assert data.load(name, **options).sha256 == data.load(name, **options).sha256
     assert data.load(name, **options).sha256 != data.load(name, **options, seed=1).sha256
+
+
+def test_lesions198_have_the_class_sizes_of_sd198_and_no_disease_names(real_data):
+    counted = dict(line.split(",") for line in (real_data / "sd198_class_counts.csv").read_text().split()[1:])
+    assert {name: str(size) for name, size in sd198_sizes.SIZES.items()} == counted
+    assert sum(sd198_sizes.SIZES.values()) == 6584
+
+
+def test_lesions198_are_synthetic_and_hard_whatever_their_size():
+    drawn = data.load("lesions198", size=16, largest=3)
+    assert drawn.counts().tolist() == [3] * 198
+    assert drawn.synthetic
+    assert "synthetic" in drawn.source
+    assert drawn.split is None
+    assert not set(drawn.class_names) & set(sd198_sizes.SIZES)
+    sizes = list(sd198_sizes.SIZES.values())
+    assert abs(spearmanr(sizes, drawn.difficulty).statistic) < 0.05
+    assert drawn.sha256 == data.load("lesions198", size=16, largest=3).sha256
+    assert drawn.sha256 != data.load("lesions198", size=16, largest=3, seed=1).sha256
+    assert len(data.make_split(drawn, 0.3, 1 / 3, fold=2).test) == 198
+
+
+def test_a_preset_caps_lesions198():
+    drawn = data.load_for(preset("smoke", largest=3, size=16), "lesions198")
+    assert drawn.counts().max() == 3
 
 
 def test_presets_set_the_sizes():
@@ -267,12 +294,15 @@ def test_pickle_is_refused_and_never_runs(tmp_path):
 
 
 def test_absent_data_say_where_and_how(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"root .* is not set.*run the embedded sets lesions or digits"):
-        data.load("ham10000")
-    with pytest.raises(FileNotFoundError, match=r"looked for mnist\.npz in"):
-        data.load("mnist", tmp_path)
-    with pytest.raises(FileNotFoundError, match="does not exist"):
-        data.load("mnist", tmp_path / "nowhere")
+    for name in set(data.NAMES) - set(data.EMBEDDED):
+        with pytest.raises(
+            FileNotFoundError, match=r"root .*is not set(.|\n)*Expected:\n  root(.|\n)*To obtain it:(.|\n)*run '"
+        ):
+            data.load(name)
+        with pytest.raises(FileNotFoundError, match=re.escape(f"{name} is not in {tmp_path}")):
+            data.load(name, tmp_path)
+        with pytest.raises(FileNotFoundError, match="that does not exist"):
+            data.load(name, tmp_path / "nowhere")
 
 
 def test_names_and_options_suggest_the_nearest():

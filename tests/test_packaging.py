@@ -25,9 +25,11 @@ JUPYTER = (
     "papermill",
 )
 DOWN_TO_RUNS = ("checks", "files", "pace", "metrics", "config", "lesions", "imbalance", "splits", "images", "readers",
-                "picture_cache", "data", "models", "training", "methods", "runs")  # fmt: skip
+                "picture_cache", "listings", "photo_sets",
+                "corals", "data", "models", "training", "methods", "runs")  # fmt: skip
 WITHOUT_TORCH = ("checks", "files", "pace", "metrics", "config", "lesions", "imbalance", "splits", "images", "readers",
-                 "picture_cache", "data", "runs", "cli")  # fmt: skip
+                 "picture_cache", "listings", "photo_sets",
+                 "corals", "data", "runs", "cli")  # fmt: skip
 
 
 def _pyproject() -> dict:
