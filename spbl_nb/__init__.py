@@ -46,6 +46,7 @@ Everything down to ``runs`` works without any Jupyter package.
 """
 
 import importlib
+from types import ModuleType
 
 __version__ = "0.1.0"
 
@@ -131,7 +132,7 @@ _MODULES = (
 __all__ = ["__version__", *_MODULES]
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> ModuleType:
     """Import a submodule on first access (PEP 562)."""
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")

@@ -10,13 +10,15 @@ Taught in: notebooks/04_balance_learning, sections 5 and 6.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from scipy.stats import rankdata
 
 from spbl_nb import balance, checks, drawing, metrics, pace
@@ -27,8 +29,8 @@ _METRICS = {
     "accuracy": "accuracy", "recall": "macro recall", "f1": "macro F1", "g_mean_corrected": "G-mean, 0 as 0.001",
     "g_mean": "G-mean",
 }  # fmt: skip
-_BEFORE = {"color": "black", "linewidth": 1.6}  # the mark of "without balance" in every panel
-_TITLE = {"fontsize": 9, "loc": "left"}
+_BEFORE: dict[str, Any] = {"color": "black", "linewidth": 1.6}  # the mark of "without balance" in every panel
+_TITLE: dict[str, Any] = {"fontsize": 9, "loc": "left"}
 _STATES = ("#BFDDF0", drawing.ORANGE, drawing.BLUE)  # of a bar: not yet, now, and already handed out
 _PORTIONS = 12  # a player hands counts out in at most so many steps
 _MAX_ADDED = Slider("max_added", "Cap: most samples added", 0, 100, 5, 100, "No class gains more samples than this")
@@ -60,7 +62,7 @@ class BalanceExplorer(Explorer):
 
     title = "Balance explorer"
     size = (9.0, 5.8)
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    presets: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         {
             "weights sorted by complexity": {},
             "weights as released": {"assignment": "released"},
@@ -146,7 +148,7 @@ class BalanceExplorer(Explorer):
         ticks = [1, 2, 5, 10, 20, 50]
         axes.set_yscale("log")
         axes.set(ylim=(0.85, 75), xlim=(0.3, count + 0.7), xlabel="rank of complexity (1: least)")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
         axes.set_title("penalty weight" + (" of class number …" if self.few else "") + " (logarithmic)", **_TITLE)
         axes.set_yticks(ticks, [f"{tick}" for tick in ticks])
         axes.minorticks_off()
@@ -348,11 +350,11 @@ def _counts_in_words(counts: np.ndarray, change: np.ndarray) -> list[str]:
     return [f"{n}\n{d:+d}" if d else f"{n}" for n, d in zip(counts.tolist(), change.tolist(), strict=True)]
 
 
-def _level_marks(axes: Axes) -> Artist:
+def _level_marks(axes: Axes) -> LineCollection:
     """Return one black level mark per class, to be moved by :func:`_move_marks`."""
     return axes.hlines([], [], [], **_BEFORE)
 
 
-def _move_marks(marks: Artist, heights: np.ndarray) -> None:
+def _move_marks(marks: LineCollection, heights: np.ndarray) -> None:
     places = np.arange(len(heights))
     marks.set_segments([[(x - 0.45, y), (x + 0.45, y)] for x, y in zip(places, heights, strict=True)])

@@ -68,7 +68,8 @@ def load(path: str | os.PathLike, owner: dict[str, Any]) -> dict[str, Any] | Non
 def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray], owner: dict[str, Any]) -> None:
     """Write arrays with their owner, as a whole or not at all."""
     with files.replacing(path) as handle:
-        np.savez(handle, owner=np.array(files.to_json(owner)), **arrays)
+        content: dict[str, Any] = {"owner": np.array(files.to_json(owner)), **arrays}
+        np.savez(handle, **content)
 
 
 def load_arrays(path: str | os.PathLike, owner: dict[str, Any]) -> dict[str, np.ndarray] | None:

@@ -5,6 +5,7 @@ heavy is imported before a command needs it, so that ``--help`` is quick.
 """
 
 import argparse
+import io
 import os
 import subprocess
 import sys
@@ -81,7 +82,8 @@ def _add_places(command: argparse.ArgumentParser) -> None:
 def _reproduce(options: argparse.Namespace) -> int:
     from spbl_nb import config, grid, reproduce
 
-    sys.stdout.reconfigure(line_buffering=True)  # a line per finished notebook, also into a pipe
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a line per finished notebook, also into a pipe
     settings = config.preset(options.preset, device=options.device)
     cells = grid.cells(
         _words(options.datasets) or reproduce.DATASETS,

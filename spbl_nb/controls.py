@@ -73,7 +73,7 @@ class Slider:
     def check(self, value: Any) -> float:
         """Return ``value`` if the slider can stand there, free of the rounding errors of repeated steps."""
         if self.whole:
-            return checks.integer(self.name, value, self.low, self.high)
+            return checks.integer(self.name, value, int(self.low), int(self.high))
         return round(checks.real(self.name, value, self.low, self.high), 9)
 
     def probes(self) -> list[float]:
@@ -87,7 +87,7 @@ class Slider:
             if self.whole
             else (ipywidgets.FloatSlider, ipywidgets.BoundedFloatText)
         )
-        common = {"description": self.label, "tooltip": self.help or None}
+        common: dict[str, Any] = {"description": self.label, "tooltip": self.help or None}
         common |= {"min": self.low, "max": self.high, "step": self.step, "value": self.default}
         slider = slider_type(
             **common,

@@ -10,7 +10,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib import colormaps
@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import IdentityTransform
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from spbl_nb import checks
@@ -43,7 +44,14 @@ def new_figure(width: float = 8.0, height: float = 3.5) -> Figure:
     return figure
 
 
-def tidy(axes: Axes, grid: str = "y") -> None:
+def canvas_of(figure: Figure) -> FigureCanvasAgg:
+    """Return the canvas of a figure that :func:`new_figure` made; TypeError for another one, which has no pixels."""
+    if not isinstance(figure.canvas, FigureCanvasAgg):
+        raise TypeError(f"figure has a {type(figure.canvas).__name__}; allowed: a figure made by drawing.new_figure")
+    return figure.canvas
+
+
+def tidy(axes: Axes, grid: Literal["x", "y", "both"] = "y") -> None:
     """Take away the frame's upper and right line and put a faint grid ("x", "y" or "both") behind the data."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
@@ -86,7 +94,8 @@ class Bars:
         width, outline = (1.0, 0.0) if many else (0.8, 0.5)  # among many bars, gaps and outlines would hide the colours
         places = np.arange(len(lengths))
         self.sides = np.stack([places - width / 2, places + width / 2, places + width / 2, places - width / 2], axis=1)
-        self.artist = PolyCollection([], **{"facecolor": BLUE, "edgecolor": "0.25", "linewidth": outline} | style)
+        look: dict[str, Any] = {"facecolor": BLUE, "edgecolor": "0.25", "linewidth": outline}
+        self.artist = PolyCollection([], **look | style)
         axes.add_collection(self.artist, autolim=False)
         self.set(lengths)
 
@@ -95,7 +104,7 @@ class Bars:
         lengths = np.nan_to_num(np.asarray(lengths, dtype=float))
         ends = np.stack([0 * lengths, 0 * lengths, lengths, lengths], axis=1)
         pair = (ends, self.sides) if self.horizontal else (self.sides, ends)
-        self.artist.set_verts(np.stack(pair, axis=2))
+        self.artist.set_verts(list(np.stack(pair, axis=2)))
         if colours is not None:
             self.artist.set_facecolor(colours)
 
@@ -108,25 +117,26 @@ class Labels(Artist):
 
     def __init__(self, axes: Axes, size: float = 8, align: float = 0.5, rise: float = 3) -> None:
         super().__init__()
+        self.home = axes
         self.size, self.align, self.rise = size, align, rise
         self.put([], [], [])
         self.set_in_layout(False)
         axes.add_artist(self)
 
-    def put(self, x: Sequence[float], y: Sequence[float], texts: Sequence[str]) -> None:
+    def put(self, x: ArrayLike, y: ArrayLike, texts: Sequence[str]) -> None:
         """Write one text, of one line or several, at each point (x, y)."""
         self.points, self.texts = np.column_stack([x, y]), list(texts)
         self.stale = True
 
     def draw(self, renderer: Any) -> None:
         """Fill the outlines of all letters at once."""
-        pixel = self.get_figure().dpi / 72
+        pixel = renderer.points_to_pixels(1.0)
         outlines = []
-        for (x, y), text in zip(self.axes.transData.transform(self.points), self.texts, strict=True):
+        for (x, y), text in zip(self.home.transData.transform(self.points), self.texts, strict=True):
             for line, words in enumerate(reversed(text.split("\n"))):
                 letters, width = _outline(words, self.size)
                 foot = (x - pixel * self.align * width, y + pixel * (self.rise + 1.15 * line * self.size))
-                outlines.append(Path(pixel * letters.vertices + np.rint(foot), letters.codes))
+                outlines.append(Path(pixel * np.asarray(letters.vertices) + np.rint(foot), letters.codes))
         pen = renderer.new_gc()
         pen.set_linewidth(0)
         renderer.draw_path(pen, Path.make_compound_path(*outlines), IdentityTransform(), (0.0, 0.0, 0.0))
@@ -146,12 +156,13 @@ class PixelImage(Artist):
 
     def __init__(self, axes: Axes, pixels: np.ndarray):
         super().__init__()
+        self.home = axes
         self.pixels = pixels
         axes.add_artist(self)
 
     def draw(self, renderer: Any) -> None:
         """Copy the pixels nearest to those of the canvas."""
-        left, low, right, high = np.rint(self.axes.bbox.extents).astype(int)
+        left, low, right, high = np.rint(self.home.bbox.extents).astype(int)
         height, width = self.pixels.shape[:2]
         rows = np.arange(high - low) * height // (high - low)
         columns = np.arange(right - left) * width // (right - left)
@@ -164,7 +175,7 @@ class PixelImage(Artist):
 def name_points(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str], radius: np.ndarray) -> None:
     """Write names beside points (``radius`` float[C], pixels) where they cover no point and no name, lowest points first."""
     points = axes.transData.transform(np.column_stack([x, y]))
-    shown = np.flatnonzero(~np.isnan(points).any(axis=1))
+    shown = np.flatnonzero(~np.isnan(points).any(axis=1)).tolist()
     taken = [(*(points[index] - radius[index]), *(points[index] + radius[index])) for index in shown]
     left, low, right, high = axes.get_window_extent().extents
     size = 8 if len(names) <= FEW else 7
@@ -178,8 +189,8 @@ def name_points(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str], 
             inside = box[0] >= left and box[1] >= low and box[2] <= right and box[3] <= high
             if inside and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
-                place = axes.transData.inverted().transform((box[0], box[1] + height / 2))
-                axes.text(*place, names[index], fontsize=size, va="center")
+                x_place, y_place = axes.transData.inverted().transform((box[0], box[1] + height / 2))
+                axes.text(x_place, y_place, names[index], fontsize=size, va="center")
                 break
 
 
@@ -211,7 +222,7 @@ def fast_png(pixels: np.ndarray) -> bytes:
     rows[0, 1:] = rgb[0]
     np.subtract(rgb[1:], rgb[:-1], out=rows[1:, 1:])
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows, 1)), (b"IEND", b"")
+    chunks = (b"IHDR", header), (b"IDAT", zlib.compress(rows.data, 1)), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
 
 

@@ -12,8 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from spbl_nb import cluster, places, staging
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
 PYTHON = (3, 10)
@@ -76,7 +80,7 @@ def _packages() -> Iterator[Finding]:
             yield _package(requirement.name, requirement)
 
 
-def _package(name: str, requirement) -> Finding:
+def _package(name: str, requirement: "Requirement") -> Finding:
     fix = f'{sys.executable} -m pip install "{name}{requirement.specifier}"'
     try:
         version = metadata.version(name)

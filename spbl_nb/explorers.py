@@ -7,7 +7,7 @@ Taught in: notebooks/01_data, section 5.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -31,7 +31,7 @@ class ImbalanceExplorer(Explorer):
     size = (9.0, 6.0)
     levels = np.linspace(0, 1, 11)
     rows = 5
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    presets: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         {
             "long tail of easy classes": {"factor": 40, "difficulty": 0.0},
             "equal sizes, hard classes": {"profile": "natural", "difficulty": 1.0},

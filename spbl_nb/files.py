@@ -85,7 +85,7 @@ def read_json(path: str | os.PathLike) -> Any:
         raise ValueError(f"{path} is not a JSON file: {error}") from None
 
 
-def write_npz(path: str | os.PathLike, **arrays: np.ndarray) -> None:
+def write_npz(path: str | os.PathLike, **arrays: Any) -> None:
     """Write named arrays as a compressed ``.npz`` in one step; object arrays (which would need pickle) are refused."""
     for name, array in arrays.items():
         if np.asarray(array).dtype.hasobject:

@@ -151,6 +151,9 @@ class GradientDensity(nn.Module):
     Taught in: notebooks/06_gradient_harmonizing, section 4.
     """
 
+    smoothed: Tensor
+    updates: Tensor
+
     def __init__(self, bins: int, momentum: float, bias_correction: bool) -> None:
         super().__init__()
         self.bins = checks.integer("bins", bins, 1)
@@ -162,7 +165,8 @@ class GradientDensity(nn.Module):
     def density(self, counts: Tensor) -> Tensor:
         """Return float64[M], the counts to divide by after a batch of ``counts`` float64[M], and remember them."""
         if self.smoothed.device != counts.device:
-            self.smoothed, self.updates = self.smoothed.to(counts.device), self.updates.to(counts.device)
+            self.smoothed = self.smoothed.to(counts.device)
+            self.updates = self.updates.to(counts.device)
         filled = counts > 0
         mixed = self.momentum * self.smoothed + (1 - self.momentum) * counts
         smoothed, updates = torch.where(filled, mixed, self.smoothed), self.updates + filled

@@ -103,11 +103,11 @@ class Scenes:
 
     def block(self, rows: slice) -> "Scenes":
         """Return some of the pictures, their numbers shaped [B,1,1]."""
-        tables = [
+        look, skin, view = (
             {name: values[rows, None, None] for name, values in table.items()}
             for table in (self.look, self.skin, self.view)
-        ]
-        return Scenes(*tables, self.waves[rows], self.hairs[rows])
+        )
+        return Scenes(look, skin, view, self.waves[rows], self.hairs[rows])
 
 
 class _Place:

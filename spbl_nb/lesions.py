@@ -13,6 +13,7 @@ Taught in: notebooks/01_data, sections 1 and 2.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -106,7 +107,7 @@ def _checked_counts(counts: object) -> np.ndarray:
     return array
 
 
-def _checked_difficulty(difficulty: object, num_classes: int) -> np.ndarray:
+def _checked_difficulty(difficulty: Any, num_classes: int) -> np.ndarray:
     if difficulty is None:
         return default_difficulty(num_classes)
     if np.ndim(difficulty) == 0:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
 
 from spbl_nb import drawing
 
@@ -62,9 +62,11 @@ class LossColumns:
 
     def lines(self, axes: Axes, **style: Any) -> LineCollection:
         """Return one level line per class, to be moved by :meth:`move_lines`."""
-        return axes.add_collection(LineCollection([], color=drawing.RED, linewidth=1.6, **style), autolim=False)
+        lines = LineCollection([], color=drawing.RED, linewidth=1.6, **style)
+        axes.add_collection(lines, autolim=False)
+        return lines
 
-    def crosses(self, axes: Axes) -> Artist:
+    def crosses(self, axes: Axes) -> Line2D:
         """Return the marks of classes with nothing admitted."""
         size = 6 if len(self.names) <= 3 * drawing.FEW else 3.5
         return axes.plot([], [], "X", color=drawing.RED, markersize=size, markeredgewidth=0)[0]
@@ -73,7 +75,7 @@ class LossColumns:
         """Put each class's line at its limit float[C], given in the order of the labels."""
         places, heights = np.arange(len(limits)), np.sqrt(limits[self.order])
         left, right = (np.column_stack([places + side, heights]) for side in (-0.5, 0.5))
-        lines.set_segments(np.stack([left, right], axis=1))
+        lines.set_segments(list(np.stack([left, right], axis=1)))
 
 
 class PictureBlock:

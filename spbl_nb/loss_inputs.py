@@ -5,6 +5,7 @@ wait for a GPU. Labels outside 0..C-1 are therefore found by torch's own cross-e
 """
 
 from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 import torch
@@ -32,6 +33,22 @@ def scores_and_labels(name: str, scores: Tensor, labels: Tensor) -> tuple[Tensor
             f"allowed: int64 [{len(scores)}], one class index per row of {name}"
         )
     return at_least_float32(scores), labels
+
+
+@overload
+def per_class(name: str, values: None, scores: Tensor, *, log: bool = False) -> None: ...
+
+
+@overload
+def per_class(
+    name: str, values: Tensor | np.ndarray | Sequence[float], scores: Tensor, *, log: bool = False
+) -> Tensor: ...
+
+
+@overload
+def per_class(
+    name: str, values: Tensor | np.ndarray | Sequence[float] | None, scores: Tensor, *, log: bool = False
+) -> Tensor | None: ...
 
 
 def per_class(

@@ -73,7 +73,7 @@ class _ReportExplorer(Explorer):
         places = np.arange(len(_METRICS))
         colours = [colour for _, colour, members in _GROUPS for _ in members]
         self.metrics = drawing.Bars(axes, self.start, horizontal=True, facecolor=colours)
-        self.numbers = [axes.text(1.03, place, "", va="center", fontsize=9) for place in places]
+        self.numbers = [axes.text(1.03, place, "", va="center", fontsize=9) for place in places.tolist()]
         end = -0.5
         for words, _, members in _GROUPS:
             axes.text(2.23, end + len(members) / 2, words, va="center", ha="right", fontsize=8, style="italic")
@@ -160,9 +160,8 @@ class MetricExplorer(_ReportExplorer):
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Draw the report, and a frame around the row that is spoilt."""
         artists = super().build(figure)
-        self.row = self.image.axes.add_patch(
-            Rectangle((-0.5, 0), len(self.names), 1, fill=False, edgecolor=drawing.RED, linewidth=2)
-        )
+        self.row = Rectangle((-0.5, 0), len(self.names), 1, fill=False, edgecolor=drawing.RED, linewidth=2)
+        self.image.axes.add_patch(self.row)
         return [*artists, self.row]
 
     def update(self, tau: float, true: str, predicted: str, moved: int) -> str:

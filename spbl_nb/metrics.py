@@ -180,7 +180,7 @@ def mauc(labels: np.ndarray, scores: np.ndarray) -> float:
     if len(supported) < 2:
         return math.nan
     total = 0.0
-    for index in supported:
+    for index in supported.tolist():
         wins = _wins_over_classes(labels, scores[:, index], index)[supported]
         total += (wins / (support[index] * support[supported])).sum() - 0.5  # a class against itself wins exactly half
     return float(total / (len(supported) * (len(supported) - 1)))

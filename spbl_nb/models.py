@@ -10,6 +10,7 @@ Taught in: notebooks/02_baseline_cnn, section 1.
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,7 +38,7 @@ class Classifier(nn.Module):
     def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head = head
+        self.head: Any = head  # mostly a Linear, whose weight and bias methods look at and change
 
     def forward(self, pictures: Tensor, with_features: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Return logits float[B,C], or (logits, features float[B,D]) of the same pass."""
@@ -148,7 +149,7 @@ def _mnist_net(height: int, width: int) -> tuple[nn.Module, int]:
 class _FirstOutput(nn.Module):
     """Inception v3 without its auxiliary branch: returns plain features in training as in evaluation."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: Any) -> None:
         super().__init__()
         network.aux_logits = False
         network.AuxLogits = None
@@ -162,11 +163,11 @@ def _torchvision_backbone(name: str, weights: str | None) -> tuple[nn.Module, in
     """Return a torchvision network whose last layer is the identity, and the number of its features."""
     import torchvision
 
-    from_file = weights is not None and (os.sep in weights or Path(weights).is_file())
+    file = Path(weights) if weights is not None and (os.sep in weights or Path(weights).is_file()) else None
     options = {"init_weights": True} if name == "inception_v3" and weights is None else {}
-    network = torchvision.models.get_model(name, weights=None if from_file else weights, **options)
-    if from_file:
-        _load_file(network, Path(weights), name)
+    network = torchvision.models.get_model(name, weights=None if file else weights, **options)
+    if file:
+        _load_file(network, file, name)
     if name.startswith("densenet"):
         features, network.classifier = network.classifier.in_features, nn.Identity()
     elif name.startswith("vgg"):

@@ -202,7 +202,16 @@ class _StrictEngine(Engine):
     """Papermill's engine with our kernel and one time limit for the whole notebook."""
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man, kernel_name, *, time_limit, folder, threads, **unused) -> None:
+    def execute_managed_notebook(
+        cls,
+        nb_man: Any,
+        kernel_name: str,
+        *,
+        time_limit: float | None,
+        folder: Path,
+        threads: int | None,
+        **unused: Any,
+    ) -> None:
         deadline = None if time_limit is None else time.monotonic() + time_limit
 
         def remaining(_cell: Any) -> float | None:

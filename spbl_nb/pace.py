@@ -302,7 +302,7 @@ def _checked_losses(loss: np.ndarray) -> np.ndarray:
 
 
 def _checked_parameters(form: str, age: float, t: float, lower_age: float | None) -> tuple[float, float, float]:
-    """Return age, t and lower age as floats; the last two are checked for the form that uses them."""
+    """Return age, t and lower age as floats (none: NaN); the last two are checked for the form that uses them."""
     checks.one_of("form", form, FORMS)
     below = 1.0 if form == "logarithmic" else math.inf
     age = checks.real("age", age, 0, below, open_low=form not in ("hard", "logistic"), open_high=True)
@@ -314,7 +314,7 @@ def _checked_parameters(form: str, age: float, t: float, lower_age: float | None
                 f"lower_age is missing (None); the mixture form needs it: allowed: a number in (0, {age:g})"
             )
         lower_age = checks.real("lower_age", lower_age, 0, age, open_low=True, open_high=True)
-    return age, t, lower_age
+    return age, t, math.nan if lower_age is None else lower_age
 
 
 def _checked_schedule(schedule: Sequence[float], paces: int) -> np.ndarray:

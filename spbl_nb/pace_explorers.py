@@ -11,12 +11,13 @@ Taught in: notebooks/03_self_paced_selection, section 8.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from spbl_nb import checks, drawing, pace
 from spbl_nb.loss_columns import LossColumns, PictureBlock, describe_shares
@@ -26,7 +27,7 @@ from spbl_nb.widgets import Choice, Explorer, Player, Slider
 ONE_AGE, QUOTA = "one age for all", "a quota in every class"
 _COLOURS = (drawing.BLUE, drawing.GREEN, drawing.PURPLE, drawing.ORANGE, drawing.SKY)  # of classes; red is the age
 _CURVE_POINTS = 1000  # a curve of weights needs no more
-_OUT = {"marker": "x", "color": "0.72", "markersize": 3.5, "markeredgewidth": 0.8}
+_OUT: dict[str, Any] = {"marker": "x", "color": "0.72", "markersize": 3.5, "markeredgewidth": 0.8}
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class PaceExplorer(Explorer):
 
     title = "Pace explorer"
     size = (9.0, 5.3)
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    presets: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         {
             "half of all, by one age": {},
             "half of every class": {"scope": QUOTA},
@@ -150,7 +151,8 @@ class PaceExplorer(Explorer):
 
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Draw the weights on the left, the losses in the middle, the shares below, and pictures on the right."""
-        layout, widths = [["curve", "losses"], ["key", "shares"]], [0.7, 4.6]
+        layout: list[list[Any]] = [["curve", "losses"], ["key", "shares"]]
+        widths = [0.7, 4.6]
         if self.thumbnails is not None:
             layout, widths = [[*layout[0], "easy"], [*layout[1], "hard"]], [0.7, 4.6, 1.75]
         axes = figure.subplot_mosaic(layout, width_ratios=widths, height_ratios=(1.45, 1))
@@ -172,11 +174,11 @@ class PaceExplorer(Explorer):
         self.asked = axes["shares"].axhline(0, color=drawing.RED, linewidth=1.2, linestyle="--")
         self.starved = self.columns.crosses(axes["shares"])
         self._write_key(axes["key"])
-        self.easy = self.hard = None
+        self.blocks: list[PictureBlock] = []
         if self.thumbnails is not None:
-            self.easy = PictureBlock(axes["easy"], "easiest admitted", self.thumbnails, 3, 4)
-            self.hard = PictureBlock(axes["hard"], "hardest admitted", self.thumbnails, 3, 4)
-        pictures = [] if self.easy is None else [self.easy.pixels, self.hard.pixels]
+            words = {"easy": "easiest admitted", "hard": "hardest admitted"}
+            self.blocks = [PictureBlock(axes[end], text, self.thumbnails, 3, 4) for end, text in words.items()]
+        pictures = [block.pixels for block in self.blocks]
         bars = [self.share_bars.artist, self.weight_bars.artist, self.asked, self.starved]
         return [self.out, *self.light, *self.full, self.lines, self.curve, *bars, *pictures]
 
@@ -192,7 +194,7 @@ class PaceExplorer(Explorer):
                     handlelength=1.2, handletextpad=0.4)  # fmt: skip
 
     @staticmethod
-    def _points(axes: Axes, colour: str, size: float) -> Artist:
+    def _points(axes: Axes, colour: str, size: float) -> Line2D:
         return axes.plot([], [], "o", color=colour, markersize=size, markeredgewidth=0)[0]
 
     def update(self, share: float, scope: str, form: str, diversity: float) -> str:
@@ -214,10 +216,9 @@ class PaceExplorer(Explorer):
         self.asked.set_ydata([share, share])
         none = np.flatnonzero(shares == 0)
         self.starved.set_data(none, np.full(len(none), 0.06))
-        if self.easy is not None:
-            rows = self.by_loss[chosen.admitted[self.by_loss]]
-            self.easy.show(rows)
-            self.hard.show(rows[::-1])
+        rows = self.by_loss[chosen.admitted[self.by_loss]]
+        for block, ordered in zip(self.blocks, (rows, rows[::-1]), strict=False):
+            block.show(ordered)
         return self._caption(chosen, shares, share, scope, form, diversity)
 
     def _caption(
@@ -275,10 +276,11 @@ class CurriculumPlayer(Explorer):
 
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Draw the losses above, the shares below, and on the right the course of the run and who enters."""
-        layout, widths = [["losses", "course"], ["shares", "pictures"]], [4.4, 2.0]
+        layout: list[list[Any]] = [["losses", "course"], ["shares", "pictures"]]
+        widths = [4.4, 2.0]
         axes = figure.subplot_mosaic(layout, width_ratios=widths, height_ratios=(1.2, 1))
         self.columns.frame(axes["losses"], axes["shares"], float(max(record.loss.max() for record in self.records)))
-        styles = {
+        styles: dict[str, dict[str, Any]] = {
             "out": _OUT,
             "stays in": {"marker": "o", "color": drawing.BLUE, "markersize": 3.5, "markeredgewidth": 0},
             "leaves": {"marker": "v", "color": drawing.RED, "markersize": 5.5, "markeredgewidth": 0},

@@ -79,7 +79,7 @@ def read_cell(source: str) -> dict[str, Parameter]:
         raise ParameterError(f"the parameters cell is no Python: {error}") from None
     parameters: dict[str, Parameter] = {}
     for statement in statements:
-        parameter = _read_line(statement, comments.get(statement.end_lineno, ""))
+        parameter = _read_line(statement, comments.get(statement.end_lineno or 0, ""))
         if parameter.name in parameters:
             raise ParameterError(f"the parameters cell declares {parameter.name} twice; once is enough")
         parameters[parameter.name] = parameter
@@ -113,15 +113,11 @@ def _read_line(statement: ast.stmt, meaning: str) -> Parameter:
 
 def _kind(name: str, annotation: ast.expr) -> Kind:
     """Read a type: int, float, str, bool, list[one of these], and each of them ``| None``."""
-    wanted = annotation
-    optional = (
-        isinstance(wanted, ast.BinOp) and isinstance(wanted.op, ast.BitOr) and ast.unparse(wanted.right) == "None"
-    )
-    if optional:
-        wanted = wanted.left
-    is_list = isinstance(wanted, ast.Subscript) and ast.unparse(wanted.value) == "list"
-    if is_list:
-        wanted = wanted.slice
+    wanted, optional, is_list = annotation, False, False
+    if isinstance(wanted, ast.BinOp) and isinstance(wanted.op, ast.BitOr) and ast.unparse(wanted.right) == "None":
+        wanted, optional = wanted.left, True
+    if isinstance(wanted, ast.Subscript) and ast.unparse(wanted.value) == "list":
+        wanted, is_list = wanted.slice, True
     scalar = ast.unparse(wanted)
     if scalar not in _SCALARS:
         raise ParameterError(

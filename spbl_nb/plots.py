@@ -29,6 +29,7 @@ from spbl_nb.drawing import (
     RED,
     SKY,
     Bars,
+    canvas_of,
     class_axis,
     mosaic,
     name_points,
@@ -64,8 +65,9 @@ def png_bundle(png: bytes, alt: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def to_png(figure: Figure) -> bytes:
     """Return a figure as the bytes of a small PNG."""
-    figure.canvas.draw()
-    return small_png(np.asarray(figure.canvas.buffer_rgba()))
+    canvas = canvas_of(figure)
+    canvas.draw()
+    return small_png(np.asarray(canvas.buffer_rgba()))
 
 
 def class_sizes(
@@ -135,7 +137,7 @@ def picture_grid(
         if place < len(images):
             axes.imshow(images[place].transpose(1, 2, 0), interpolation="nearest")
             axes.set_title(over[place] if over else "", fontsize=8, pad=2)
-        if per_row and place % columns == 0:
+        if titles is not None and per_row and place % columns == 0:
             axes.set_ylabel(titles[place // columns], rotation=0, ha="right", va="center", fontsize=9)
     return figure
 
@@ -202,10 +204,10 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> Figure:
     few = len(names) <= FEW
     figure = new_figure(7.2, 5.6) if few else new_figure(6.4, 5.4)
     axes = figure.subplots()
-    image = draw_confusion(axes, matrix, names)
+    image, shares = draw_confusion(axes, matrix, names), row_shares(matrix)
     figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.04)
     for row, column in np.argwhere(matrix > 0) if few else ():
-        colour = "white" if image.get_array()[row, column] > 0.5 else "black"
+        colour = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, f"{matrix[row, column]:g}", ha="center", va="center", fontsize=8, color=colour)
     return figure
 
@@ -239,7 +241,7 @@ def recall_against_size(
         area, colour, hard = 25 + 125 * difficulty, shade(difficulty), difficulty > 0.5
         difficulty_bar(figure, axes, " (and size of the mark)")
     for marker, mine in (("o", ~hard), ("s", hard)):
-        style = {"s": area[mine], "c": colour[mine], "marker": marker}
+        style: dict[str, Any] = {"s": area[mine], "c": colour[mine], "marker": marker}
         axes.scatter(counts[mine], recall[mine], edgecolor="0.25", linewidth=0.7, zorder=3, **style)
     axes.set_xscale("log")
     low, high = counts[counts > 0].min(), counts.max()

@@ -7,6 +7,7 @@ Taught in: notebooks/07_evaluation, section 5.
 """
 
 import math
+from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -34,7 +35,7 @@ def rank_plot(ranking: Ranking) -> Figure:
     axes.annotate(_difference_in_words(ranking), (end, -1), (8, 0), textcoords="offset points", va="center", fontsize=9)
     for column, group in enumerate(ranking.groups):
         first, last = (ranking.methods.index(group[end]) for end in (0, -1))
-        beside = {"transform": axes.get_yaxis_transform(), "clip_on": False, "facecolor": "0.25"}
+        beside: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "clip_on": False, "facecolor": "0.25"}
         axes.add_patch(Rectangle((1.02 + 0.02 * column, first - 0.25), 0.007, last - first + 0.5, **beside))
     axes.set(xlim=(0.9, max(count, end) + 0.4), ylim=(count - 0.4, -1.6))
     axes.set_xticks(range(1, count + 1))

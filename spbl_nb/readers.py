@@ -29,7 +29,7 @@ def read_npz(path: str | os.PathLike, name: str | None = None) -> ImageData:
     path = Path(path)
     arrays = _open_npz(path)
     if "images" in arrays:
-        parts = [("images", "labels", None)]
+        parts: list[tuple[str, str, int | None]] = [("images", "labels", None)]
     else:
         prefixes = (("train_images", "train_labels", TRAIN), ("val_images", "val_labels", VALIDATION),
                     ("test_images", "test_labels", TEST), ("x_train", "y_train", TRAIN), ("x_val", "y_val", VALIDATION),
@@ -47,9 +47,9 @@ def read_npz(path: str | os.PathLike, name: str | None = None) -> ImageData:
         )
     if found != {None} and TEST not in found and len(found) > 1:
         raise ValueError(f"{path} has training and validation pictures, but none to test (test_images or x_test)")
-    for _, labels, _ in parts:
-        if labels not in arrays:
-            raise ValueError(f"{path} has no array {labels!r}; it holds {', '.join(sorted(arrays))}")
+    for _, key, _ in parts:
+        if key not in arrays:
+            raise ValueError(f"{path} has no array {key!r}; it holds {', '.join(sorted(arrays))}")
     pictures = [_pictures(path, key, arrays[key]) for key, _, _ in parts]
     shapes = sorted({picture.shape[1:] for picture in pictures})
     if len(shapes) > 1:

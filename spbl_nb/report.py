@@ -34,7 +34,7 @@ TITLES = {
     "mauc": "MAUC",
 }
 
-Values = dict[str, dict[Hashable, float]]
+Values = dict[str, dict[Any, float]]  # blocks: anything that can be put in order, mostly (data set, seed)
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def complete_block(values: Mapping[str, Mapping[Hashable, float]], keep: Sequenc
     these share no block, the result is empty.
     """
     blocks = {name: frozenset(of_method) for name, of_method in values.items()}
-    every = frozenset().union(*blocks.values())
+    every: frozenset[Any] = frozenset().union(*blocks.values())
     kept = every.intersection(*(blocks[name] for name in keep))
     by_size = sorted(blocks.values(), key=len, reverse=True)
     shared = itertools.accumulate(by_size, frozenset.intersection, initial=kept)
@@ -276,7 +276,7 @@ class Classes:
 def classes(kept: Iterable[Run], dataset: str) -> Classes | None:
     """Return the :class:`Classes` of a data set; None where no result file holds values per class."""
     cells: dict[str, list[dict[str, Any]]] = {}
-    names = None
+    names: list[str] = []
     for run in kept:
         result, mark = run.result, run.result["fingerprint"]
         if mark["dataset"] == dataset and "per_class" in result["report"]:
@@ -290,7 +290,7 @@ def classes(kept: Iterable[Run], dataset: str) -> Classes | None:
     measured_by, complexity = _complexity(cells)
     return Classes(
         dataset,
-        list(names),
+        names,
         _mean([result["class_counts"]["train"] for result in every]),
         None if difficulty is None else np.array(difficulty, dtype=float),
         complexity,
@@ -356,10 +356,10 @@ def costs(kept: Iterable[Run]) -> pd.DataFrame:
         row = {"dataset": mark["dataset"], "method": mark["method"], "steps": run.result["steps"], "seconds": seconds}
         rows.append(row | parts)
     table = pd.DataFrame(rows, columns=None if rows else COST_COLUMNS)
-    parts = [name for name in table.columns if name not in COST_COLUMNS]
-    parts.sort(key=lambda name: (name == "rest", name != "whole run", -table[name].sum()))
-    grouped = table.fillna(dict.fromkeys(parts, 0.0)).groupby(["dataset", "method"])
-    found = grouped[["steps", "seconds", *parts]].mean()
+    told = [name for name in table.columns if name not in COST_COLUMNS]
+    told.sort(key=lambda name: (name == "rest", name != "whole run", -table[name].sum()))
+    grouped = table.fillna(dict.fromkeys(told, 0.0)).groupby(["dataset", "method"])
+    found = grouped[["steps", "seconds", *told]].mean()
     found.insert(0, "runs", grouped.size())
     found.insert(3, "deviation", grouped["seconds"].std())
     return found.reset_index()

@@ -7,6 +7,7 @@ Taught in: notebooks/09_reproduction_report.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,7 +25,11 @@ _GREY = "0.35"
 def watermark(figure: Figure, text: str = "smoke: no result") -> Figure:
     """Lay a text across a figure whose numbers mean nothing, and return the figure."""
     size = min(34, 14 * figure.get_figheight())
-    style = {"color": "#A01E1E", "alpha": 0.25, "path_effects": [withStroke(linewidth=2, foreground="white")]}
+    style: dict[str, Any] = {
+        "color": "#A01E1E",
+        "alpha": 0.25,
+        "path_effects": [withStroke(linewidth=2, foreground="white")],
+    }
     figure.text(0.5, 0.5, text, size=size, rotation=18, ha="center", va="center", zorder=99, **style)
     return figure
 
@@ -138,7 +143,7 @@ def recall_pairs(
         axes.plot(places, before, "o", color=_GREY, markerfacecolor="white", markersize=size, label=first)
         for word, sign, colour, mine in signs:
             axes.plot(places[mine], after[mine], sign, color=colour, markersize=size, label=f"{second}, {word}")
-        for index in np.flatnonzero(~np.isnan(places + before + after)) if named else ():
+        for index in np.flatnonzero(~np.isnan(places + before + after)).tolist() if named else ():
             top = (places[index], max(before[index], after[index]))
             axes.annotate(names[index], top, (1, 5), textcoords="offset points", rotation=45, fontsize=7)
         if label not in linear:
@@ -162,7 +167,11 @@ def costs(parts: Mapping[str, Mapping[str, float]], deviations: Mapping[str, flo
     ends = np.zeros(len(parts))
     for index, part in enumerate(names):
         widths = np.array([mine.get(part, 0.0) for mine in parts.values()])
-        style = {"color": PALETTE[index % len(PALETTE)], "hatch": _HATCHES[index % len(_HATCHES)], "edgecolor": "white"}
+        style: dict[str, Any] = {
+            "color": PALETTE[index % len(PALETTE)],
+            "hatch": _HATCHES[index % len(_HATCHES)],
+            "edgecolor": "white",
+        }
         axes.barh(range(len(parts)), widths, left=ends, height=0.65, label=part, **style)
         ends += widths
     for row, (method, end) in enumerate(zip(parts, ends, strict=True)):

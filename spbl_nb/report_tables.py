@@ -157,7 +157,8 @@ def who_pays(found: Iterable[report.Classes]) -> pd.DataFrame:
 def beside_published(kept: Sequence[Run]) -> tuple[pd.DataFrame, tuple[tables.Badge, ...]]:
     """Return the published numbers with ours below each, in per cent, and every badge once, with its meaning."""
     names = [column.name for column in published.COLUMNS]
-    rows, used = [], []
+    rows: list[dict[str, Any]] = []
+    used: list[tables.Badge] = []
     for protocol in published.PROTOCOLS:
         values = {name: published.value_of(protocol.dataset, name) for name in names}
         cells = {name: "–" if value is None else str(value) for name, value in values.items()}
@@ -279,7 +280,7 @@ def _plain_published(kept: Sequence[Run]) -> pd.DataFrame:
         protocol = published.protocol_of(value.dataset)
         fixed = {"dataset": value.dataset, "column": value.column, "published_mean": value.mean}
         fixed |= {"published_deviation": value.deviation, "source": value.source}
-        ours = published.beside(kept, protocol) or [published.Ours("not run here", 0, {}, ())]
+        ours = (published.beside(kept, protocol) if protocol else []) or [published.Ours("not run here", 0, {}, ())]
         rows += [
             fixed
             | {"ours": one.method, "seeds": one.seeds, "ours_percent": one.values.get(value.column, "")}

@@ -21,6 +21,7 @@ from spbl_nb.config import Config
 from spbl_nb.images import ImageData
 from spbl_nb.jobs import Job, Trained, shares_of, stage_of
 from spbl_nb.models import Classifier
+from spbl_nb.splits import Split
 
 
 @dataclass(frozen=True)
@@ -101,8 +102,8 @@ def run_paces(job: Job, trained: Trained, diversity: float = 0.0) -> Iterator[Se
 
 def losses_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return float64[N], -ln of the probability of the true class, from logits [N,C] (no rounding to infinity)."""
-    logits = torch.from_numpy(logits).double()
-    return functional.cross_entropy(logits, torch.from_numpy(labels), reduction="none").numpy()
+    scores = torch.from_numpy(logits).double()
+    return functional.cross_entropy(scores, torch.from_numpy(labels), reduction="none").numpy()
 
 
 def weigh(
@@ -121,7 +122,7 @@ def weigh(
     it, admits ``fraction`` over ``groups``. With ``pace_scope="class"`` every class gets a quota and no age exists
     (NaN). The easiest ``least_per_class`` samples of every class always train.
     """
-    if diversity > 0:
+    if diversity > 0 and groups is not None:
         diversity *= float(loss.mean())
         age = pace.diverse_age(loss, groups, fraction, diversity)
         weights = pace.diverse_selection(loss, groups, age, diversity).astype(np.float64)
@@ -165,7 +166,7 @@ def weighted_loss(normaliser: str) -> training.Loss:
 
 
 def record_paces(
-    data: ImageData, split, config: Config, seed: int = 0, diversity: float = 0.0
+    data: ImageData, split: Split, config: Config, seed: int = 0, diversity: float = 0.0
 ) -> tuple[Classifier, list[SelfPacedRecord]]:
     """Run self-paced training to its end and return (the network, one record per pace), for pictures of a curriculum."""
     job = Job("record", data, split, config, seed, None, False)

@@ -7,6 +7,7 @@ Taught in: notebooks/05_spbl, sections 1 and 2.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -235,7 +236,7 @@ class PacePlayer(Explorer):
 def _arrow(
     axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str = "0.3", linestyle: str = "-"
 ) -> None:
-    style = {"arrowstyle": "-|>", "mutation_scale": 12, "linewidth": 1.4}
+    style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 12, "linewidth": 1.4}
     axes.add_patch(FancyArrowPatch(start, end, color=color, linestyle=linestyle, shrinkA=0, shrinkB=0, **style))
 
 

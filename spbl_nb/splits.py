@@ -127,8 +127,8 @@ def make_split(
         origin.append(f"validation share {validation:g}")
     if data.groups is not None:
         origin.append("grouped")
-    rows = [np.flatnonzero(part == value) for value in (TRAIN, VALIDATION, TEST)]
-    return Split(*rows, data_sha256=data.sha256, origin=", ".join(origin))
+    train, held_out, tested = (np.flatnonzero(part == value) for value in (TRAIN, VALIDATION, TEST))
+    return Split(train, held_out, tested, data_sha256=data.sha256, origin=", ".join(origin))
 
 
 def held_out_rows(data: "ImageData", test: float = 0.2, seed: int = 0) -> np.ndarray:

@@ -171,11 +171,11 @@ def paired_comparison(
     Taught in: notebooks/07_evaluation, section 5.
     """
     methods, seeds, table = paired_table(values, baseline)
-    seeds = [checks.integer(f"a seed of values[{baseline!r}]", seed, 0) for seed in seeds]
+    numbers = [checks.integer(f"a seed of values[{baseline!r}]", seed, 0) for seed in seeds]
     rivals = [method for method in methods if method != baseline]
     if primary is not None:
         checks.one_of("primary", primary, rivals)
-    by_seed = np.argsort(seeds)
+    by_seed = np.argsort(numbers)
     differences = {method: _differences(table[method], table[baseline])[by_seed] for method in rivals}
     tests = {method: sign_flip_test(differences[method], resampling_seed) for method in rivals}
     family = [method for method in rivals if method != primary]
@@ -184,7 +184,7 @@ def paired_comparison(
         Comparison(
             method,
             baseline,
-            tuple(sorted(seeds)),
+            tuple(sorted(numbers)),
             differences[method],
             *mean_and_deviation(differences[method]),
             interval=mean_interval(differences[method], level, resampling_seed),

@@ -8,6 +8,8 @@ features gives. Where the matrix would pass the memory that was granted, plain `
 Taught in: notebooks/05_spbl, section 2.
 """
 
+from typing import Any
+
 import numpy as np
 from sklearn.svm import SVC
 
@@ -41,10 +43,10 @@ class StackedSVC:
         except (MemoryError, ValueError):  # NumPy has no room for it, or no number for its size
             self.capacity, self._gram = 0, np.empty(0)
         self.by_gram = self.capacity > 0
-        self.features: np.ndarray | None = None
+        self.features = np.empty((0, 0))  # as wide as the first rows that are put on the stack
         self.labels = np.empty(0, dtype=np.int64)
         self.weights = np.empty(0)
-        self._svc: SVC | None = None
+        self._svc: Any = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -59,7 +61,7 @@ class StackedSVC:
         weights = checks.finite_array("weights", weights, ndim=1, length=len(features))
         if weights.min() <= 0:
             raise ValueError(f"weights[{int(weights.argmin())}] is {weights.min():g}; allowed: above 0")
-        if self.features is None:
+        if not len(self):
             self.features = np.empty((0, features.shape[1]))
         self._check_width(features)
         before = len(self)
@@ -146,9 +148,10 @@ class StackedSVC:
             wide[:before, rows] = wide[rows, :before].T
 
     def _check_width(self, features: np.ndarray) -> None:
-        if self.features is None or features.shape[1] != self.features.shape[1]:
-            width = "none yet" if self.features is None else self.features.shape[1]
-            raise ValueError(f"features have {features.shape[1]} columns; those on the stack have {width}")
+        if features.shape[1] != self.features.shape[1]:
+            raise ValueError(
+                f"features have {features.shape[1]} columns; those on the stack have {self.features.shape[1]}"
+            )
 
 
 def rbf_kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:

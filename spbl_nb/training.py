@@ -129,11 +129,11 @@ def predict(
     rows = checks.row_array("rows", rows, len(data))
     with torch_threads(config.threads):
         accelerator = accelerator_for(config)
-        model.to(accelerator.device, memory_format=memory_format_of(config))
+        model.to(accelerator.device).to(memory_format=memory_format_of(config))
         return _predict(model, inputs_of(data, accelerator.device, config), rows, accelerator, batch_size)
 
 
-def cache_features(model: Classifier, data: ImageData, config: Config) -> FeatureData:
+def cache_features(model: Classifier, data: ImageData | FeatureData, config: Config) -> FeatureData:
     """Return the features of all pictures under the network's backbone as it is now, one pass over the data.
 
     Taught in: notebooks/05_spbl, section 1.
@@ -149,7 +149,7 @@ def accelerator_for(config: Config) -> Accelerator:
     precision after another. Raises ValueError when the device is not there or
     cannot work at that precision.
     """
-    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    available: dict[str, Callable[[], bool]] = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
     if config.device in available and not available[config.device]():
         raise ValueError(f"device is {config.device!r}, but torch finds none here; take 'cpu' or 'auto'")
     launched = int(os.environ.get("WORLD_SIZE", "1")) > 1
@@ -232,7 +232,7 @@ class _Training:
         self.start_sha256 = files.sha256_of(*(value.cpu().numpy() for value in model.state_dict().values()))
         self.order = order or (lambda rng: rng.permutation(len(rows)))
         self.mirror = data.mirror if config.flip is None else config.flip
-        model.to(self.accelerator.device, memory_format=memory_format_of(config))
+        model.to(self.accelerator.device).to(memory_format=memory_format_of(config))
         self.inputs = inputs_of(data, self.accelerator.device, config)
         labels = data.labels[rows] if labels is None else labels
         labels = checks.label_array("labels", labels, data.num_classes, length=len(rows))
@@ -334,6 +334,7 @@ class _Training:
         """Take one optimiser step; return (summed loss, number right) of the batch."""
         targets = [values[torch.from_numpy(positions)].to(self.accelerator.device) for values in self.targets]
         labels = targets[0]
+        assert self.total_steps is not None  # it is set when the first epoch is laid out
         factor = learning_rate_factor(self.config, self.step, self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor

@@ -32,7 +32,8 @@ Taught in: notebooks/01_data and notebooks/02_baseline_cnn, which use the explor
 import html
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 import ipywidgets
 import numpy as np
@@ -62,7 +63,7 @@ class Explorer:
     title: str = ""
     size: tuple[float, float] = (9.0, 4.5)
     controls: tuple[Control, ...] = ()
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    presets: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     rebuilds: tuple[str, ...] = ()
 
     def __init__(self) -> None:
@@ -70,14 +71,14 @@ class Explorer:
         self._stage: _Stage | None = None
         self._panel: _Panel | None = None
 
-    def build(self, figure: Figure, **rebuilds: Any) -> Iterable[Artist]:
+    def build(self, figure: Figure, *args: Any, **rebuilds: Any) -> Iterable[Artist]:
         """Draw everything once, given the values of the ``rebuilds`` controls; return the artists that will move.
 
         These are drawn over all others, in the order given.
         """
         raise TypeError(f"{type(self).__name__} has no build(figure)")
 
-    def update(self, **values: Any) -> str:
+    def update(self, *args: Any, **values: Any) -> str:
         """Set every moving artist from ``values`` alone (one value per control); return the caption.
 
         The caption says in sentences, with numbers, what the picture shows: it is the text read-out and the alt text.
@@ -158,25 +159,26 @@ class _Stage:
     def __init__(self, explorer: Explorer, fixed: dict[str, Any]) -> None:
         self.fixed = fixed
         self.figure = drawing.new_figure(*explorer.size)
+        self.canvas = drawing.canvas_of(self.figure)
         self.moving = list(explorer.build(self.figure, **fixed))
         explorer.update(**explorer.settings(**fixed))  # so that the layout leaves room for what update writes
         self.figure.draw_without_rendering()
         self.figure.set_layout_engine("none")
         for artist in self.moving:
             artist.set_animated(True)
-        self.figure.canvas.draw()
-        self.still = self.figure.canvas.copy_from_bbox(self.figure.bbox)
+        self.canvas.draw()
+        self.still = self.canvas.copy_from_bbox(self.figure.bbox)
 
     def pixels(self) -> np.ndarray:
         """Return uint8[H,W,4], a view of the canvas that the next picture overwrites."""
-        self.figure.canvas.restore_region(self.still)
+        self.canvas.restore_region(self.still)
         for artist in self.moving:
             self.figure.draw_artist(artist)
-        return np.asarray(self.figure.canvas.buffer_rgba())
+        return np.asarray(self.canvas.buffer_rgba())
 
     def is_stale(self) -> bool:
         """Say whether what stays, if drawn now, would differ from what was kept."""
-        canvas = self.figure.canvas
+        canvas = self.canvas
         canvas.restore_region(self.still)
         kept = np.array(canvas.buffer_rgba())
         canvas.draw()
@@ -260,7 +262,7 @@ def check_explorer(explorer: Explorer) -> int:
     all that moving it must equal the picture built from nothing. For tests, outside a kernel: inside one, widgets
     swallow errors.
     """
-    swept = [explorer.settings(**values) for values in explorer.presets.values()]
+    swept: list[Mapping[str, Any]] = [explorer.settings(**values) for values in explorer.presets.values()]
     for control in explorer.controls:
         swept += [explorer.settings(**{control.name: value}) for value in control.probes()]
     for one, other in itertools.combinations(explorer.controls, 2):
@@ -272,9 +274,10 @@ def check_explorer(explorer: Explorer) -> int:
         if explorer.errors:
             raise explorer.errors[0]
     ends = [{control.name: control.probes()[end] for control in explorer.controls} for end in (0, -1)]
-    for values in ({}, *ends, *explorer.presets.values()):
+    states: list[Mapping[str, Any]] = [{}, *ends, *explorer.presets.values()]
+    for values in states:
         moved = explorer.render(**values)
-        if explorer._stage.is_stale():
+        if explorer._stage is not None and explorer._stage.is_stale():
             raise ValueError(
                 f"{explorer.title} at {values}: something has changed that does not move; build must return all artists that "
                 "update changes, and a control that changes the rest belongs in rebuilds"
@@ -285,7 +288,7 @@ def check_explorer(explorer: Explorer) -> int:
                 f"{explorer.title} at {values}: picture or caption depends on what was shown before; update must set every "
                 "moving artist from its arguments alone"
             )
-    return len(swept) + 2 * (3 + len(explorer.presets))
+    return len(swept) + 2 * len(states)
 
 
 def _error_html(error: Exception, addition: str) -> str:

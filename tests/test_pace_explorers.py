@@ -163,10 +163,10 @@ def test_classes_with_nothing_are_marked_and_named(explorer, loss):
 def test_pictures_are_the_easiest_and_the_hardest_admitted(explorer, loss):
     explorer.render(share=0.4)
     admitted = np.argsort(loss)[: int(np.ceil(0.4 * len(loss)))]
-    for block, expected in ((explorer.easy, admitted[:12]), (explorer.hard, admitted[::-1][:12])):
+    for block, expected in zip(explorer.blocks, (admitted[:12], admitted[::-1][:12]), strict=True):
         assert block.pixels.pixels[2::6, 2::6, 0].ravel().tolist() == expected.tolist()
     explorer.render(share=0.0)
-    assert (explorer.easy.pixels.pixels >= 245).all()
+    assert (explorer.blocks[0].pixels.pixels >= 245).all()
 
 
 def test_columns_are_sorted_by_loss_and_classes_by_median(explorer, loss):
