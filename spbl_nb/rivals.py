@@ -126,9 +126,9 @@ class OneVsAllGHMC(losses.GHMC):
     Taught in: notebooks/06_gradient_harmonizing, section 7.
     """
 
-    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return the scalar loss, and remember the counts per bin."""
-        return logits.shape[1] * super().forward(logits, losses.one_vs_all(logits, labels))
+    def forward(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return the scalar loss, and remember the counts per bin; ``valid`` float[B,C] leaves questions out."""
+        return logits.shape[1] * super().forward(logits, losses.one_vs_all(logits, labels), valid)
 
 
 def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
