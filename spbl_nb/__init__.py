@@ -12,6 +12,9 @@ imbalance, statistics,
 ranking, cached_head
 losses, loss_inputs,      losses against imbalance, on tensors
 gradient_harmonizing
+exercises,                checkers of the notebooks' exercises
+exercise_checks,
+…_exercises
 config                    the settings of a run, and presets
 lesions (lesion_classes,  pictures and labels in one form, from a generator or from files; splits; what lies where on
 lesion_painting), splits, disk and by which protocol it is cut; picture files decoded once into a cache
@@ -52,7 +55,9 @@ __version__ = "0.1.0"
 
 _MODULES = (
     "balance",
+    "balance_exercises",
     "balance_explorers",
+    "baseline_exercises",
     "batch",
     "batches",
     "cache_building",
@@ -66,10 +71,14 @@ _MODULES = (
     "controls",
     "corals",
     "data",
+    "data_exercises",
     "decoupled",
     "drawing",
     "embedded",
     "environment",
+    "evaluation_exercises",
+    "exercise_checks",
+    "exercises",
     "explorers",
     "files",
     "gradient_harmonizing",
@@ -93,6 +102,7 @@ _MODULES = (
     "notebook_errors",
     "notebook_runner",
     "pace",
+    "pace_exercises",
     "pace_explorers",
     "parameters",
     "photo_sets",
@@ -118,6 +128,7 @@ _MODULES = (
     "self_paced",
     "source_hashes",
     "spbl",
+    "spbl_exercises",
     "spbl_explorers",
     "spbl_variants",
     "splits",
