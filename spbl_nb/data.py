@@ -15,6 +15,7 @@ import dataclasses
 import inspect
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import numpy as np
 from spbl_nb import checks, corals, embedded, idx_files, imbalance, photo_sets, protocols
 from spbl_nb.config import Config
 from spbl_nb.images import ImageData, resize
-from spbl_nb.listings import Listing
+from spbl_nb.listings import Listing, Root
 from spbl_nb.picture_cache import cached_pictures
 from spbl_nb.readers import read_npz
 from spbl_nb.splits import TEST, TRAIN, Split, held_out_rows, make_split
@@ -34,7 +35,7 @@ SIZES = {"folder": 64, "ham10000": 64, "mlc": 64}  # picture sides in pixels whe
 _PHOTOGRAPH = 224
 
 
-def load(name: str, root: str | os.PathLike | None = None, size: int | None = None, **options: Any) -> ImageData:
+def load(name: str, root: str | os.PathLike | None = None, size: int | None = None, **asked: Any) -> ImageData:
     """Load a data set by name.
 
     Parameters
@@ -45,15 +46,15 @@ def load(name: str, root: str | os.PathLike | None = None, size: int | None = No
     size : picture side in pixels, to which pictures are resized whatever their shape. None: 32 for drawn lesions, 28 for
         digits, that of the file for ``.npz`` and MNIST, 64 for ``folder``, ``ham10000`` and ``mlc``, 224 for ``sd198``,
         ``sd260``, ``mit67`` and ``caltech101`` (the release's size, for a large network; ask for less with a small one).
-    options : for every set that is not ``lesions`` or ``digits``
+    asked : options. Of every set that is not ``lesions`` or ``digits``
 
         - ``profile``, ``factor``, ``largest``, ``seed``: imbalance of the training part (of all pictures where there is
           none); the factor is accepted either way round;
         - ``test``: where there is no official test part, this share of pictures is set aside, by ``seed``, *before* the
           training part is reduced, so that the test part keeps its natural sizes;
 
-        for all that are read from files, ``official`` (False: the official parts are dropped, so that ``make_split`` draws
-        them or makes folds); for picture files, ``on_broken`` ("refuse" or "skip" what is missing or cannot be decoded);
+        of all that are read from files, ``official`` (False: the official parts are dropped, so that ``make_split`` draws
+        them or makes folds); of picture files, ``on_broken`` ("refuse" or "skip" what is missing or cannot be decoded);
         ``lists`` of ``sd198`` and ``sd260``; ``background`` of ``caltech101``; ``patch``, ``train_years``, ``test_years`` of
         ``mlc``; ``download`` of ``mnist``, ``fashion_mnist``, ``caltech101``, which lets torchvision fetch the files.
         Options of ``lesions`` and ``digits``: ``profile``, ``factor``, ``largest`` (the long tail of the training part),
@@ -63,22 +64,28 @@ def load(name: str, root: str | os.PathLike | None = None, size: int | None = No
     Raises ValueError for an unknown name or option (the nearest is suggested) and for files that do not hold what they
     should; FileNotFoundError says where it looked, what was expected there, how to get the data and what to run instead.
     """
-    reader = _READERS[checks.one_of("data set", name, NAMES)]
-    own, shared = _keywords(reader), () if name in _WITH_TEST_PART else _keywords(_shape)
-    for key in options:
-        checks.one_of(f"option of {name}", key, [*own, *(key for key in shared if key not in own)])
+    allowed = options(name)
+    for key in asked:
+        checks.one_of(f"option of {name}", key, allowed)
     if size is not None:
         size = checks.integer("size", size, 8, 1024)
-    if "seed" in options:
-        checks.integer("seed", options["seed"], 0)
-    checks.boolean("official", options.get("official", True))
+    if "seed" in asked:
+        checks.integer("seed", asked["seed"], 0)
+    checks.boolean("official", asked.get("official", True))
     if name not in _WITH_TEST_PART:
-        _check_profile(options)
-    data = reader(name, root, size, **{key: value for key, value in options.items() if key in own})
+        _check_profile(asked)
+    reader = _READERS[name]
+    data = reader.read(name, root, size, **{key: value for key, value in asked.items() if key in reader.options})
     if name in _WITH_TEST_PART:
         return data
-    reduced_already = [key for key in own if key != "seed"]
-    return _shape(data, **{key: options[key] for key in shared if key in options and key not in reduced_already})
+    return _shape(data, **{key: value for key, value in asked.items() if key in _left_to_shape(reader)})
+
+
+def options(name: str) -> list[str]:
+    """Return the names of the options that :func:`load` takes for a data set."""
+    reader = _READERS[checks.one_of("data set", name, NAMES)]
+    shared = () if name in _WITH_TEST_PART else _left_to_shape(reader)
+    return list(dict.fromkeys([*reader.options, *shared]))
 
 
 def load_for(config: Config, name: str, root: str | os.PathLike | None = None, **options: Any) -> ImageData:
@@ -96,6 +103,23 @@ def load_for(config: Config, name: str, root: str | os.PathLike | None = None, *
     if name == "lesions":
         asked["num_classes"] = config.num_classes
     return load(name, root, **{"size": config.size} | asked | options)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """A function of name, root, size and its ``options``."""
+
+    read: Callable[..., ImageData]
+    options: tuple[str, ...]
+
+
+def _reader(function: Callable[..., ImageData]) -> _Reader:
+    return _Reader(function, tuple(_keywords(function)))
+
+
+def _left_to_shape(reader: _Reader) -> list[str]:
+    """Return the options of :func:`_shape`, apart from those that the reader sees to; both draw by ``seed``."""
+    return [key for key in _keywords(_shape) if key == "seed" or key not in reader.options]
 
 
 def _keywords(function: Callable) -> list[str]:
@@ -143,19 +167,16 @@ def _shape(
 # --- from files ------------------------------------------------------------------------------------------------------
 
 
-def _pictures(lister: Callable[..., Listing]) -> Callable[..., ImageData]:
+def _pictures(lister: Callable[..., Listing]) -> _Reader:
     """Return a reader that decodes what ``lister`` lists; its options are those of the two."""
+    listing, decoding = _keywords(lister), _keywords(_decode)
 
-    def read(name: str, root: str | os.PathLike | None, size: int | None, **options: Any) -> ImageData:
-        listed = lister(name, root, **{key: value for key, value in options.items() if key in listing_options})
-        decoding = {key: value for key, value in options.items() if key in _keywords(_decode)}
-        return _decode(name, listed, size or SIZES.get(name, _PHOTOGRAPH), **decoding)
+    def read(name: str, root: Root, size: int | None, **asked: Any) -> ImageData:
+        listed = lister(name, root, **{key: value for key, value in asked.items() if key in listing})
+        how = {key: value for key, value in asked.items() if key in decoding}
+        return _decode(name, listed, size or SIZES.get(name, _PHOTOGRAPH), **how)
 
-    listing_options = _keywords(lister)
-    names = dict.fromkeys([*listing_options, *_keywords(_decode)])
-    parameters = [inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY) for key in names]
-    read.__signature__ = inspect.Signature(parameters)
-    return read
+    return _Reader(read, tuple(dict.fromkeys([*listing, *decoding])))
 
 
 def _decode(
@@ -172,7 +193,10 @@ def _decode(
     decoded = cached_pictures(
         listed.paths, size, folder=cache, crops=listed.crops, on_broken=on_broken, workers=workers, progress=progress
     )
-    rows, broken = decoded.kept, len(listed) - len(decoded.kept)
+    rows = decoded.kept
+    said = [f"{len(decoded.report)} that cannot be decoded left out"] if decoded.report else []
+    notes = ", ".join(f"{len(of)} {note}" for note, of in decoded.converted.items())
+    said += [f"converted: {notes}"] if notes else []
     return ImageData(
         name=name,
         images=decoded.images,
@@ -180,19 +204,19 @@ def _decode(
         class_names=listed.class_names,
         groups=None if listed.groups is None else listed.groups[rows],
         split=None if listed.split is None else listed.split[rows],
-        source=listed.source + (f"; {broken} that cannot be decoded left out" if broken else ""),
+        source="; ".join([listed.source, *said]),
         mirror=True,
     )
 
 
-def _ham10000(name: str, root: str | os.PathLike | None, size: int | None, **options: Any) -> ImageData:
+def _ham10000(name: str, root: Root, size: int | None, **asked: Any) -> ImageData:
     """Read HAM10000 as pictures and metadata where these are there, else from an ``.npz``."""
     if photo_sets.ham10000_metadata(root) is not None:
-        return _HAM_PICTURES(name, root, size, **options)
-    return _shape(_load_npz(name, root, size), official=options.get("official", True))
+        return _HAM_PICTURES.read(name, root, size, **asked)
+    return _shape(_load_npz(name, root, size), official=asked.get("official", True))
 
 
-def _load_npz(name: str, root: str | os.PathLike | None, size: int | None) -> ImageData:
+def _load_npz(name: str, root: Root, size: int | None) -> ImageData:
     path = _find_npz(name, root)
     if path is None:
         raise protocols.absent(name, root)
@@ -236,16 +260,15 @@ def _find_npz(name: str, root: str | os.PathLike | None) -> Path | None:
 
 
 _HAM_PICTURES = _pictures(photo_sets.ham10000)
-_ham10000.__signature__ = inspect.signature(_HAM_PICTURES)
 
-_READERS: dict[str, Callable[..., ImageData]] = {
-    "lesions": embedded.drawn_lesions,
-    "digits": embedded.digits,
-    "lesions198": embedded.lesions198,
-    "mnist": _load_mnist,
-    "fashion_mnist": _load_mnist,
-    "ham10000": _ham10000,
-    "medmnist": _load_npz,
+_READERS: dict[str, _Reader] = {
+    "lesions": _reader(embedded.drawn_lesions),
+    "digits": _reader(embedded.digits),
+    "lesions198": _reader(embedded.lesions198),
+    "mnist": _reader(_load_mnist),
+    "fashion_mnist": _reader(_load_mnist),
+    "ham10000": _Reader(_ham10000, _HAM_PICTURES.options),
+    "medmnist": _reader(_load_npz),
     "folder": _pictures(photo_sets.folder),
     "sd198": _pictures(photo_sets.clinical),
     "sd260": _pictures(photo_sets.clinical),

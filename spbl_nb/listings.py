@@ -25,7 +25,7 @@ SUFFIXES = picture_files.picture_suffixes()
 ON_BROKEN = ("refuse", "skip")
 Root = str | os.PathLike | None
 PARTS = {"train": TRAIN, "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "test": TEST}
-_PART_NAMES = {TRAIN: "train", VALIDATION: "validation", TEST: "test"}
+_PART_NAMES = {None: "no part", TRAIN: "train", VALIDATION: "validation", TEST: "test"}
 
 
 class Entry(NamedTuple):
@@ -108,7 +108,9 @@ def _refuse_repeats(entries: Sequence[Entry]) -> None:
         if other is entry:
             continue
         if other.part != entry.part:
-            what = f"in {_PART_NAMES.get(other.part)} and in {_PART_NAMES.get(entry.part)}, which would test on what was trained"
+            what = (
+                f"in {_PART_NAMES[other.part]} and in {_PART_NAMES[entry.part]}, which would test on what was trained"
+            )
         elif other.label != entry.label:
             what = f"with two labels, {other.label!r} and {entry.label!r}"
         else:

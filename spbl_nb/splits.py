@@ -150,35 +150,43 @@ def group_leaks(data: "ImageData", split: Split) -> dict[str, int]:
     return {f"{a}/{b}": len(np.intersect1d(members[a], members[b])) for a, b in pairs}
 
 
-def _units(data: "ImageData", rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what is dealt out as a whole: unit of each row, class of each unit (its commonest), size of each unit."""
+def _units(data: "ImageData", rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]:
+    """Return what is dealt out as a whole: unit of each row; int64[U,C], samples of each class in it, or None where every
+    unit has one class only; class and size of each unit (of several classes the commonest)."""
     if data.groups is None:
-        return np.arange(len(rows)), data.labels[rows], np.ones(len(rows), dtype=np.int64)
+        return np.arange(len(rows)), None, data.labels[rows], np.ones(len(rows), dtype=np.int64)
     _, unit = np.unique(data.groups[rows], return_inverse=True)
     table = np.zeros((unit.max() + 1, len(data.class_names)), dtype=np.int64)
     np.add.at(table, (unit, data.labels[rows]), 1)
-    return unit, table.argmax(axis=1), table.sum(axis=1)
+    mixed = np.count_nonzero(table, axis=1).max() > 1
+    return unit, table if mixed else None, table.argmax(axis=1), table.sum(axis=1)
+
+
+def _refuse_few(data: "ImageData", index: int, found: int, least: int) -> None:
+    if found < least:
+        what = "sample" if data.groups is None else "group"
+        raise ValueError(
+            f"class {index} ({data.class_names[index]}) has {found} {what}{'' if found == 1 else 's'} to split; at least "
+            f"{least} are needed, one for each part: merge the class, drop it, or collect more"
+        )
 
 
 def _units_by_class(
     data: "ImageData", classes: np.ndarray, least: int, rng: np.random.Generator
 ) -> Iterator[np.ndarray]:
     """Yield each class's units in random order after checking that it has at least ``least`` of them."""
-    for index, name in enumerate(data.class_names):
+    for index in range(len(data.class_names)):
         own = np.flatnonzero(classes == index)
-        if len(own) < least:
-            what = "sample" if data.groups is None else "group"
-            raise ValueError(
-                f"class {index} ({name}) has {len(own)} {what}{'' if len(own) == 1 else 's'} to split; at least {least} "
-                "are needed, one for each part: merge the class, drop it, or collect more"
-            )
+        _refuse_few(data, index, len(own), least)
         yield rng.permutation(own)
 
 
 def _cut(data: "ImageData", pool: np.ndarray, share: float, rng: np.random.Generator, leave: int) -> np.ndarray:
     """Return the rows of a stratified, group-whole cut of about ``share`` of the pool, leaving ``leave`` units a class."""
     rows = np.flatnonzero(pool)
-    unit, classes, sizes = _units(data, rows)
+    unit, table, classes, sizes = _units(data, rows)
+    if table is not None:
+        return rows[_cut_mixed(data, table, share, rng, leave)[unit]]
     chosen = np.zeros(len(sizes), dtype=bool)
     for own in _units_by_class(data, classes, leave + 1, rng):
         wanted = max(1, round(share * int(sizes[own].sum())))
@@ -188,9 +196,39 @@ def _cut(data: "ImageData", pool: np.ndarray, share: float, rng: np.random.Gener
     return rows[chosen[unit]]
 
 
+def _cut_mixed(data: "ImageData", table: np.ndarray, share: float, rng: np.random.Generator, leave: int) -> np.ndarray:
+    """Return bool[U], a cut of units that hold several classes each, such as photographs of a reef.
+
+    The rarest class chooses first, since the others come along with its units; each goes on until it has its share. A unit
+    stays where it would leave fewer than ``leave`` units of one of its classes.
+    """
+    wanted = np.maximum(1, np.round(share * table.sum(axis=0)))
+    chosen = np.zeros(len(table), dtype=bool)
+    left, have = np.count_nonzero(table, axis=0), np.zeros(table.shape[1])
+    for index in np.argsort(table.sum(axis=0), kind="stable"):
+        own = rng.permutation(np.flatnonzero(table[:, index]))
+        _refuse_few(data, int(index), len(own), leave + 1)
+        for one in own:
+            holds = table[one] > 0
+            enough = have[index] > 0 and have[index] + table[one, index] / 2 > wanted[index]
+            if enough or chosen[one] or (left[holds] <= leave).any():
+                continue
+            chosen[one] = True
+            left[holds] -= 1
+            have += table[one]
+        if have[index] == 0:
+            raise ValueError(
+                f"class {index} ({data.class_names[index]}) cannot stand in every part: its groups also hold the last ones of "
+                "other classes; drop a class, or collect more groups"
+            )
+    return chosen
+
+
 def _deal(data: "ImageData", folds: int, rng: np.random.Generator) -> np.ndarray:
     """Return the fold of each row: each class's units go, largest first, to the fold that has least of that class."""
-    unit, classes, sizes = _units(data, np.arange(len(data.labels)))
+    unit, table, classes, sizes = _units(data, np.arange(len(data.labels)))
+    if table is not None:
+        return _deal_mixed(data, table, folds, rng)[unit]
     fold = np.empty(len(sizes), dtype=np.int64)
     for own in _units_by_class(data, classes, folds, rng):
         load = rng.uniform(0, 1e-6, folds)  # ties fall to a random fold, so that no fold collects all remainders
@@ -198,3 +236,24 @@ def _deal(data: "ImageData", folds: int, rng: np.random.Generator) -> np.ndarray
             fold[one] = np.argmin(load)
             load[fold[one]] += sizes[one]
     return fold[unit]
+
+
+def _deal_mixed(data: "ImageData", table: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
+    """Return the fold of each unit where units hold several classes: the rarest class of a unit deals it out."""
+    fold = np.full(len(table), -1, dtype=np.int64)
+    load = rng.uniform(0, 1e-6, (folds, table.shape[1]))
+    for index in np.argsort(table.sum(axis=0), kind="stable"):
+        own = rng.permutation(np.flatnonzero(table[:, index]))
+        _refuse_few(data, int(index), len(own), folds)
+        own = own[fold[own] < 0]
+        for one in own[np.argsort(-table[own, index], kind="stable")]:
+            fold[one] = np.argmin(load[:, index])
+            load[fold[one]] += table[one]
+    empty = np.argwhere(load < 1)
+    if len(empty):
+        index = int(empty[0, 1])
+        raise ValueError(
+            f"class {index} ({data.class_names[index]}) falls into fewer than {folds} folds, since its groups follow their "
+            "rarer classes; make fewer folds (a larger test share)"
+        )
+    return fold

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spbl_nb import corals, data
+from spbl_nb import corals, data, splits
 from spbl_nb.splits import TEST, TRAIN
 
 CODES = ["CCA", "Turf", "macro", "Sand", "ACROP", "Pavon", "Monti", "Pocill", "Porit"]
@@ -46,6 +46,7 @@ def test_years_classes_groups_and_what_is_left_out(root):
     assert reef.groups.tolist() == np.repeat(range(4), 9).tolist()
     assert "36 patches of 4 photographs; left out: 4 off, 4 mille" in reef.source
     assert reef.mirror
+    assert set(splits.group_leaks(reef, data.make_split(reef, 0.5)).values()) == {0}
     whole = data.load("mlc", root, size=8, patch=8, official=False)
     assert len(whole) == 54
     assert whole.split is None

@@ -175,6 +175,12 @@ def test_broken_pictures_are_named_or_skipped(root):
     assert "1 that cannot be decoded left out" in mine.source
 
 
+def test_what_was_converted_is_said(root):
+    class_folders(root, {"a": 2, "b": 2})
+    (root / "a" / "a_00.png").rename(root / "a" / "a_00.jpg")
+    assert "converted: 1 extension" in data.load("folder", root, size=8).source
+
+
 def test_folders_that_are_refused(root):
     class_folders(root, {"a": 1})
     (root / "b").mkdir()

@@ -60,6 +60,62 @@ def test_groups_stay_whole(seed):
     assert (abs(share - 0.25) < 0.12).all()
 
 
+def _mixed(blobs, seed=0, photographs=60, points=20):
+    """A data set whose groups hold samples of several classes, the last of which is never the commonest of a group."""
+    rng = np.random.default_rng(seed)
+    labels = rng.choice(4, size=(photographs, points), p=[0.55, 0.3, 0.11, 0.04])
+    labels[:5, 0] = 3
+    order = np.argsort(labels.ravel(), kind="stable")
+    data = blobs(np.bincount(labels.ravel(), minlength=4), size=4)
+    return dataclasses.replace(data, groups=np.repeat(np.arange(photographs), points)[order])
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_groups_of_several_classes_are_cut_in_proportion(seed):
+    from small_data import blobs
+
+    data = _mixed(blobs, seed)
+    split = make_split(data, 0.15, 0.25, seed=seed)
+    assert set(splits.group_leaks(data, split).values()) == {0}
+    for part, share in ((split.test, 0.25), (split.validation, 0.15)):
+        assert data.counts(part).min() >= 1
+        np.testing.assert_allclose(data.counts(part)[:2] / data.counts()[:2], share, atol=0.1)
+    assert data.counts(split.train).min() >= 1
+    assert make_split(data, 0.15, 0.25, seed=seed).sha256 == split.sha256
+
+
+def test_folds_of_groups_of_several_classes(blobs):
+    data = _mixed(blobs)
+    folds = [make_split(data, 0.1, 0.2, seed=5, fold=fold) for fold in range(5)]
+    np.testing.assert_array_equal(np.sort(np.concatenate([split.test for split in folds])), np.arange(len(data)))
+    for split in folds:
+        assert set(splits.group_leaks(data, split).values()) == {0}
+        assert data.counts(split.test).min() >= 1
+        assert abs(len(split.test) / len(data) - 0.2) < 0.06
+
+
+def test_groups_of_several_classes_that_cannot_be_cut(blobs):
+    data = blobs([20, 3], size=4)
+    two_groups = dataclasses.replace(data, groups=np.r_[np.arange(20), 0, 0, 1])
+    with pytest.raises(ValueError, match=r"class 1 \(class 1\) has 2 groups to split; at least 3"):
+        make_split(two_groups)
+    with pytest.raises(ValueError, match=r"class 1 \(class 1\) has 2 groups to split; at least 5"):
+        make_split(two_groups, fold=0)
+    # every group with class 2 holds the last of classes 0 or 1 that may go
+    groups = np.array([0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5])
+    chained = dataclasses.replace(blobs([3, 3, 6], size=4), groups=groups)
+    split = make_split(chained, 0.2, 0.2)
+    assert all(chained.counts(part).min() >= 1 for part in (split.train, split.validation, split.test))
+
+
+def test_held_out_rows_are_those_of_the_split(blobs):
+    data = _grouped(blobs)
+    np.testing.assert_array_equal(splits.held_out_rows(data, 0.3, seed=4), make_split(data, 0.1, 0.3, seed=4).test)
+    with pytest.raises(ValueError, match="test is 2"):
+        splits.held_out_rows(data, 2)
+
+
 def test_leak_is_seen_when_there_is_one(blobs):
     data = _grouped(blobs)
     ungrouped = make_split(dataclasses.replace(data, groups=None), seed=0)
