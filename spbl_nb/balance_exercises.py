@@ -4,6 +4,7 @@ Taught in: notebooks/04_balance_learning.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def check_complexity(mine: Callable) -> Verdict:
 
         return complexity
 
-    traps = [
+    traps: list[Any] = [
         (
             by_class(lambda loss, own, chosen: np.exp(loss[chosen].mean()) / chosen.sum()),
             "Does a class become rarer because fewer of its samples were admitted?",
@@ -74,7 +75,7 @@ def check_cost_weights(mine: Callable) -> Verdict:
         weights = right(cm)
         return None if weights is None else weights / weights[0]
 
-    traps = [
+    traps: list[Any] = [
         (
             lambda cm: right(cm.T),
             "Two classes: calling a 0 by the name 1 costs 5, the other way round 1. Which is worth more?",
@@ -111,7 +112,7 @@ def check_reconstruction(mine: Callable) -> Verdict:
         kept = np.where(counts < floor, wanted, np.minimum(counts, np.maximum(wanted, floor)))
         return np.where(wanted > counts, np.minimum(wanted, counts + max_added), kept)
 
-    traps = [
+    traps: list[Any] = [
         (argsort_for_rank, "`argsort` says which class comes at each place. Which place does each class have?"),
         (
             lambda **case: right(**case | {"complexity": 1 / case["complexity"]}),
@@ -129,7 +130,7 @@ def check_reconstruction(mine: Callable) -> Verdict:
 
 
 def _selections() -> list[Case]:
-    cases = [([0.7], [0], [True], 1), ([0.7], [0], [False], 1), ([0.5, 0.5], [0, 1], [True, True], 2)]
+    cases: list[Any] = [([0.7], [0], [True], 1), ([0.7], [0], [False], 1), ([0.5, 0.5], [0, 1], [True, True], 2)]
     cases += [([0.2, 1.4], [0, 0], [True, False], 1), ([0.2, 1.4], [0, 0], [True, True], 1)]
     rng = np.random.default_rng(0)
     for size in np.repeat([3, 4, 6, 8, 12, 20], 8).tolist():
@@ -156,7 +157,7 @@ def _costs() -> list[Case]:
 
 def _curricula() -> list[Case]:
     rng = np.random.default_rng(2)
-    cases = [([6, 2], [0.5, 0.1], 100, 0.0), ([6, 2], [0.1, 0.5], 100, 0.0), ([6, 2], [0.1, 0.5], 1, 1.0)]
+    cases: list[Any] = [([6, 2], [0.5, 0.1], 100, 0.0), ([6, 2], [0.1, 0.5], 100, 0.0), ([6, 2], [0.1, 0.5], 1, 1.0)]
     cases += [([20, 3, 1], [0.1, 0.2, 0.6], 100, 1.0), ([20, 3, 1], [0.1, 0.2, 0.6], 5, 3.0)]
     for classes in np.repeat([2, 3, 4, 5, 8], 16).tolist():
         counts, complexity = rng.integers(1, 60, classes), rng.permutation(np.arange(1, 100))[:classes] / 100

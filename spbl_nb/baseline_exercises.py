@@ -58,7 +58,7 @@ def check_macro_f1(mine: Callable) -> Verdict:
         _, true, called = sums(confusion)
         return f1(confusion)[(true > 0) & (called > 0)].mean()
 
-    traps = [
+    traps: list[Any] = [
         (of_the_means, "Is the F1 of two means the mean of the F1s?"),
         (
             lambda confusion: np.trace(confusion) / confusion.sum(),
@@ -149,7 +149,7 @@ def _batches() -> list[Case]:
 
 def _label_lists() -> list[Case]:
     rng = np.random.default_rng(1)
-    lists = [[0], [0, 1], [0, 0, 1], [1, 0, 0], [0, 0, 0, 1, 1], [2, 0, 0, 0, 1], [0, 0, 0, 0, 1, 1, 1]]
+    lists: list[Any] = [[0], [0, 1], [0, 0, 1], [1, 0, 0], [0, 0, 0, 1, 1], [2, 0, 0, 0, 1], [0, 0, 0, 0, 1, 1, 1]]
     lists += [rng.permutation(np.repeat(np.arange(3), rng.integers(1, 6, 3))) for _ in range(12)]
     lists += [rng.permutation(np.repeat(np.arange(4), [40, 20, 9, 3]))]
     return [{"labels": np.array(labels), "rng": Seeded(seed)} for seed, labels in enumerate(lists)]
@@ -157,7 +157,7 @@ def _label_lists() -> list[Case]:
 
 def _confusions() -> list[Case]:
     """Return small matrices; in some a class is never called, in some a class has no sample."""
-    cases = [[[3, 0], [0, 2]], [[3, 1], [0, 2]], [[4, 0], [2, 0]], [[3, 1], [0, 0]], [[0, 2], [3, 0]]]
+    cases: list[Any] = [[[3, 0], [0, 2]], [[3, 1], [0, 2]], [[4, 0], [2, 0]], [[3, 1], [0, 0]], [[0, 2], [3, 0]]]
     rng = np.random.default_rng(2)
     for index in range(48):
         matrix = rng.integers(0, 6, (2 + index % 3, 2 + index % 3))

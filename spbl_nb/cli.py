@@ -1,4 +1,4 @@
-"""The commands: ``spbl-nb reproduce``, ``spbl-nb lab``, ``spbl-nb check``, ``spbl-nb export``; also ``python -m spbl_nb``.
+"""The commands: ``spbl-nb reproduce``, ``lab``, ``check``, ``export``, ``lint``; also ``python -m spbl_nb``.
 
 What a person gets wrong is answered with one line on standard error and exit status 2, never with a traceback. Nothing
 heavy is imported before a command needs it, so that ``--help`` is quick.
@@ -71,6 +71,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("file", help="the file to write")
     command.add_argument("--remark", default="", metavar="TEXT", help="what a reader must know and no record tells")
     command.add_argument("--runs-dir", metavar="DIR", help="folder of the results (default: runs)")
+
+    command = commands.add_parser("lint", help="check the notebooks' form, links and names without running them")
+    command.set_defaults(command=_lint)
+    command.add_argument(
+        "names", nargs="*", metavar="NAME", help="notebooks, as 03_self_paced_selection (default: all)"
+    )
+    command.add_argument("--notebooks", metavar="DIR", help="folder of the notebooks (default: that of the checkout)")
     return parser
 
 
@@ -162,3 +169,17 @@ def _export(options: argparse.Namespace) -> int:
     number = result_files.export(places.runs_dir(options.runs_dir), options.file, options.remark)
     print(f"{number} runs written to {options.file}")
     return 0
+
+
+def _lint(options: argparse.Namespace) -> int:
+    from spbl_nb import notebook_lint
+
+    faults = notebook_lint.lint(options.notebooks, options.names)
+    for fault in faults:
+        print(fault)
+    print(
+        f"{len(faults)} fault{'s' * (len(faults) > 1)} to mend"
+        if faults
+        else "the notebooks keep to the form of the series"
+    )
+    return 1 if faults else 0

@@ -4,6 +4,7 @@ Taught in: notebooks/01_data.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def check_class_counts(mine: Callable) -> Verdict:
     def literal_factor(num_classes, largest, factor):
         return np.floor(largest * float(factor) ** (-np.arange(num_classes) / (num_classes - 1)) + 0.5).astype(int)
 
-    traps = [
+    traps: list[Any] = [
         (literal_factor, "A tail falls. What does a factor below 1 mean?"),
         (lambda **case: np.round(sizes(**case)).astype(int), "On which side does a half fall?"),
         (lambda **case: np.floor(sizes(**case, steps=1) + 0.5).astype(int), "How large should the last class be?"),
@@ -53,7 +54,7 @@ def check_achieved_factor(mine: Callable) -> Verdict:
         kept[first::2] = rounding(kept[first::2] / factor)
         return kept.max() / kept.min()
 
-    traps = [
+    traps: list[Any] = [
         (lambda sizes, factor: float(factor), "That is the factor asked for. Which one is in the data?"),
         (
             lambda sizes, factor: factor * sizes.max() / sizes.min(),
@@ -78,7 +79,7 @@ def check_clean_training_rows(mine: Callable) -> Verdict:
     def right(groups, train, test):
         return train[~np.isin(groups[train], groups[test])]
 
-    traps = [
+    traps: list[Any] = [
         (lambda groups, train, test: train, "No row is in both parts. But which *lesions* are?"),
         (
             lambda groups, train, test: train[~np.isin(train, groups[test])],
@@ -100,7 +101,15 @@ def check_clean_training_rows(mine: Callable) -> Verdict:
 
 def _tails() -> list[Case]:
     """Return edge cases, halves among them, and drawn ones whose sizes lie clear of a half."""
-    cases = [(2, 8, 1.0), (2, 8, 3.0), (2, 5, 2.0), (2, 5, 0.5), (3, 10, 4.0), (3, 10, 0.25), (2, 100, 100.0)]
+    cases: list[Any] = [
+        (2, 8, 1.0),
+        (2, 8, 3.0),
+        (2, 5, 2.0),
+        (2, 5, 0.5),
+        (3, 10, 4.0),
+        (3, 10, 0.25),
+        (2, 100, 100.0),
+    ]
     rng = np.random.default_rng(0)
     for num_classes in np.repeat(np.arange(2, 12), 8).tolist():
         largest, factor = int(rng.integers(20, 400)), float(rng.choice([2, 3, 5, 8, 10, 0.5, 0.2, 0.1, 0.125]))
@@ -111,7 +120,7 @@ def _tails() -> list[Case]:
 
 
 def _collections() -> list[Case]:
-    cases = [([10, 10], 5), ([10, 40], 2), ([40, 10], 2), ([9, 14, 12], 2), ([30, 31, 800, 31], 10)]
+    cases: list[Any] = [([10, 10], 5), ([10, 40], 2), ([40, 10], 2), ([9, 14, 12], 2), ([30, 31, 800, 31], 10)]
     rng = np.random.default_rng(1)
     for num_classes in np.repeat([2, 3, 4, 5, 8], 12).tolist():
         sizes, factor = rng.integers(20, 200, num_classes), int(rng.choice([2, 3, 4, 5, 10]))
@@ -122,7 +131,7 @@ def _collections() -> list[Case]:
 
 def _group_splits() -> list[Case]:
     """Return small splits, some of which leak; group numbers look like row numbers, and some rows are in neither part."""
-    cases = [([7, 7], [0], [1]), ([1, 0], [0], [1]), ([4, 4, 5], [0, 2], [1]), ([2, 2, 2, 2], [0, 1], [3])]
+    cases: list[Any] = [([7, 7], [0], [1]), ([1, 0], [0], [1]), ([4, 4, 5], [0, 2], [1]), ([2, 2, 2, 2], [0, 1], [3])]
     rng = np.random.default_rng(2)
     for rows in np.repeat([4, 5, 6, 8, 12, 20], 8).tolist():
         groups, part = rng.integers(0, rows, rows), rng.permutation(np.arange(rows) % 3)

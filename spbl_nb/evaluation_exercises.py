@@ -5,6 +5,7 @@ Taught in: notebooks/07_evaluation.
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.stats import rankdata
@@ -40,7 +41,7 @@ def check_g_mean(mine: Callable) -> Verdict:
         found = recalls(confusion)
         return np.prod(np.where(found == 0, dead, found)) ** (1 / len(found))
 
-    traps = [
+    traps: list[Any] = [
         (lambda confusion, dead: recalls(confusion).mean(), "That is a sum. What does one dead class do to a product?"),
         (lambda confusion, dead: geometric(recalls(confusion)), "What does a dead class count as?"),
         (lambda confusion, dead: geometric(np.maximum(recalls(confusion), dead)), "Is a class of low recall dead?"),
@@ -65,7 +66,7 @@ def check_rank_auc(mine: Callable) -> Verdict:
         ranks = rankdata(np.concatenate([own, other]))[: len(own)]
         return (ranks.sum() - len(own) * (len(own) + 1) / 2) / (len(own) * len(other))
 
-    traps = [
+    traps: list[Any] = [
         (lambda own, other: (own[:, None] > other).mean(), "What is a tie worth to each side?"),
         (lambda own, other: (own[:, None] >= other).mean(), "What is a tie worth to each side?"),
         (lambda own, other: from_ranks(other, own), "Whose higher scores count as wins?"),
@@ -112,7 +113,7 @@ def check_paired_p(mine: Callable) -> Verdict:
         ways = 2 ** len(ours)
         return (right(ours, theirs) * ways + 1) / (ways + 1)
 
-    traps = [
+    traps: list[Any] = [
         (by_place, "Do the two results that you subtract come from the same seed?"),
         (one_sided, "Would you have been as surprised by the opposite?"),
         (strictly, "The signs as measured are one of all the ways. Are they counted?"),
@@ -128,7 +129,12 @@ def check_paired_p(mine: Callable) -> Verdict:
 
 def _confusions() -> list[Case]:
     """Return small matrices with dead and absent classes, and one so large that a plain product of recalls is 0."""
-    cases = [([[3, 1], [1, 3]], 0.0), ([[4, 0], [2, 0]], 0.0), ([[4, 0], [2, 0]], 0.001), ([[3, 1], [0, 0]], 0.001)]
+    cases: list[Any] = [
+        ([[3, 1], [1, 3]], 0.0),
+        ([[4, 0], [2, 0]], 0.0),
+        ([[4, 0], [2, 0]], 0.001),
+        ([[3, 1], [0, 0]], 0.001),
+    ]
     cases += [([[1, 19], [0, 4]], 0.1), ([[2, 2, 0], [0, 0, 0], [0, 0, 9]], 0.0)]
     rng = np.random.default_rng(0)
     for index in range(40):
@@ -144,7 +150,7 @@ def _confusions() -> list[Case]:
 
 
 def _scores() -> list[Case]:
-    cases = [([2.0], [1.0]), ([1.0], [2.0]), ([1.0], [1.0]), ([1.0, 3.0], [2.0]), ([1.0, 2.0], [2.0, 0.0])]
+    cases: list[Any] = [([2.0], [1.0]), ([1.0], [2.0]), ([1.0], [1.0]), ([1.0, 3.0], [2.0]), ([1.0, 2.0], [2.0, 0.0])]
     rng = np.random.default_rng(1)
     cases += [(rng.integers(0, 6, n) / 5, rng.integers(0, 5, m) / 5) for n, m in rng.integers(1, 9, (40, 2))]
     cases.append((np.round(rng.normal(0.5, 1, 200), 2), np.round(rng.normal(0, 1, 150), 2)))
@@ -153,7 +159,7 @@ def _scores() -> list[Case]:
 
 def _paired_results() -> list[Case]:
     """Return results in hundredths, so that sums tie up to rounding; the two dicts name the seeds in different orders."""
-    cases = [([0.71], [0.68]), ([0.71, 0.73], [0.68, 0.75]), ([0.5, 0.6, 0.7], [0.4, 0.4, 0.4])]
+    cases: list[Any] = [([0.71], [0.68]), ([0.71, 0.73], [0.68, 0.75]), ([0.5, 0.6, 0.7], [0.4, 0.4, 0.4])]
     rng = np.random.default_rng(2)
     cases += [rng.integers(60, 72, (2, n)) / 100 for n in np.repeat([2, 3, 4, 5, 6, 8], 8)]
     found = []

@@ -5,6 +5,7 @@ Taught in: notebooks/03_self_paced_selection.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,11 @@ class Reward:
     def __call__(self, n: np.ndarray) -> np.ndarray:
         """Return the reward of n samples, a number or an array."""
         n = np.asarray(n, dtype=float)
-        shapes = {"np.sqrt(n)": np.sqrt, "np.log1p(n)": np.log1p, "np.minimum(n, 1)": lambda n: np.minimum(n, 1)}
+        shapes: dict[str, Any] = {
+            "np.sqrt(n)": np.sqrt,
+            "np.log1p(n)": np.log1p,
+            "np.minimum(n, 1)": lambda n: np.minimum(n, 1),
+        }
         return self.strength * shapes[self.formula](n)
 
     def __repr__(self) -> str:
@@ -37,7 +42,7 @@ def check_root_weights(mine: Callable) -> Verdict:
     def right(loss, age):
         return (age / np.maximum(loss, age)) ** 2
 
-    traps = [
+    traps: list[Any] = [
         (lambda loss, age: (age / loss) ** 2, "May a weight be larger than 1? Where is the best v then?"),
         (
             lambda loss, age: (loss < age).astype(float),
@@ -72,7 +77,7 @@ def check_exact_quota(mine: Callable) -> Verdict:
     def for_all(loss, labels, percent):
         return right(loss, np.zeros_like(labels), percent)
 
-    traps = [
+    traps: list[Any] = [
         (for_all, "Who got the places: the easiest of all, or the easiest of each class?"),
         (
             lambda loss, labels, percent: quota(loss, labels, lambda n: n * percent // 100),
@@ -127,7 +132,7 @@ def check_diverse_selection(mine: Callable) -> Verdict:
     def as_they_come(loss, groups, age, reward):
         return taken(rank_in_group(np.arange(len(loss)), groups), loss, age, reward)
 
-    traps = [
+    traps: list[Any] = [
         (lambda loss, groups, age, reward: loss < age, "What does the first sample of a group earn?"),
         (of_root, "That threshold belongs to the square root. Where does it come from?"),
         (whole_reward, "What does taking the third sample of a group *add* to the reward of two?"),
@@ -146,7 +151,14 @@ def check_diverse_selection(mine: Callable) -> Verdict:
 
 
 def _losses_and_ages() -> list[Case]:
-    cases = [([0.0], 1.0), ([0.5], 1.0), ([1.0], 1.0), ([2.0], 1.0), ([0.2, 0.8], 0.4), ([3.0, 0.1, 1.0], 2.0)]
+    cases: list[Any] = [
+        ([0.0], 1.0),
+        ([0.5], 1.0),
+        ([1.0], 1.0),
+        ([2.0], 1.0),
+        ([0.2, 0.8], 0.4),
+        ([3.0, 0.1, 1.0], 2.0),
+    ]
     rng = np.random.default_rng(0)
     cases += [(np.round(rng.gamma(1.0, 1.0, n) + 0.01, 2), float(rng.choice([0.2, 0.5, 1, 2]))) for n in range(2, 30)]
     return [{"loss": np.array(loss), "age": age} for loss, age in cases]
@@ -154,7 +166,7 @@ def _losses_and_ages() -> list[Case]:
 
 def _classes_of_losses() -> list[Case]:
     """Return small classes with many ties; in some of them a product of floats lies just above a whole number."""
-    cases = [([0.5], [0], 50), ([0.5], [0], 0), ([0.4, 0.4], [0, 0], 50), ([0.4, 0.4], [0, 0], 51)]
+    cases: list[Any] = [([0.5], [0], 50), ([0.5], [0], 0), ([0.4, 0.4], [0, 0], 50), ([0.4, 0.4], [0, 0], 51)]
     cases += [([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], 50), ([0.3, 0.3, 0.3], [0, 0, 0], 40)]
     rng = np.random.default_rng(1)
     for size in np.repeat([3, 4, 5, 6, 8, 10, 14], 8).tolist():
@@ -168,7 +180,7 @@ def _classes_of_losses() -> list[Case]:
 def _groups_and_rewards() -> list[Case]:
     """Return losses that lie clear of every threshold, so that the best selection is one and only."""
     rng = np.random.default_rng(2)
-    cases = []
+    cases: list[Any] = []
     for size in np.repeat([1, 2, 3, 4, 5, 6, 7, 8], 12).tolist():
         reward = Reward(
             float(rng.choice([0.3, 1, 1.5])), str(rng.choice(["np.sqrt(n)", "np.log1p(n)", "np.minimum(n, 1)"]))

@@ -111,7 +111,7 @@ def cached_pictures(
                     _remove_superseded(job)
     broken = broken if whole is None else whole[1]["broken"]
     report = [Broken(names[index], kind, what, index) for index, kind, what in broken]
-    if report and (on_broken == "refuse" or whole is None):
+    if whole is None or (report and on_broken == "refuse"):
         raise ValueError(_refusal(report, len(names), on_broken))
     images, content = whole
     kept = np.setdiff1d(np.arange(len(names)), [one.index for one in report])

@@ -145,14 +145,15 @@ def _too_large(found: str) -> str:
 
 def _upright(picture: Image.Image, name: str, least: int | None) -> tuple[Image.Image, frozenset[str]]:
     notes = set()
-    form = picture.format
+    form = picture.format or ""
     if PurePath(name).suffix.lower() not in SUFFIXES[form]:
         notes.add("extension")
-    if form != "MPO" and getattr(picture, "n_frames", 1) > 1:
-        raise PictureError("animated", f"{picture.n_frames} frames or pages; which one is meant is not known")
+    frames = getattr(picture, "n_frames", 1)
+    if form != "MPO" and frames > 1:
+        raise PictureError("animated", f"{frames} frames or pages; which one is meant is not known")
     if picture.getexif().get(_ORIENTATION, 1) in range(2, 9):
         notes.add("orientation")
-    if any("16" in str(tile[3]) for tile in picture.tile if form == "PNG"):
+    if any("16" in str(tile[3]) for tile in getattr(picture, "tile", ()) if form == "PNG"):
         notes.add("16-bit")
     if least is not None and form in ("JPEG", "MPO"):
         picture.draft(picture.mode, (least, least))
@@ -167,7 +168,7 @@ def _upright(picture: Image.Image, name: str, least: int | None) -> tuple[Image.
         picture = Image.fromarray((np.asarray(picture).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
     elif mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
-        if picture.getextrema()[3][0] < 255:
+        if np.asarray(picture)[..., 3].min() < 255:
             notes.add("transparency")
             picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     elif mode == "CMYK":

@@ -42,8 +42,8 @@ def digests(
             with np.load(known, allow_pickle=False) as stored:
                 trusted = (stored["stamps"] == stamps).all(axis=1) & (stamps[:, 0] >= 0)
                 found[trusted] = stored["digests"][trusted]
-    asked = np.flatnonzero(~trusted)
-    if len(asked):
+    asked = np.flatnonzero(~trusted).tolist()
+    if asked:
         started = time.time_ns()
         found[asked] = _hash_all([paths[index] for index in asked], workers, progress)
         recent = (stamps[:, 1:3] > started - _TICK).any(axis=1)

@@ -4,6 +4,7 @@ Taught in: notebooks/05_spbl.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from scipy.special import log_softmax
@@ -20,7 +21,7 @@ def check_vote_loss(mine: Callable) -> Verdict:
     def votes(margins):
         return (margins > 0).sum(axis=1)
 
-    traps = [
+    traps: list[Any] = [
         (
             lambda margins, label: -log_softmax(margins.sum(axis=1))[label],
             "Double all margins. Which class has more votes now?",
@@ -68,7 +69,7 @@ def check_leak(mine: Callable) -> Verdict:
     def leak(validation, test, first, chosen=last_best):
         return test[chosen(test, first)] - test[chosen(validation, first)]
 
-    traps = [
+    traps: list[Any] = [
         (
             lambda **case: leak(**case, chosen=first_best),
             "Two epochs are equally good on validation. Which one is kept?",
@@ -107,7 +108,7 @@ def _duels() -> list[Case]:
 def _accuracies() -> list[Case]:
     """Return short courses of accuracies in coarse steps, so that ties are frequent."""
     rng = np.random.default_rng(1)
-    cases = [([0.5], [0.6], 1), ([0.7, 0.7], [0.6, 0.5], 1), ([0.9, 0.5, 0.6], [0.9, 0.6, 0.5], 2)]
+    cases: list[Any] = [([0.5], [0.6], 1), ([0.7, 0.7], [0.6, 0.5], 1), ([0.9, 0.5, 0.6], [0.9, 0.6, 0.5], 2)]
     for epochs in np.repeat([2, 3, 4, 6, 10, 20], 10).tolist():
         validation, test = rng.integers(4, 10, (2, epochs)) / 10
         cases.append((validation, test, int(rng.integers(1, epochs + 1))))
