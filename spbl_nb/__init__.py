@@ -26,8 +26,14 @@ sd198_sizes, embedded,
 readers, idx_files,
 listings, protocols,
 photo_sets, corals, data
+boxes, boxed_images,      pictures with boxes around objects: drawn (lesion_groups) or read from COCO and VOC
+letterbox, lesion_groups,
+detection_readers,
+detection_data
 models, batches,          networks, and the loop that trains them
 training
+detectors, detection,     RetinaNet with GHM, its training, and average precision
+average_precision
 svm, jobs, self_paced,    every way to train on imbalanced data, behind ``methods.run``
 co_training, rivals,
 decoupled, spbl, methods
@@ -36,8 +42,8 @@ places, runs, tables,
 result_files
 published, report,         published numbers; what all runs say together, in tables, words and pictures
 report_…, rank_plots
-plots, widgets,           figures, and explorers that answer a slider at once
-explorers, …
+plots, detection_plots,   figures, and explorers that answer a slider at once
+widgets, explorers, …
 parameters,               strict notebooks, the grid on Dask, the commands
 notebook_runner,
 html_pages, environment,
@@ -54,12 +60,15 @@ from types import ModuleType
 __version__ = "0.1.0"
 
 _MODULES = (
+    "average_precision",
     "balance",
     "balance_exercises",
     "balance_explorers",
     "baseline_exercises",
     "batch",
     "batches",
+    "boxed_images",
+    "boxes",
     "cache_building",
     "cached_head",
     "checkpoints",
@@ -73,6 +82,11 @@ _MODULES = (
     "data",
     "data_exercises",
     "decoupled",
+    "detection",
+    "detection_data",
+    "detection_plots",
+    "detection_readers",
+    "detectors",
     "drawing",
     "embedded",
     "environment",
@@ -90,8 +104,10 @@ _MODULES = (
     "imbalance",
     "jobs",
     "lesion_classes",
+    "lesion_groups",
     "lesion_painting",
     "lesions",
+    "letterbox",
     "listings",
     "loss_columns",
     "loss_inputs",

@@ -134,10 +134,20 @@ class _Shape(NamedTuple):
     patch: np.ndarray  # 1 in the patches of other colour
 
 
+class Layers(NamedTuple):
+    """What lesions add to the skin, each float32[B,S,S] but for the pigments."""
+
+    mask: np.ndarray  # 1 inside, 0 outside, soft between
+    pigments: np.ndarray  # float32[B,4,S,S], optical density of melanin, blood, deep pigment and yellow
+    keratin: np.ndarray  # opacity of the whitish cover
+    relief: np.ndarray  # factor of brightness
+    gloss: np.ndarray  # share of white reflection
+
+
 def paint(scenes: Scenes, size: int) -> np.ndarray:
     """Return uint8[N,3,size,size], the pictures of ``scenes``."""
     images = np.empty((len(scenes), 3, size, size), dtype=np.uint8)
-    points = size * (2 if size < _SUPERSAMPLED_BELOW else 1)
+    points = points_of(size)
     length = max(1, _BLOCK_POINTS // points**2)
     for start in range(0, len(scenes), length):
         rows = slice(start, start + length)
@@ -148,14 +158,43 @@ def paint(scenes: Scenes, size: int) -> np.ndarray:
 def _paint_block(scenes: Scenes, size: int, points: int) -> np.ndarray:
     place = _Place(scenes.view, points)
     fields = _wave_fields(scenes, place)
+    return _photograph(scenes, place, fields, _lesion_layers(scenes, place, fields, scenes.look["radius"]), size)
+
+
+def paint_with_layers(scenes: Scenes, size: int, layers: Layers) -> np.ndarray:
+    """Return uint8[B,3,size,size], the skin and photographs of a block of scenes, with ``layers`` in place of their lesions."""
+    place = _Place(scenes.view, points_of(size))
+    return _photograph(scenes, place, _wave_fields(scenes, place), layers, size)
+
+
+def lesion_layers(scenes: Scenes, size: int) -> Layers:
+    """Return what the lesions of a block of scenes add to their skins, at the points of pictures of ``size`` pixels."""
+    place = _Place(scenes.view, points_of(size))
+    radius = scenes.look["radius"] / scenes.view["zoom"]
+    return _lesion_layers(scenes, place, _wave_fields(scenes, place), radius)
+
+
+def points_of(size: int) -> int:
+    """Return how many points a side are painted for a picture of ``size`` pixels."""
+    return size * (2 if size < _SUPERSAMPLED_BELOW else 1)
+
+
+def _lesion_layers(scenes: Scenes, place: _Place, fields: Table, radius: np.ndarray) -> Layers:
+    """``radius`` float32[B,1,1] is that of the lesion as the lamp sees it, in half picture sides."""
     shape = _shape(scenes.look, place, fields)
-    pigments = _pigments(scenes.look, fields, shape)
+    pigments, keratin = _pigments(scenes.look, fields, shape), _keratin(scenes.look, fields, shape)
+    return Layers(shape.mask, pigments, keratin, *_relief(scenes, place, fields, shape, radius))
+
+
+def _photograph(scenes: Scenes, place: _Place, fields: Table, layers: Layers, size: int) -> np.ndarray:
+    """Put a block of lesions on its skins, under the lamp and the hairs, and develop the pictures."""
+    pigments = layers.pigments
     _add_skin(pigments, scenes.skin, fields)
-    keratin = _keratin(scenes.look, fields, shape)
-    light, gloss = _light(scenes, place, fields, shape)
+    light = _lamp(scenes.view, place)
+    light *= layers.relief
     light *= _hair(scenes, place)
     light *= _photographic_extras(scenes.view, place)
-    picture = _develop(pigments, keratin, light, gloss, scenes.view["warmth"])
+    picture = _develop(pigments, layers.keratin, light, layers.gloss, scenes.view["warmth"])
     return _to_pixels(picture, scenes.view, size)
 
 
@@ -271,18 +310,26 @@ def _add_skin(pigments: np.ndarray, skin: Table, fields: Table) -> None:
     pigments[:, _YELLOW] += skin["sallow"]
 
 
-def _light(scenes: Scenes, place: _Place, fields: Table, shape: _Shape) -> tuple[np.ndarray, np.ndarray]:
-    """Return brightness (lamp, vignette, relief) and gloss, the share of white reflection, each float32[B,S,S]."""
-    look, view = scenes.look, scenes.view
+def _lamp(view: Table, place: _Place) -> np.ndarray:
+    """Return the brightness of the photograph, float32[B,S,S]: exposure, a lamp from one side, vignette."""
     cosine, sine = np.cos(view["light_angle"]), np.sin(view["light_angle"])
     light = view["exposure"] * (1 + view["light_slope"] * (cosine * place.x + sine * place.y))
     light *= 1 - 0.5 * view["vignette"] * (place.x**2 + place.y**2)
-    towards = np.clip((cosine * place.dx + sine * place.dy) / look["radius"], -1.2, 1.2)
-    light *= 1 + 0.32 * look["dome"] * shape.mask * towards * np.minimum(shape.distance, 1)
-    from_spot = (place.dx - 0.42 * look["radius"] * cosine) ** 2 + (place.dy - 0.42 * look["radius"] * sine) ** 2
-    spot = np.exp(from_spot * (-1 / (0.22 * look["radius"]) ** 2))
+    return light
+
+
+def _relief(
+    scenes: Scenes, place: _Place, fields: Table, shape: _Shape, radius: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the brightness that a lesion's relief adds, a factor, and its white gloss, a share, each float32[B,S,S]."""
+    look, view = scenes.look, scenes.view
+    cosine, sine = np.cos(view["light_angle"]), np.sin(view["light_angle"])
+    towards = np.clip((cosine * place.dx + sine * place.dy) / radius, -1.2, 1.2)
+    relief = 1 + 0.32 * look["dome"] * shape.mask * towards * np.minimum(shape.distance, 1)
+    from_spot = (place.dx - 0.42 * radius * cosine) ** 2 + (place.dy - 0.42 * radius * sine) ** 2
+    spot = np.exp(from_spot * (-1 / (0.22 * radius) ** 2))
     sheen = _rise(1.5 * fields["globules"] - 1.5) * np.maximum(towards, 0)
-    return light, look["shine"] * shape.mask * (0.75 * spot + 0.25 * sheen)
+    return relief, look["shine"] * shape.mask * (0.75 * spot + 0.25 * sheen)
 
 
 def _hair(scenes: Scenes, place: _Place) -> np.ndarray:

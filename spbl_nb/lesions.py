@@ -13,6 +13,7 @@ Taught in: notebooks/01_data, sections 1 and 2.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -71,23 +72,31 @@ def draw(
     Raises ValueError naming the argument, what was found and what is allowed.
     """
     counts = _checked_counts(counts)
-    difficulty = _checked_difficulty(difficulty, len(counts))
+    difficulty = checked_difficulty(difficulty, len(counts))
     size = checks.integer("size", size, SMALLEST, LARGEST)
     views = checks.integer("pictures_per_lesion", pictures_per_lesion, 1)
     key = (checks.integer("seed", seed, 0), checks.integer("stream", stream, 0))
 
-    prototypes = _prototype_table(len(counts))
     images = np.empty((int(counts.sum()), 3, size, size), dtype=np.uint8)
     ends = np.cumsum(counts)
     for index in np.flatnonzero(counts):
-        own, other = prototypes[index], prototypes[sibling(int(index), len(counts))]
-        scenes = _scenes((*key, int(index)), int(counts[index]), views, own, other, difficulty[index])
+        scenes = scenes_of_class(key, int(index), int(counts[index]), difficulty, views)
         images[ends[index] - counts[index] : ends[index]] = paint(scenes, size)
     lesions = -(-counts // views)
     groups = [
         first + np.arange(count) // views for first, count in zip(np.cumsum(lesions) - lesions, counts, strict=True)
     ]
     return Lesions(images, np.repeat(np.arange(len(counts), dtype=np.int64), counts), np.concatenate(groups))
+
+
+def scenes_of_class(key: tuple[int, int], index: int, count: int, difficulty: np.ndarray, views: int = 1) -> Scenes:
+    """Return the numbers behind ``count`` pictures of the class ``index``; ``key`` is (seed, stream).
+
+    ``difficulty`` float[C] has that of every class; ``views`` pictures show the same lesion.
+    """
+    prototypes = _prototype_table(len(difficulty))
+    own, other = prototypes[index], prototypes[sibling(index, len(difficulty))]
+    return _scenes((*key, index), count, views, own, other, difficulty[index])
 
 
 def _checked_counts(counts: object) -> np.ndarray:
@@ -107,7 +116,8 @@ def _checked_counts(counts: object) -> np.ndarray:
     return array
 
 
-def _checked_difficulty(difficulty: Any, num_classes: int) -> np.ndarray:
+def checked_difficulty(difficulty: Any, num_classes: int) -> np.ndarray:
+    """Return float64[C] from one number for all classes, one for each, or None for the default."""
     if difficulty is None:
         return default_difficulty(num_classes)
     if np.ndim(difficulty) == 0:
@@ -124,6 +134,7 @@ def _checked_difficulty(difficulty: Any, num_classes: int) -> np.ndarray:
     return array
 
 
+@lru_cache(maxsize=8)
 def _prototype_table(num_classes: int) -> np.ndarray:
     """Return float64[C,T], the typical value of every trait of every class."""
     return np.array([[getattr(prototype, name) for name in TRAITS] for prototype in class_prototypes(num_classes)])
