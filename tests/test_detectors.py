@@ -181,7 +181,7 @@ def test_same_seed_same_weights_and_the_callers_stream_is_left_alone():
 def test_resnet50_takes_weights_of_a_file(tmp_path):
     path = tmp_path / "resnet50.pth"
     source = models.build("resnet50", 2, 64, seed=7).backbone
-    state = {key: value for key, value in source.state_dict().items()}
+    state = dict(source.state_dict())
     torch.save(state | {"fc.weight": torch.zeros(1000, 2048), "fc.bias": torch.zeros(1000)}, path)
     model = detectors.build("resnet50_fpn", 4, weights_backbone=str(path))
     body = model.backbone.body
