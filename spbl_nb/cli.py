@@ -10,8 +10,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from spbl_nb import __version__
+
+if TYPE_CHECKING:
+    from spbl_nb import original_names
 
 _INTERRUPTED = 130
 
@@ -46,8 +50,13 @@ def _parser() -> argparse.ArgumentParser:
         "--methods", nargs="+", metavar="NAME", help="methods (default: ce and the three variants of SPBL)"
     )
     command.add_argument("--seeds", metavar="SEEDS", help="as 0-5 or 0,1,2 (default: those of the preset)")
-    command.add_argument("--preset", default="fast", help="smoke, fast, full or release (default: fast)")
-    command.add_argument("--device", default="cpu", help="cpu, auto, cuda or mps (default: cpu)")
+    command.add_argument("--preset", help="smoke, fast, full or release (default: fast)")
+    command.add_argument(
+        "--config",
+        metavar="FILE",
+        help="settings in YAML, by our names or those of the original READMEs; in place of a preset",
+    )
+    command.add_argument("--device", help="cpu, auto, cuda or mps (default: cpu)")
     command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: the number of cores)")
     command.add_argument("--scheduler", metavar="ADDRESS", help="use a running Dask scheduler, e.g. tcp://host:8786")
     command.add_argument("--data-root", metavar="PATH", help="file or folder of data sets that are not embedded")
@@ -87,22 +96,23 @@ def _add_places(command: argparse.ArgumentParser) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> int:
-    from spbl_nb import config, grid, reproduce
+    from spbl_nb import grid, reproduce
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a line per finished notebook, also into a pipe
-    settings = config.preset(options.preset, device=options.device)
+    asked = _asked(options)
     cells = grid.cells(
-        _words(options.datasets) or reproduce.DATASETS,
-        _words(options.methods) or reproduce.METHODS,
-        settings.seeds if options.seeds is None else seed_list(options.seeds),
-        settings,
+        _words(options.datasets) or ([asked.dataset] if asked.dataset else reproduce.DATASETS),
+        _words(options.methods) or asked.methods or reproduce.METHODS,
+        asked.settings.seeds if options.seeds is None else seed_list(options.seeds),
+        asked.settings,
+        options.config or "",
     )
     failures = reproduce.reproduce(
         cells,
-        runs_dir=options.runs_dir,
+        runs_dir=options.runs_dir or asked.runs_dir,
         notebooks=options.notebooks,
-        data_root=options.data_root,
+        data_root=options.data_root or asked.data_root,
         jobs=options.jobs,
         scheduler=options.scheduler,
         time_limit=options.time_limit,
@@ -110,6 +120,19 @@ def _reproduce(options: argparse.Namespace) -> int:
         progress=sys.stderr.isatty(),
     )
     return 1 if failures else 0
+
+
+def _asked(options: argparse.Namespace) -> "original_names.Meaning":
+    """Return what a settings file, or a preset and a device, ask for; options of the command line go before the file."""
+    from spbl_nb import settings_file
+
+    if options.config and options.preset:
+        raise ValueError(f"--preset {options.preset} and --config {options.config} are given; leave one of them out")
+    overrides = {} if options.device is None else {"device": options.device}
+    asked = settings_file.request(options.config or "", options.preset or "fast", **overrides)
+    for note in asked.notes:
+        print(f"note: {note}")
+    return asked
 
 
 def _words(given: list[str] | None) -> list[str]:

@@ -176,6 +176,9 @@ class Config:
     ghm_bias_correction: bool = _setting(
         True, checks.boolean, "divide the remembered counts by 1 - momentum^updates; the released GHM-C does not"
     )
+    ghm_r_mu: float = _setting(0.02, _number(0, open_low=True), "mu of the loss of box offsets (GHM-R, Li et al. 2019)")
+    ghm_r_bins: int = _setting(10, _whole(1), "bins of its gradient norm in [0, 1] (GHM-R)")
+    ghm_r_momentum: float = _setting(0.7, _number(0, 1, open_high=True), "memory of its counts per bin (GHM-R)")
     ldam_margin: float = _setting(
         0.5, _number(0, open_low=True), "margin of the rarest class, cosine (LDAM, Cao et al. 2019)"
     )

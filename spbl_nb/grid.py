@@ -8,22 +8,24 @@ Taught in: notebooks/09_reproduction_report, section 1.
 """
 
 import functools
+import os
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from spbl_nb import batch, checks, config, data, provenance, runs, staging
+from spbl_nb import batch, checks, config, data, provenance, runs, settings_file, staging
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One run to be made: a data set, a method, a seed, and the settings of all."""
+    """One run to be made: a data set, a method, a seed, the settings of all, and the file they come from, if any."""
 
     dataset: str
     method: str
     seed: int
     config: config.Config
+    config_file: str = ""
 
     @property
     def label(self) -> str:
@@ -50,22 +52,38 @@ class Plan:
     set_aside: list[Path]
 
 
-def cells(datasets: Iterable[str], methods: Iterable[str], seeds: Iterable[int], settings: config.Config) -> list[Cell]:
+def cells(
+    datasets: Iterable[str],
+    methods: Iterable[str],
+    seeds: Iterable[int],
+    settings: config.Config,
+    config_file: str | os.PathLike = "",
+) -> list[Cell]:
     """Return the grid's cells, seed by seed, so that a grid that is stopped has something of every method.
 
+    ``settings`` are those of a preset and a device, or those of ``config_file`` (see :mod:`spbl_nb.settings_file`).
+
     Raises ValueError for an unknown name (the nearest is suggested), an empty list, a name or seed that stands twice, a
-    seed below 0, or settings that notebook 08 cannot be told.
+    seed below 0, settings that notebook 08 cannot be told, or one checkpoint for several runs.
     """
     from spbl_nb.methods import METHODS  # brings torch, which the commands that need no grid do without
 
     datasets = _distinct("data set", [checks.one_of("data set", name, data.NAMES) for name in datasets])
     methods = _distinct("method", [checks.one_of("method", name, METHODS) for name in methods])
     seeds = _distinct("seed", [checks.integer("seed", seed, 0) for seed in seeds])
-    if config.preset(settings.preset, device=settings.device).digest != settings.digest:
+    path = str(Path(config_file).expanduser().absolute()) if config_file else ""
+    if settings_file.request(path, settings.preset, device=settings.device).settings.digest != settings.digest:
         raise ValueError(
-            f"settings are {settings.name!r}; the grid runs presets ({', '.join(config.PRESETS)}) and a device"
+            f"settings are {settings.name!r}; the grid runs presets ({', '.join(config.PRESETS)}) and a device, or the "
+            "settings of a file; write others into a YAML file and give it (--config)"
         )
-    return [Cell(name, method, seed, settings) for seed in seeds for name in datasets for method in methods]
+    found = [Cell(name, method, seed, settings, path) for seed in seeds for name in datasets for method in methods]
+    if path and len(found) > 1 and settings_file.read(path).checkpoint:
+        raise ValueError(
+            f"resume_from names one checkpoint, but the grid has {len(found)} runs; each has its own and goes on by itself: "
+            "leave resume_from out, or ask for one run"
+        )
+    return found
 
 
 def _distinct(what: str, values: list) -> list:
@@ -148,7 +166,8 @@ def _task(
     cell: Cell, notebook: str | Path, runs_dir: Path, data_root: str | None, time_limit: float | None
 ) -> batch.Task:
     command = ["spbl-nb", "reproduce", "--datasets", cell.dataset, "--methods", cell.method, "--seeds", str(cell.seed)]
-    command += ["--preset", cell.config.preset, "--runs-dir", str(runs_dir), "--no-notebooks"]
+    command += ["--config", cell.config_file] if cell.config_file else ["--preset", cell.config.preset]
+    command += ["--runs-dir", str(runs_dir), "--no-notebooks"]
     command += ["--device", cell.config.device] if cell.config.device != "cpu" else []
     command += ["--data-root", str(data_root)] if data_root else []
     return batch.Task(
@@ -156,6 +175,7 @@ def _task(
         notebook=str(Path(notebook).absolute()),
         values={
             "PRESET": cell.config.preset,
+            "CONFIG": cell.config_file,
             "DATASET": cell.dataset,
             "METHOD": cell.method,
             "SEED": cell.seed,
@@ -166,7 +186,7 @@ def _task(
         runs_dir=str(runs_dir),
         folder=cell.folder,
         leaves_run=True,
-        checkpoint=True,
+        checkpoint=not (cell.config_file and settings_file.read(cell.config_file).checkpoint),
         threads=cell.config.threads,
         time_limit=time_limit,
         watermark=watermark(cell.config.preset),

@@ -179,7 +179,8 @@ class _Loop:
             replacement=self.switches.replacement,
         )
         last = index == len(self.config.add_ratios)
-        self.stage(f"pace-{index}", rows, weights, last=last, balanced=rows[drawn], decay=0.8 * fraction + 0.2)
+        decay = fraction * (1 - self.config.seed_share) + self.config.seed_share  # what is admitted of all by now
+        self.stage(f"pace-{index}", rows, weights, last=last, balanced=rows[drawn], decay=decay)
         return PaceRecord(
             pace=index,
             fraction=fraction,

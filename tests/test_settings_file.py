@@ -1,0 +1,222 @@
+"""Settings from a file: both READMEs' names as they stand, our own, mixtures refused."""
+
+import json
+
+import pytest
+import yaml
+
+from spbl_nb import cli, grid, original_names, places, reproduce, settings_file
+from spbl_nb.config import preset
+
+RELEASED = """
+input_size: 224
+lr: 0.01
+batch_size: 64
+workers: 8
+iter_step: 5
+gamma: 0.3
+train_ratio: 0.2
+model: resnet50
+dataset: sd-198
+class_num: 198
+epochs: 50
+step_size: 40
+add_ratios: [0.5, 0.75, 0.9, 1.0, 1.0]
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    def write(text):
+        path = tmp_path / "settings.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_the_released_file_as_it_stands(file):
+    asked = settings_file.read(file(RELEASED))
+    settings = asked.settings
+    assert (asked.dataset, asked.methods) == ("sd198", ("spbl_released",))
+    assert (settings.model, settings.weights, settings.size) == ("resnet50", "IMAGENET1K_V1", 224)
+    assert (settings.lr, settings.backbone_lr, settings.batch_size) == (0.01, 0.001, 64)
+    assert (settings.stage_epochs, settings.milestones, settings.seed_share) == (50, (0.8,), 0.2)
+    assert settings.add_ratios == (0.5, 0.75, 0.9, 1.0, 1.0)
+    assert (settings.enlarge, settings.padding, settings.flip) == (True, 16, True)
+    assert [note.split()[0] for note in asked.notes] == ["workers", "iter_step", "gamma"]
+
+
+def test_what_a_released_file_does_not_name_stands_as_in_the_release(file):
+    whole = settings_file.read(file(RELEASED))
+    short = settings_file.read(file("dataset: sd-198\nclass_num: 198\n"))
+    assert short.settings == whole.settings
+    assert short.notes == ()
+
+
+def test_the_mnist_network_of_the_release(file):
+    asked = settings_file.read(file("model: mnist\ndataset: minist\ninput_size: 28\nepochs: 90\nstep_size: 40\n"))
+    assert (asked.dataset, asked.settings.model, asked.settings.weights) == ("mnist", "mnist_net", None)
+    assert asked.settings.backbone_lr is None
+    assert asked.settings.milestones == (40 / 90, 80 / 90)  # it falls at every multiple of step_size
+
+
+def test_a_step_beyond_the_end_never_comes(file):
+    assert settings_file.read(file("dataset: mit67\nepochs: 10\nstep_size: 40\n")).settings.milestones == (1.0,)
+
+
+@pytest.mark.parametrize("dotted", [True, False])
+def test_the_readme_names_nested_or_dotted(file, tmp_path, dotted):
+    (tmp_path / "last.pt").write_bytes(b"")
+    nested = {
+        "work_dir": "results",
+        "datatype": "digits",
+        "data_root": "/data",
+        "resume_from": "last.pt",
+        "train_cfg": {"ghmc": {"bins": 20, "momentum": 0.5}},
+        "total_epochs": 12,
+        "lr_config": {"step": [8, 11]},
+    }
+    flat = {
+        **{key: nested[key] for key in ("work_dir", "datatype", "data_root", "resume_from", "total_epochs")},
+        "train_cfg.ghmc.bins": 20,
+        "train_cfg.ghmc.momentum": 0.5,
+        "lr_config.step": [8, 11],
+    }
+    asked = settings_file.read(file(yaml.safe_dump(flat if dotted else nested)))
+    assert (asked.dataset, asked.methods, asked.data_root) == ("digits", ("ghm_c",), "/data")
+    assert asked.runs_dir == str(tmp_path / "results")
+    assert asked.checkpoint == str(tmp_path / "last.pt")
+    assert (asked.settings.ghm_bins, asked.settings.ghm_momentum) == (20, 0.5)
+    assert (asked.settings.epochs, asked.settings.milestones) == (12, (8 / 12, 11 / 12))
+
+
+def test_our_own_names(file):
+    asked = settings_file.read(file("preset: smoke\nmodel: small_resnet\nlr: 1e-2\n"))
+    assert asked.settings == preset("smoke", model="small_resnet", lr=0.01)
+    assert (asked.dataset, asked.methods) == (None, None)
+
+
+def test_an_override_at_its_default_leaves_the_file_its_say(file):
+    path = file("preset: smoke\nprecision: bf16\n")
+    assert settings_file.request(path, "fast", precision="fp32").settings.precision == "bf16"
+    assert settings_file.request(path, "fast", device="auto").settings.device == "auto"
+    assert settings_file.request("", "fast", device="auto").settings == preset("fast", device="auto")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("preset: fast\ntrain_ratio: 0.2\n", "mixes names of several origins: preset (.*); train_ratio"),
+        ("dataset: mnist\ntotal_epochs: 3\n", "mixes names of several origins"),
+        ("lr: 0.1\nmodel: resnet50\n", "does not tell whose names"),
+        ("{}", "does not tell whose names"),
+        ("preset: fast\nepoch: 3\n", "epoch is no setting; did you mean 'epochs'"),
+        ("train_ration: 0.2\n", "did you mean 'train_ratio'"),
+        ("total_epoch: 12\n", "did you mean 'total_epochs'"),
+        ("dataset: sd-198\nclass_num: 10\n", "class_num is 10, but sd-198 has 198 classes"),
+        ("dataset: sd-199\n", "did you mean 'sd-198'"),
+        ("dataset: mnist\ntrain_ratio: 1\n", "train_ratio is 1; allowed"),
+        ("dataset: mnist\nadd_ratios: [1.0, 0.5]\n", "add_ratios"),
+        ("dataset: mnist\niter_step: 0\n", "iter_step is 0"),
+        ("dataset: mnist\ngamma: high\n", "gamma is 'high'"),
+        ("dataset: mnist\nmodel: inception\n", "take 'inception_v3'"),
+        ("dataset: mnist\nmodel: resnet51\n", "did you mean 'resnet5"),
+        ("datatype: digits\ntrain_cfg: {ghmr: {mu: 0.02}}\n", "a loss of boxes, but datatype is 'digits'"),
+        ("total_epochs: 8\nlr_config: {step: [8, 11]}\n", "total_epochs is 8"),
+        ("datatype: digits\nresume_from: nowhere.pt\n", "there is no file"),
+        ("datatype: digits\ntrain_cfg: {ghmc: {bins: 0}}\n", "ghm_bins is 0"),
+        ("datatype: digits\ntrain_cfg: {ghmc: {momentum: 1.0}}\n", "ghm_momentum is 1"),
+        ("work_dir: [1]\n", "work_dir is"),
+        ("lr: 0.1\nlr: 0.2\ndataset: mnist\n", "lr stands twice"),
+        ("train_cfg: {ghmc: {bins: 3}}\ntrain_cfg.ghmc.bins: 4\n", "train_cfg.ghmc.bins stands twice"),
+        ("- a\n- b\n", "holds list; needed: a mapping"),
+        ("a: [1\n", "is no YAML"),
+        ("!!python/object/apply:os.system ['true']\n", "is no YAML"),
+        ("&a {a: *a}\n", "nests deeper|is no YAML"),
+        ("\x00", "is no YAML"),
+        ("#" * 100_001, "100001 bytes"),
+    ],
+)
+def test_what_is_refused(file, text, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        settings_file.read(file(text))
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no settings file .*none\.yaml"):
+        settings_file.read(tmp_path / "none.yaml")
+
+
+def test_every_original_name_is_understood_and_told():
+    """The table is complete: a name that no row has is refused, and each row's setting exists."""
+    settings = preset("fast").to_dict()
+    for name in original_names.NAMES:
+        for ours in name.ours.split(", "):
+            assert not ours or ours in settings or ours.startswith("the "), name
+    rows = original_names.table()
+    assert {row["here"] for row in rows if "no effect" in row["here"]} == {"no effect"}
+    assert len({row["name"] for row in rows}) == len(rows) == 25
+
+
+def test_readme_has_the_table():
+    readme = (places.PACKAGE.parent / "README.md").read_text(encoding="utf-8")
+    for row in original_names.table():
+        assert f"| {row['name']} | {row['here']} | {row['remark']} |" in readme
+
+
+def test_a_grid_of_a_file(file, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr(reproduce, "reproduce", lambda cells, **options: seen.append((cells, options)) or 0)
+    path = file("dataset: mnist\nmodel: mnist\ninput_size: 28\ngamma: 0.3\nepochs: 2\nstep_size: 1\n")
+    assert cli.main(["reproduce", "--config", str(path), "--seeds", "3", "--data-root", "mnist.npz"]) == 0
+    assert "note: gamma has no effect" in capsys.readouterr().out
+    (cell,), options = seen[0]
+    assert (cell.dataset, cell.method, cell.seed, cell.config.stage_epochs) == ("mnist", "spbl_released", 3, 2)
+    assert options["data_root"] == "mnist.npz"
+    task = grid._task(cell, "08.ipynb", path.parent, None, None)
+    assert task.values["CONFIG"] == str(path)
+    assert f"--config {path}" in task.repeat
+    assert "--preset" not in task.repeat
+
+
+def test_the_command_line_goes_before_the_file(file, monkeypatch):
+    seen = []
+    monkeypatch.setattr(reproduce, "reproduce", lambda cells, **options: seen.append((cells, options)) or 0)
+    path = file("datatype: digits\nwork_dir: there\ndata_root: data\ntotal_epochs: 1\nlr_config: {step: []}\n")
+    line = f"reproduce --config {path} --datasets lesions --methods ce --seeds 0 --runs-dir here"
+    assert cli.main(line.split()) == 0
+    (cell,), options = seen[0]
+    assert (cell.dataset, cell.method) == ("lesions", "ce")
+    assert options["runs_dir"] == "here"
+    assert options["data_root"] == str(path.parent / "data")
+
+
+def test_a_preset_beside_a_file_is_refused(file, capsys):
+    assert cli.main(["reproduce", "--preset", "fast", "--config", str(file(RELEASED))]) == 2
+    assert "leave one of them out" in capsys.readouterr().err
+
+
+def test_one_checkpoint_is_not_for_a_grid(file, tmp_path, capsys):
+    (tmp_path / "last.pt").write_bytes(b"")
+    path = file("datatype: digits\nresume_from: last.pt\n")
+    assert cli.main(["reproduce", "--config", str(path)]) == 2
+    assert "resume_from names one checkpoint, but the grid has 3 runs" in capsys.readouterr().err
+
+
+@pytest.mark.notebooks
+def test_the_experiment_takes_a_file_by_plain_papermill(file, tmp_path):
+    import papermill
+
+    path = file("datatype: digits\ntotal_epochs: 1\nlr_config.step: []\nwork_dir: runs\n")
+    papermill.execute_notebook(
+        str(places.notebooks_dir() / "08_experiment.ipynb"),
+        str(tmp_path / "out.ipynb"),
+        {"CONFIG": str(path), "INTERACTIVE": False},
+        kernel_name="python3",
+        progress_bar=False,
+    )
+    (result,) = (tmp_path / "runs").rglob("result.json")
+    record = json.loads(result.read_text(encoding="utf-8"))
+    assert record["fingerprint"]["method"] == "ghm_c"
+    assert record["fingerprint"]["config"]["epochs"] == 1
