@@ -175,7 +175,7 @@ def _task(
         notebook=str(Path(notebook).absolute()),
         values={
             "PRESET": cell.config.preset,
-            "CONFIG": cell.config_file,
+            **({"CONFIG": cell.config_file} if cell.config_file else {}),
             "DATASET": cell.dataset,
             "METHOD": cell.method,
             "SEED": cell.seed,
