@@ -19,7 +19,7 @@ config                    the settings of a run, and presets
 lesions (lesion_classes,  pictures and labels in one form, from a generator or from files; splits; what lies where on
 lesion_painting), splits, disk and by which protocol it is cut; picture files decoded once into a cache
 picture_files,
-source_hashes,
+source_hashes, archives,
 cache_building,
 picture_cache, images,
 sd198_sizes, embedded,
@@ -49,6 +49,7 @@ widgets, explorers, …
 parameters,               strict notebooks, the grid on Dask, the commands
 notebook_runner,
 html_pages, environment,
+data_check,
 cluster, batch, grid,
 reproduce, cli
 ========================  ===========================================================================================

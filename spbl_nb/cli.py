@@ -1,4 +1,4 @@
-"""The commands: ``spbl-nb reproduce``, ``lab``, ``check``, ``export``, ``lint``; also ``python -m spbl_nb``.
+"""The commands: ``spbl-nb reproduce``, ``lab``, ``check``, ``data``, ``export``, ``lint``; also ``python -m spbl_nb``.
 
 What a person gets wrong is answered with one line on standard error and exit status 2, never with a traceback. Nothing
 heavy is imported before a command needs it, so that ``--help`` is quick.
@@ -72,6 +72,14 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("check", help="check that everything needed is here, and say how to mend it")
     command.set_defaults(command=_check)
     command.add_argument("--runs-dir", metavar="DIR", help="folder of the results (default: runs)")
+
+    command = commands.add_parser("data", help="check a data set and draw it: broken files, copies, leaks, classes")
+    command.set_defaults(command=_data)
+    command.add_argument("name", metavar="NAME", help="the data set, such as folder or ham10000")
+    command.add_argument("--data-root", metavar="PATH", help="its folder, archive or file (embedded sets need none)")
+    command.add_argument("--size", type=int, metavar="N", help="picture side in pixels (default: that of the data set)")
+    command.add_argument("--skip-broken", action="store_true", help="leave broken pictures out instead of failing")
+    command.add_argument("--out", metavar="DIR", help="folder of figures and report (default: runs/data/NAME)")
 
     command = commands.add_parser(
         "export", help="write the records of all complete runs to one JSON file, to keep or send"
@@ -184,6 +192,24 @@ def _check(options: argparse.Namespace) -> int:
     failed = sum(finding.level == environment.FAIL for finding in findings)
     print(f"{failed} of {len(findings)} requirements are not met" if failed else "everything needed is here")
     return 1 if failed else 0
+
+
+def _data(options: argparse.Namespace) -> int:
+    from spbl_nb import data_check
+
+    checked = data_check.check(
+        options.name,
+        options.data_root,
+        options.size,
+        skip_broken=options.skip_broken,
+        out=options.out,
+        progress=sys.stderr.isatty(),
+    )
+    for finding in checked.findings:
+        print(finding)
+    print(f"{checked.written[0].parent}: {', '.join(path.name for path in checked.written)}")
+    print(checked.verdict)
+    return 1 if checked.wrong else 0
 
 
 def _export(options: argparse.Namespace) -> int:

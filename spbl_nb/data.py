@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from spbl_nb import checks, corals, embedded, idx_files, imbalance, photo_sets, protocols
+from spbl_nb import archives, checks, corals, embedded, idx_files, imbalance, photo_sets, protocols
 from spbl_nb.config import Config
 from spbl_nb.images import ImageData, resize
 from spbl_nb.listings import Listing, Root
-from spbl_nb.picture_cache import cached_pictures
+from spbl_nb.picture_cache import Broken, cache_folder, cached_pictures
 from spbl_nb.readers import read_npz
 from spbl_nb.splits import TEST, TRAIN, Split, held_out_rows, make_split
 
@@ -42,7 +42,7 @@ def load(name: str, root: str | os.PathLike | None = None, size: int | None = No
     ----------
     name : one of :data:`NAMES`.
     root : file or folder of a set that is not embedded: what :func:`spbl_nb.protocols.layout` draws, or the folder that
-        holds it under its name.
+        holds it under its name; or a zip or tar archive of it, which is unpacked once, beside the picture cache.
     size : picture side in pixels, to which pictures are resized whatever their shape. None: 32 for drawn lesions, 28 for
         digits, that of the file for ``.npz`` and MNIST, 64 for ``folder``, ``ham10000`` and ``mlc``, 224 for ``sd198``,
         ``sd260``, ``mit67`` and ``caltech101`` (the release's size, for a large network; ask for less with a small one).
@@ -67,6 +67,9 @@ def load(name: str, root: str | os.PathLike | None = None, size: int | None = No
     allowed = options(name)
     for key in asked:
         checks.one_of(f"option of {name}", key, allowed)
+    if root is not None and archives.is_archive(root):
+        place = cache_folder(asked.get("cache")) / "archives"
+        root = archives.unpacked(root, place, inner=name in _UNDER_A_FOLDER)
     if size is not None:
         size = checks.integer("size", size, 8, 1024)
     if "seed" in asked:
@@ -194,6 +197,7 @@ def _decode(
         listed.paths, size, folder=cache, crops=listed.crops, on_broken=on_broken, workers=workers, progress=progress
     )
     rows = decoded.kept
+    absent = [Broken(str(path), "missing", "a list names it, but it is not there", -1) for path in listed.missing]
     said = [f"{len(decoded.report)} that cannot be decoded left out"] if decoded.report else []
     notes = ", ".join(f"{len(of)} {note}" for note, of in decoded.converted.items())
     said += [f"converted: {notes}"] if notes else []
@@ -206,6 +210,8 @@ def _decode(
         split=None if listed.split is None else listed.split[rows],
         source="; ".join([listed.source, *said]),
         mirror=True,
+        paths=np.array([str(listed.paths[row]) for row in rows], dtype=object),
+        cached=dataclasses.replace(decoded, report=[*absent, *decoded.report]),
     )
 
 
@@ -278,5 +284,6 @@ _READERS: dict[str, _Reader] = {
 }
 
 EMBEDDED = ("lesions", "digits", "lesions198")
+_UNDER_A_FOLDER = ("folder", "ham10000")  # in an archive these may lie in a folder of any name
 _WITH_TEST_PART = ("lesions", "digits")
 NAMES = tuple(_READERS)

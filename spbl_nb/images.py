@@ -9,11 +9,15 @@ Taught in: notebooks/01_data, section 1.
 import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spbl_nb import checks, files
 from spbl_nb.splits import TEST, TRAIN, VALIDATION
+
+if TYPE_CHECKING:
+    from spbl_nb.picture_cache import Cached
 
 
 class _Labelled:
@@ -50,6 +54,8 @@ class ImageData(_Labelled):
     synthetic : True for drawn pictures; every page that shows them says so.
     mirror : True where a mirrored picture still shows its class (a lesion; not a digit).
     difficulty : float64[C] in [0,1] where the data set knows how hard each class was made, or None.
+    paths : object[N], the file of each picture, or None where pictures do not come from files of their own.
+    cached : how the files were read, with those left out (:class:`spbl_nb.picture_cache.Cached`), or None.
     """
 
     name: str
@@ -62,6 +68,8 @@ class ImageData(_Labelled):
     synthetic: bool = False
     mirror: bool = False
     difficulty: np.ndarray | None = field(default=None, compare=False)
+    paths: np.ndarray | None = field(default=None, compare=False)
+    cached: "Cached | None" = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.shape[1] != 3 or self.images.dtype != np.uint8:
@@ -121,6 +129,7 @@ class ImageData(_Labelled):
             labels=self.labels[rows],
             groups=None if self.groups is None else self.groups[rows],
             split=None if self.split is None else self.split[rows],
+            paths=None if self.paths is None else self.paths[rows],
         )
 
 

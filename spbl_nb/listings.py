@@ -48,7 +48,8 @@ class Listing:
 
     Attributes: ``paths`` N files; ``labels`` int64[N] in 0..C-1; ``class_names`` C texts; ``groups`` N texts or None;
     ``split`` int8[N] (0 train, 1 validation, 2 test) or None; ``crops`` int64[N,4] (left, top, right, bottom) in pixels of
-    the file, or None for whole pictures; ``source`` says in words where they come from and what was left out.
+    the file, or None for whole pictures; ``source`` says in words where they come from and what was left out;
+    ``missing`` files are named, but not there, and left out.
     """
 
     paths: list[Path]
@@ -58,6 +59,7 @@ class Listing:
     split: np.ndarray | None = None
     crops: np.ndarray | None = None
     source: str = ""
+    missing: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -98,6 +100,7 @@ def listing(
         groups=None if groups is None else np.array(groups),
         split=split,
         source=source + (f"; {len(missing)} of the pictures named are missing and left out" if missing else ""),
+        missing=tuple(folder / entry.path for entry in missing),
     )
 
 

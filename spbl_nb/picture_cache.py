@@ -33,7 +33,10 @@ _NAMED = 8  # broken files in a message
 
 @dataclass(frozen=True)
 class Broken:
-    """A picture that is left out: its ``path``, its ``index`` among the paths asked for, ``kind`` and ``what`` in words."""
+    """A picture that is left out: its ``path``, ``kind``, ``what`` in words, and ``index`` among the paths asked for.
+
+    The index is -1 for a file that a list of the data set names and that was never asked for, since it is not there.
+    """
 
     path: str
     kind: str

@@ -143,11 +143,17 @@ def picture_grid(
 
 
 def contact_sheet(
-    images: np.ndarray, labels: np.ndarray, names: Sequence[str], per_class: int = 10, scale: float = 0.7
+    images: np.ndarray,
+    labels: np.ndarray,
+    names: Sequence[str],
+    per_class: int = 10,
+    scale: float = 0.7,
+    counts: np.ndarray | None = None,
 ) -> Figure:
     """Draw the first ``per_class`` pictures of every class as a row beside its name and size.
 
-    ``images`` uint8[N,3,H,W], ``labels`` int[N]. A class with fewer pictures leaves the rest of its row empty.
+    ``images`` uint8[N,3,H,W], ``labels`` int[N]. A class with fewer pictures leaves the rest of its row empty. ``counts``
+    int[C] gives the sizes where ``images`` are a choice out of more.
     """
     labels = checks.label_array("labels", labels, len(names), length=len(images))
     per_class = checks.integer("per_class", per_class, 1)
@@ -155,11 +161,11 @@ def contact_sheet(
     for index in range(len(names)):
         mine = np.flatnonzero(labels == index)[:per_class]
         cells[index, : len(mine)] = images[mine]
-    counts = np.bincount(labels, minlength=len(names))
+    counts = np.bincount(labels, minlength=len(names)) if counts is None else _values("counts", counts, names)
     figure = new_figure(per_class * scale + 2.2, max(1.0, len(names) * scale))
     axes = figure.subplots()
     axes.imshow(mosaic(cells), interpolation="nearest", extent=(0, per_class, len(names) - 0.5, -0.5), aspect="auto")
-    axes.set_yticks(range(len(names)), [f"{name} ({count})" for name, count in zip(names, counts, strict=True)])
+    axes.set_yticks(range(len(names)), [f"{name} ({count:g})" for name, count in zip(names, counts, strict=True)])
     axes.tick_params(left=False, labelsize=9)
     axes.set_xticks([])
     axes.spines[:].set_visible(False)

@@ -1,0 +1,317 @@
+"""Is a data set what it should be? Counts, classes, broken files, duplicates, leaks, and pictures to look at.
+
+The check reads everything once and changes nothing. Each finding is one line with what to do: ``FAIL`` where a result on
+these data would be wrong (broken files nobody chose to leave out, the same picture in training and test, one picture
+under two classes, a group on both sides of a border), ``WARN`` where one should know, ``OK`` otherwise. Duplicates are found
+twice: by the bytes of the files, where there are any, and by the decoded pixels at the size asked for, which also finds a
+picture that was saved anew without loss; a picture that was cropped or compressed again is another one.
+
+Taught in: notebooks/01_data, section 4.
+"""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spbl_nb import data as data_sets
+from spbl_nb import files, places, plots, splits
+from spbl_nb.environment import FAIL, OK, WARN, Finding
+from spbl_nb.images import ImageData, resize
+from spbl_nb.splits import Split
+
+_NAMED, _THUMBNAIL, _PER_CLASS, _CLASSES_A_PAGE = 3, 64, 8, 40
+_PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found: the ``data``, the ``findings``, the ``written`` files, the report among them."""
+
+    data: ImageData
+    findings: list[Finding]
+    written: list[Path]
+
+    @property
+    def wrong(self) -> bool:
+        """Whether a finding is a failure."""
+        return any(finding.level == FAIL for finding in self.findings)
+
+    @property
+    def verdict(self) -> str:
+        """The outcome in one sentence."""
+        number = Counter(finding.level for finding in self.findings)
+        if self.wrong:
+            return f"{self.data.name}: {number[FAIL]} of {len(self.findings)} findings must be mended before training"
+        return f"{self.data.name}: nothing is wrong" + (f", {number[WARN]} to know of" if number[WARN] else "")
+
+
+def check(
+    name: str,
+    root: str | os.PathLike | None = None,
+    size: int | None = None,
+    *,
+    skip_broken: bool = False,
+    out: str | os.PathLike | None = None,
+    progress: bool = False,
+) -> Checked:
+    """Check a data set and draw it.
+
+    ``name``, ``root`` and ``size`` are those of :func:`spbl_nb.data.load`; broken files fail the check unless ``skip_broken``
+    says that they are to be left out. Contact sheet, class sizes and ``check.json`` are written to ``out`` (default:
+    ``data/NAME`` in the runs folder). Raises what loading raises, and OSError when ``out`` cannot be written.
+    """
+    reading = {"on_broken": "skip", "progress": progress}
+    options = {key: value for key, value in reading.items() if key in data_sets.options(name)}
+    data = data_sets.load(name, root, size, **options)
+    return examine(data, Path(out).expanduser() if out else places.runs_dir() / "data" / name, skip_broken=skip_broken)
+
+
+def examine(data: ImageData, folder: str | os.PathLike, *, skip_broken: bool = False) -> Checked:
+    """Check a data set that is loaded already; see :func:`check`."""
+    folder = Path(folder)
+    split, parts = _split(data)
+    findings = [_counts(data), _rarest(data), *_files(data, skip_broken), parts]
+    if split is not None:
+        findings.append(_missing_classes(data, split))
+    part = _part_of(data, split)
+    copies = _copies(data)
+    findings += [_judged(data, part, sets, what) for what, sets in copies.items()]
+    findings += [*_groups(data, split), _blank(data)]
+    written = [*_draw(data, folder), folder / "check.json"]
+    files.write_json(written[-1], _record(data, split, part, copies, findings, written))
+    return Checked(data, findings, written)
+
+
+# --- what there is ---------------------------------------------------------------------------------------------------
+
+
+def _counts(data: ImageData) -> Finding:
+    height, width = data.size
+    counts = data.counts()
+    factor = counts.max() / counts.min()
+    text = (
+        f"{len(data)} in {data.num_classes} classes at {height} x {width} pixels; the largest class has {counts.max()}, the "
+        f"smallest {counts.min()}, {factor:.3g} to 1"
+    )
+    return Finding(OK, "synthetic pictures" if data.synthetic else "pictures", text)
+
+
+def _rarest(data: ImageData) -> Finding:
+    counts = data.counts()
+    rare = np.argsort(counts, kind="stable")[: _NAMED + 2]
+    text = ", ".join(f"{data.class_names[index]} ({counts[index]})" for index in rare)
+    return Finding(OK, "rarest classes", text)
+
+
+def _split(data: ImageData) -> tuple[Split | None, Finding]:
+    """Return the split that training would use, and whether one can be made."""
+    try:
+        split = splits.make_split(data)
+    except ValueError as error:
+        return None, Finding(
+            FAIL, "parts", f"cannot be made: {error}", "collect more, merge classes, or drop the class"
+        )
+    text = ", ".join(f"{part} {len(getattr(split, part))}" for part in _PARTS)
+    return split, Finding(OK, "parts", f"{text} ({split.origin})")
+
+
+def _missing_classes(data: ImageData, split: Split) -> Finding:
+    gaps = []
+    for part in _PARTS:
+        absent = np.flatnonzero(data.counts(getattr(split, part)) == 0)
+        if len(absent):
+            gaps.append(f"{part} lacks {_some([data.class_names[index] for index in absent])}")
+    if not gaps:
+        return Finding(OK, "classes in parts", "each class is in every part")
+    level = FAIL if any(gap.startswith("train") for gap in gaps) else WARN
+    return Finding(level, "classes in parts", "; ".join(gaps), "what a part lacks cannot be learned or measured there")
+
+
+def _files(data: ImageData, skip_broken: bool) -> list[Finding]:
+    """Report what could not be read and what was converted, where pictures come from files of their own."""
+    if data.cached is None:
+        return []
+    report, converted = data.cached.report, data.cached.converted
+    if not report:
+        findings = [Finding(OK, "broken files", "none")]
+    else:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(one.kind for one in report).most_common())
+        named = _some([f"{Path(one.path).parent.name}/{Path(one.path).name} ({one.kind})" for one in report])
+        fix = "left out as asked" if skip_broken else "mend or remove them, or leave them out with --skip-broken"
+        findings = [Finding(WARN if skip_broken else FAIL, "broken files", f"{len(report)}: {kinds}: {named}", fix)]
+    said = ", ".join(f"{len(rows)} {note}" for note, rows in converted.items())
+    return [*findings, Finding(OK, "converted files", said or "none")]
+
+
+# --- what leaks ------------------------------------------------------------------------------------------------------
+
+
+def _part_of(data: ImageData, split: Split | None) -> np.ndarray:
+    """Return int8[N], the part of each row; -1 for rows in none."""
+    part = np.full(len(data), -1, dtype=np.int8)
+    for number, name in enumerate(_PARTS if split is not None else ()):
+        part[getattr(split, name)] = number
+    return part
+
+
+def pixel_keys(images: np.ndarray) -> np.ndarray:
+    """Return V16[N], equal for equal pictures of uint8[N,3,H,W]; a memory map is read a picture at a time."""
+    keys = b"".join(hashlib.blake2b(np.ascontiguousarray(one), digest_size=16).digest() for one in images)
+    return np.frombuffer(keys, dtype="V16")
+
+
+def repeated(keys: np.ndarray) -> list[np.ndarray]:
+    """Return the rows of every key that stands more than once: ascending int64 arrays, by their first row."""
+    order = np.argsort(keys, kind="stable")
+    border = np.flatnonzero(keys[order[1:]] != keys[order[:-1]]) + 1
+    return sorted((rows for rows in np.split(order, border) if len(rows) > 1), key=lambda rows: rows[0])
+
+
+def _copies(data: ImageData) -> dict[str, list[np.ndarray]]:
+    """Return the sets of rows with equal files, where there are files, and with equal pixels."""
+    copies = {}
+    if data.cached is not None and data.paths is not None:
+        first = np.unique(data.paths, return_index=True)[1]  # several crops of one file are no copies
+        digests = np.ascontiguousarray(data.cached.sha256[data.cached.kept][first]).view("V32")[:, 0]
+        copies["equal files"] = [first[rows] for rows in repeated(digests)]
+    return copies | {f"equal pixels at {data.size[0]}": repeated(pixel_keys(data.images))}
+
+
+def _judged(data: ImageData, part: np.ndarray, sets: list[np.ndarray], what: str) -> Finding:
+    """Say how bad equal pictures are: across parts or classes they spoil a result, elsewhere one should know."""
+    if not sets:
+        return Finding(OK, what, "none")
+    across = [rows for rows in sets if len(set(part[rows].tolist()) - {-1}) > 1]
+    mixed = [rows for rows in sets if len(set(data.labels[rows].tolist())) > 1]
+    extra = sum(len(rows) - 1 for rows in sets)
+    text = (
+        f"{extra} pictures too many in {len(sets)} sets; {len(across)} sets across parts, {len(mixed)} across classes"
+    )
+    worst = (mixed or across or sets)[0]
+    text += f"; for instance {' = '.join(_row_name(data, row) for row in worst[:_NAMED].tolist())}"
+    if across or mixed:
+        return Finding(FAIL, what, text, "remove the copies, or give all copies one class and one group")
+    return Finding(WARN, what, text, "remove the copies, or give them one group, so that no split parts them")
+
+
+def _row_name(data: ImageData, row: int) -> str:
+    if data.paths is None:
+        return f"row {row} ({data.class_names[data.labels[row]]})"
+    path = Path(data.paths[row])
+    return f"{path.parent.name}/{path.name}"
+
+
+def _groups(data: ImageData, split: Split | None) -> list[Finding]:
+    if data.groups is None:
+        return [Finding(OK, "groups", "none are given; where pictures belong together, give groups")]
+    number = int(data.groups.max()) + 1
+    findings = []
+    if split is not None:
+        leaks = {border: count for border, count in splits.group_leaks(data, split).items() if count}
+        if leaks:
+            text = ", ".join(f"{count} on both sides of {border}" for border, count in leaks.items())
+            findings.append(
+                Finding(
+                    FAIL,
+                    "group leaks",
+                    f"of {number} groups {text}",
+                    "drop the official parts and have groups kept whole",
+                )
+            )
+        else:
+            findings.append(Finding(OK, "group leaks", f"none among {number} groups"))
+    pairs = np.unique(np.stack([data.groups, data.labels]), axis=1)
+    mixed = int((np.bincount(pairs[0]) > 1).sum())
+    if mixed:
+        text = f"{mixed} of {number} groups have pictures of several classes"
+        findings.append(Finding(WARN, "classes in groups", text, "look whether one of the labels is wrong"))
+    return findings
+
+
+def _blank(data: ImageData) -> Finding:
+    rows = [row for row, one in enumerate(data.images) if one.min() == one.max()]
+    if not rows:
+        return Finding(OK, "blank pictures", "none")
+    return Finding(
+        WARN, "blank pictures", f"{len(rows)}: {_some([_row_name(data, row) for row in rows])}", "look at them"
+    )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f", … ({len(names)} in all)" if len(names) > _NAMED else "")
+
+
+# --- what it looks like ----------------------------------------------------------------------------------------------
+
+
+def _draw(data: ImageData, folder: Path) -> list[Path]:
+    """Write class sizes and contact sheets as PNG; classes go by size, forty to a sheet."""
+    counts = data.counts()
+    what = f"{data.name}: synthetic pictures" if data.synthetic else data.name
+    figure = plots.class_sizes(counts, data.class_names, sort=True, logarithmic=counts.max() > 20 * counts.min())
+    figure.suptitle(f"{what}, {len(data)} in {data.num_classes} classes", fontsize=10)
+    written = [_write(folder / "class_sizes.png", figure)]
+    order = np.argsort(-counts, kind="stable")
+    pages = [order[start : start + _CLASSES_A_PAGE] for start in range(0, len(order), _CLASSES_A_PAGE)]
+    for number, classes in enumerate(pages):
+        rows = [_spread(np.flatnonzero(data.labels == index)) for index in classes]
+        chosen = np.concatenate(rows)
+        pictures = np.ascontiguousarray(data.images[chosen])
+        if max(data.size) > _THUMBNAIL:
+            pictures = resize(pictures, _THUMBNAIL)
+        labels = np.repeat(np.arange(len(classes)), [len(one) for one in rows])
+        names = [data.class_names[index] for index in classes]
+        figure = plots.contact_sheet(pictures, labels, names, _PER_CLASS, scale=0.85, counts=counts[classes])
+        figure.suptitle(what, fontsize=10)
+        suffix = f"_{number + 1}" if len(pages) > 1 else ""
+        written.append(_write(folder / f"contact_sheet{suffix}.png", figure))
+    return written
+
+
+def _spread(rows: np.ndarray) -> np.ndarray:
+    """Return at most eight of the rows, evenly spread from the first to the last."""
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _PER_CLASS)).round().astype(int))]
+
+
+def _write(path: Path, figure: Any) -> Path:
+    with files.replacing(path) as handle:
+        handle.write(plots.to_png(figure))
+    return path
+
+
+def _record(
+    data: ImageData,
+    split: Split | None,
+    part: np.ndarray,
+    copies: dict[str, list[np.ndarray]],
+    findings: list[Finding],
+    written: list[Path],
+) -> dict[str, Any]:
+    """Return everything that was found, for ``check.json``."""
+    parts = {name: data.counts(np.flatnonzero(part == number)) for number, name in enumerate(_PARTS)}
+    cached = data.cached
+    return {
+        "name": data.name,
+        "source": data.source,
+        "synthetic": data.synthetic,
+        "pictures": len(data),
+        "size": data.size,
+        "sha256": data.sha256,
+        "classes": [
+            {"name": name, "pictures": count} | {part: parts[part][index] for part in _PARTS if split is not None}
+            for index, (name, count) in enumerate(zip(data.class_names, data.counts().tolist(), strict=True))
+        ],
+        "split": None if split is None else {"origin": split.origin, "sha256": split.sha256},
+        "broken": [] if cached is None else [vars(one) for one in cached.report],
+        "converted": {} if cached is None else {note: len(rows) for note, rows in cached.converted.items()},
+        "copies": {what: [[_row_name(data, row) for row in rows] for rows in sets] for what, sets in copies.items()},
+        "findings": [vars(finding) for finding in findings],
+        "wrong": any(finding.level == FAIL for finding in findings),
+        "figures": [path.name for path in written[:-1]],
+    }

@@ -1,0 +1,202 @@
+"""The check of a data set finds what was put in, says how bad it is, and passes what is sound."""
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from picture_makers import encoded, folder_of, smooth
+from PIL import Image
+from small_data import blobs
+
+from spbl_nb import data_check
+from spbl_nb.environment import FAIL, OK, WARN
+from spbl_nb.images import ImageData
+from spbl_nb.picture_cache import cached_pictures
+
+
+def _sound(**fields) -> ImageData:
+    return blobs([30, 20, 10], **fields)
+
+
+def _levels(checked) -> dict[str, str]:
+    return {finding.what: finding.level for finding in checked.findings}
+
+
+def _found(checked, what) -> str:
+    return next(str(finding) for finding in checked.findings if finding.what == what)
+
+
+def _files(tmp_path, paths, on_broken="skip", **fields):
+    """A data set out of picture files, as the readers make it."""
+    cached = cached_pictures(paths, 16, folder=tmp_path / "cache", on_broken=on_broken)
+    kept = [paths[row] for row in cached.kept]
+    names = sorted({path.parent.name for path in paths})
+    labels = np.array([names.index(path.parent.name) for path in kept])
+    return ImageData(
+        "files", cached.images, labels, tuple(names), paths=np.array(kept, object), cached=cached, **fields
+    )
+
+
+def test_a_sound_data_set_passes(tmp_path):
+    checked = data_check.examine(_sound(), tmp_path / "out")
+    assert not checked.wrong
+    assert set(_levels(checked).values()) == {OK}
+    assert checked.verdict == "blobs: nothing is wrong"
+    assert "60 in 3 classes at 16 x 16 pixels; the largest class has 30, the smallest 10, 3 to 1" in _found(
+        checked, "pictures"
+    )
+    assert "class 2 (10), class 1 (20), class 0 (30)" in _found(checked, "rarest classes")
+    assert [path.name for path in checked.written] == ["class_sizes.png", "contact_sheet.png", "check.json"]
+    record = json.loads(checked.written[-1].read_text())
+    assert not record["wrong"]
+    assert [one["pictures"] for one in record["classes"]] == [30, 20, 10]
+    assert [sum(one[part] for part in ("train", "validation", "test")) for one in record["classes"]] == [30, 20, 10]
+    for path in checked.written[:2]:
+        assert min(Image.open(path).size) > 150
+
+
+SPLIT = np.tile([0, 0, 0, 1, 2], 12).astype(np.int8)
+
+
+def _with_copy(source, target, **fields):
+    data = _sound(split=SPLIT, **fields)
+    images = data.images.copy()
+    images[target] = images[source]
+    return dataclasses.replace(data, images=images)
+
+
+def test_a_picture_in_training_and_test_fails(tmp_path):
+    checked = data_check.examine(_with_copy(0, 4), tmp_path)
+    assert _levels(checked)["equal pixels at 16"] == FAIL
+    assert checked.wrong
+    text = _found(checked, "equal pixels at 16")
+    assert "1 pictures too many in 1 sets; 1 sets across parts, 0 across classes" in text
+    assert "row 0 (class 0) = row 4 (class 0)" in text
+    assert json.loads((tmp_path / "check.json").read_text())["copies"] == {
+        "equal pixels at 16": [["row 0 (class 0)", "row 4 (class 0)"]]
+    }
+
+
+def test_a_copy_inside_a_part_is_only_told(tmp_path):
+    checked = data_check.examine(_with_copy(0, 5), tmp_path)
+    assert _levels(checked)["equal pixels at 16"] == WARN
+    assert not checked.wrong
+    assert checked.verdict.endswith("nothing is wrong, 1 to know of")
+
+
+def test_one_picture_under_two_classes_fails(tmp_path):
+    checked = data_check.examine(_with_copy(0, 35), tmp_path)
+    assert _levels(checked)["equal pixels at 16"] == FAIL
+    assert "0 sets across parts, 1 across classes" in _found(checked, "equal pixels at 16")
+
+
+def test_repeated_against_brute_force():
+    keys = np.random.default_rng(0).integers(0, 30, 60)
+    wanted = {tuple(np.flatnonzero(keys == key)) for key in set(keys.tolist()) if (keys == key).sum() > 1}
+    assert {tuple(rows) for rows in data_check.repeated(keys)} == wanted
+    assert data_check.repeated(np.arange(5)) == []
+
+
+def test_group_leaks_and_mixed_groups(tmp_path):
+    leaking = data_check.examine(_sound(split=SPLIT, groups=np.arange(60) // 5), tmp_path)
+    assert _levels(leaking)["group leaks"] == FAIL
+    assert "12 on both sides of train/test" in _found(leaking, "group leaks")
+    whole = data_check.examine(_sound(groups=np.arange(60) // 3), tmp_path)
+    assert _levels(whole)["group leaks"] == OK
+    mixed = data_check.examine(_sound(groups=np.arange(60) % 30), tmp_path)
+    assert _levels(mixed)["classes in groups"] == WARN
+
+
+def test_parts_that_cannot_be_made_or_lack_a_class(tmp_path):
+    tiny = data_check.examine(blobs([10, 2]), tmp_path)
+    assert _levels(tiny)["parts"] == FAIL
+    assert "class 1 (class 1) has 2 samples" in _found(tiny, "parts")
+    split = np.where(np.arange(60) % 5 == 4, 2, 0)
+    split[50:] = 0
+    lacking = data_check.examine(_sound(split=split), tmp_path)
+    assert _levels(lacking)["classes in parts"] == WARN
+    assert "test lacks class 2" in _found(lacking, "classes in parts")
+
+
+def test_blank_pictures_are_told(tmp_path):
+    data = _sound()
+    images = data.images.copy()
+    images[7] = 40
+    checked = data_check.examine(dataclasses.replace(data, images=images), tmp_path)
+    assert _levels(checked)["blank pictures"] == WARN
+    assert "row 7 (class 0)" in _found(checked, "blank pictures")
+
+
+@pytest.fixture
+def paths(tmp_path):
+    return folder_of(tmp_path / "data", 24)
+
+
+def test_broken_files_fail_unless_they_may_be_skipped(tmp_path, paths):
+    paths[3].write_bytes(b"")
+    paths[8].write_bytes(paths[8].read_bytes()[:100])
+    data = _files(tmp_path, paths)
+    checked = data_check.examine(data, tmp_path / "out")
+    assert _levels(checked)["broken files"] == FAIL
+    assert "2: 1 empty, 1 truncated: class_1/0003.png (empty), class_0/0008.png (truncated)" in _found(
+        checked, "broken files"
+    )
+    record = json.loads((tmp_path / "out" / "check.json").read_text())
+    assert [one["kind"] for one in record["broken"]] == ["empty", "truncated"]
+    skipped = data_check.examine(data, tmp_path / "out", skip_broken=True)
+    assert _levels(skipped)["broken files"] == WARN
+    assert not skipped.wrong
+
+
+def test_equal_files_and_equal_pixels_are_different_things(tmp_path, paths):
+    paths[1].write_bytes(paths[3].read_bytes())
+    buffer = io.BytesIO()
+    Image.open(paths[5]).save(buffer, "PNG", compress_level=0)
+    paths[7].write_bytes(buffer.getvalue())
+    checked = data_check.examine(_files(tmp_path, paths), tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "check.json").read_text())
+    assert record["copies"]["equal files"] == [["class_1/0001.png", "class_1/0003.png"]]
+    assert (
+        record["copies"]["equal pixels at 16"]
+        == [
+            ["class_1/0001.png", "class_1/0003.png"],
+            ["class_1/0005.png", "class_1/0007.png"],
+        ]
+        or len(record["copies"]["equal pixels at 16"]) == 2
+    )
+    assert _levels(checked)["equal files"] in (WARN, FAIL)
+
+
+def test_converted_files_are_told(tmp_path, paths):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    paths[2].write_bytes(encoded(smooth(seed=2), "PNG", exif=exif))
+    checked = data_check.examine(_files(tmp_path, paths), tmp_path / "out")
+    assert "1 orientation" in _found(checked, "converted files")
+
+
+def test_many_classes_get_several_sheets(tmp_path):
+    checked = data_check.examine(blobs([4] * 45, size=8), tmp_path)
+    assert [path.name for path in checked.written] == [
+        "class_sizes.png",
+        "contact_sheet_1.png",
+        "contact_sheet_2.png",
+        "check.json",
+    ]
+
+
+def test_an_embedded_set_by_name(tmp_path):
+    checked = data_check.check("digits", out=tmp_path)
+    assert "in 10 classes at 28 x 28 pixels" in _found(checked, "pictures")
+    assert not checked.wrong
+    assert "synthetic pictures" in _levels(data_check.examine(_sound(synthetic=True), tmp_path))
+
+
+def test_the_default_folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(data_check.places, "runs_dir", lambda: tmp_path)
+    checked = data_check.check("digits")
+    assert checked.written[0] == tmp_path / "data" / "digits" / "class_sizes.png"
+    assert Path(checked.written[-1]).is_file()
