@@ -21,7 +21,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, cast
 
 from filelock import FileLock
 
@@ -43,7 +43,7 @@ class _Member(NamedTuple):
     size: int
     folder: bool
     problem: str | None
-    open: Callable[[], IO[bytes]]
+    open: Callable[[], IO[bytes] | None]
 
 
 def is_archive(path: object) -> bool:
@@ -108,21 +108,23 @@ def _stem(path: Path) -> str:
 @contextlib.contextmanager
 def _reading(path: Path, limit: int) -> Iterator[tuple[list[_Member], Callable[[], None]]]:
     """Open an archive; yield its members, a Mac's additions left out, and what checks its end once they are read."""
-    rest: Callable[[], None] = list
+
+    def rest() -> None:
+        """Leave a zip alone: its directory at the end was read first."""
+
     with contextlib.ExitStack() as stack:
         if zipfile.is_zipfile(path):
-            archive = stack.enter_context(zipfile.ZipFile(path))
-            members = [_zip_member(archive, info) for info in archive.infolist()]
+            zipped = stack.enter_context(zipfile.ZipFile(path))
+            members = [_zip_member(zipped, info) for info in zipped.infolist()]
         else:
             try:
                 archive = stack.enter_context(tarfile.open(path))
-                members, declared = [], 0
+                rest, members, declared = functools.partial(_check_end, archive, limit), [], 0
                 for info in archive:
                     members.append(_tar_member(archive, info))
                     declared += info.size
                     if len(members) > MOST_MEMBERS or declared > limit:
                         break  # which is refused below; a bomb is not read to its end
-                rest = functools.partial(_check_end, archive, limit)
             except tarfile.ReadError as error:
                 empty = path.stat().st_size == 0
                 raise ValueError(
@@ -139,11 +141,12 @@ def _check_end(archive: tarfile.TarFile, limit: int) -> None:
 
     Reading on to the end of the file, at most ``limit`` bytes, also proves the checksum of its compression.
     """
-    archive.fileobj.seek(archive.offset)
+    stream = cast(IO[bytes], archive.fileobj)
+    stream.seek(archive.offset)
     try:
-        if archive.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
             raise EOFError(f"no end mark after {len(archive.getmembers())} members")
-        while limit > 0 and (block := archive.fileobj.read(_BLOCK)):
+        while limit > 0 and (block := stream.read(_BLOCK)):
             limit -= len(block)
     except OSError as error:
         raise EOFError(str(error)) from None
@@ -223,7 +226,7 @@ def _write(path: Path, members: list[_Member], target: Path, limit: int) -> None
         except (FileExistsError, NotADirectoryError):
             raise ValueError(f"{path}: {member.name!r} is both a file and a folder; nothing was unpacked") from None
         try:
-            with member.open() as source, open(place, "xb") as copy:
+            with cast(IO[bytes], member.open()) as source, open(place, "xb") as copy:
                 left = _copy(path, source, copy, left, limit)
         except (IsADirectoryError, FileExistsError):
             raise ValueError(f"{path}: {member.name!r} is there twice; nothing was unpacked") from None

@@ -11,6 +11,7 @@ Taught in: notebooks/01_data, section 4.
 
 import hashlib
 import os
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from spbl_nb import data as data_sets
 from spbl_nb import files, places, plots, splits
@@ -162,7 +164,7 @@ def _part_of(data: ImageData, split: Split | None) -> np.ndarray:
 
 def pixel_keys(images: np.ndarray) -> np.ndarray:
     """Return V16[N], equal for equal pictures of uint8[N,3,H,W]; a memory map is read a picture at a time."""
-    keys = b"".join(hashlib.blake2b(np.ascontiguousarray(one), digest_size=16).digest() for one in images)
+    keys = b"".join(hashlib.blake2b(one.tobytes(), digest_size=16).digest() for one in images)
     return np.frombuffer(keys, dtype="V16")
 
 
@@ -253,9 +255,9 @@ def _some(names: Sequence[str]) -> str:
 def _draw(data: ImageData, folder: Path) -> list[Path]:
     """Write class sizes and contact sheets as PNG; classes go by size, forty to a sheet."""
     counts = data.counts()
-    what = f"{data.name}: synthetic pictures" if data.synthetic else data.name
+    what = textwrap.shorten(f"{data.name}: {data.source}", 110)
     figure = plots.class_sizes(counts, data.class_names, sort=True, logarithmic=counts.max() > 20 * counts.min())
-    figure.suptitle(f"{what}, {len(data)} in {data.num_classes} classes", fontsize=10)
+    figure.suptitle(what, fontsize=10)
     written = [_write(folder / "class_sizes.png", figure)]
     order = np.argsort(-counts, kind="stable")
     pages = [order[start : start + _CLASSES_A_PAGE] for start in range(0, len(order), _CLASSES_A_PAGE)]
@@ -279,9 +281,9 @@ def _spread(rows: np.ndarray) -> np.ndarray:
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _PER_CLASS)).round().astype(int))]
 
 
-def _write(path: Path, figure: Any) -> Path:
+def _write(path: Path, figure: Figure) -> Path:
     with files.replacing(path) as handle:
-        handle.write(plots.to_png(figure))
+        figure.savefig(handle, format="png")  # in full colour, which the small PNGs of a notebook do without
     return path
 
 

@@ -101,7 +101,7 @@ def cached_pictures(
     suffixes = "\0".join(Path(name).suffix.lower() for name in unique)
     key = files.sha256_of(f"rule {picture_files.RULE}, {size} pixels", suffixes, hashes, file_of, boxes)[:32]
     place = root / key
-    whole = cache_building.opened(place)
+    whole, broken = cache_building.opened(place), list[cache_building.Refused]()
     if whole is None:
         with _writing(root), _sole_builder(place, progress):
             whole = cache_building.opened(place)
@@ -112,7 +112,8 @@ def cached_pictures(
                 if not broken or (on_broken == "skip" and len(broken) < len(names)):
                     whole = cache_building.finish(job, broken)
                     _remove_superseded(job)
-    broken = broken if whole is None else whole[1]["broken"]
+    if whole is not None:
+        broken = whole[1]["broken"]
     report = [Broken(names[index], kind, what, index) for index, kind, what in broken]
     if whole is None or (report and on_broken == "refuse"):
         raise ValueError(_refusal(report, len(names), on_broken))

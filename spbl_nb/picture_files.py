@@ -153,7 +153,7 @@ def _upright(picture: Image.Image, name: str, least: int | None) -> tuple[Image.
         raise PictureError("animated", f"{frames} frames or pages; which one is meant is not known")
     if picture.getexif().get(_ORIENTATION, 1) in range(2, 9):
         notes.add("orientation")
-    if any("16" in str(tile[3]) for tile in getattr(picture, "tile", ()) if form == "PNG"):
+    if form == "PNG" and any("16" in str(tile[3]) for tile in getattr(picture, "tile", ())):
         notes.add("16-bit")
     if least is not None and form in ("JPEG", "MPO"):
         picture.draft(picture.mode, (least, least))

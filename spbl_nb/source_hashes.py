@@ -49,7 +49,7 @@ def digests(
         recent = (stamps[:, 1:3] > started - _TICK).any(axis=1)
         moved = np.array([_stamp(paths[index]) for index in asked], dtype=np.int64).reshape(-1, 4) != stamps[asked]
         stamps[recent] = -1
-        stamps[asked[moved.any(axis=1)]] = -1
+        stamps[np.array(asked)[moved.any(axis=1)]] = -1
         if known is not None:
             with contextlib.suppress(OSError):
                 files.write_npz(known, stamps=stamps, digests=found)

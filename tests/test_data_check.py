@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from picture_makers import encoded, folder_of, smooth
 from PIL import Image
 from small_data import blobs
 
-from spbl_nb import data_check
+from spbl_nb import cli, data, data_check
 from spbl_nb.environment import FAIL, OK, WARN
 from spbl_nb.images import ImageData
 from spbl_nb.picture_cache import cached_pictures
@@ -200,3 +201,69 @@ def test_the_default_folder(monkeypatch, tmp_path):
     checked = data_check.check("digits")
     assert checked.written[0] == tmp_path / "data" / "digits" / "class_sizes.png"
     assert Path(checked.written[-1]).is_file()
+
+
+# --- by name, out of folders and archives, and as a command -----------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("SPBL_NB_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_folder_by_the_command(tmp_path, paths, capsys):
+    line = ["data", "folder", "--data-root", str(tmp_path / "data"), "--size", "16", "--out", str(tmp_path / "out")]
+    assert cli.main(line) == 0
+    output = capsys.readouterr().out
+    assert "[  OK  ] pictures: 24 in 2 classes at 16 x 16 pixels" in output
+    assert "check.json" in output
+    assert "files: nothing is wrong" not in output
+    paths[3].write_bytes(b"no picture")
+    assert cli.main(line) == 1
+    output = capsys.readouterr().out
+    assert "[ FAIL ] broken files: 1: 1 not a picture: class_1/0003.png (not a picture)" in output
+    assert "--skip-broken" in output
+    assert "1 of " in output.splitlines()[-1]
+    assert cli.main([*line, "--skip-broken"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) < 24, "one screen"
+    assert cli.main(["data", "foldr"]) == 2
+    assert "did you mean 'folder'" in capsys.readouterr().err
+    assert cli.main(["data", "folder", "--data-root", str(tmp_path / "nowhere")]) == 2
+    assert "Expected:" in capsys.readouterr().err
+
+
+def test_files_that_a_table_names_and_that_are_not_there(tmp_path, paths):
+    rows = [f"{path.relative_to(tmp_path / 'data').as_posix()},{path.parent.name}" for path in paths]
+    table = tmp_path / "data" / "labels.csv"
+    table.write_text("\n".join(["path,label", *rows, "class_0/gone.png,class_0"]))
+    checked = data_check.check("folder", tmp_path / "data", 16, out=tmp_path / "out")
+    assert _levels(checked)["broken files"] == FAIL
+    assert "1 missing: class_0/gone.png (missing)" in _found(checked, "broken files")
+
+
+@pytest.mark.parametrize("suffix", ["zip", "tar.gz"])
+def test_an_archive_is_as_good_as_its_folder(tmp_path, paths, suffix):
+    form = {"zip": "zip", "tar.gz": "gztar"}[suffix]
+    shutil.make_archive(str(tmp_path / "pictures"), form, tmp_path, "data")
+    from_folder = data.load("folder", tmp_path / "data", 16)
+    from_archive = data.load("folder", tmp_path / f"pictures.{suffix}", 16)
+    assert from_archive.sha256 == from_folder.sha256
+    assert from_archive.cached.folder == from_folder.cached.folder, "the same files, so the same cache"
+    assert str(tmp_path / "cache" / "archives") in from_archive.paths[0]
+    checked = data_check.check("folder", tmp_path / f"pictures.{suffix}", 16, out=tmp_path / "out")
+    assert not checked.wrong
+
+
+def test_an_npz_file(tmp_path):
+    made = _sound()
+    arrays = {"images": made.images.transpose(0, 2, 3, 1), "labels": made.labels}
+    np.savez(tmp_path / "mine.npz", **arrays)
+    checked = data_check.check("medmnist", tmp_path / "mine.npz", out=tmp_path / "out")
+    assert not checked.wrong
+    assert "broken files" not in _levels(checked)
+
+
+def test_rows_taken_keep_their_files(tmp_path, paths):
+    whole = data.load("folder", tmp_path / "data", 16)
+    part = whole.take(np.array([1, 5, 20]))
+    assert part.paths.tolist() == whole.paths[[1, 5, 20]].tolist()
