@@ -110,6 +110,7 @@ def plan(
     runs_dir = Path(runs_dir)
     if time_limit is not None:
         time_limit = checks.real("time_limit", time_limit, 0, open_low=True)
+    data_root = str(Path(data_root).expanduser().absolute()) if data_root else None  # workers have folders of their own
     found, conflicts = Plan([], [], [], []), []
     fingerprint = _fingerprints(data_root)
     for cell in grid:
@@ -169,7 +170,7 @@ def _task(
     command += ["--config", cell.config_file] if cell.config_file else ["--preset", cell.config.preset]
     command += ["--runs-dir", str(runs_dir), "--no-notebooks"]
     command += ["--device", cell.config.device] if cell.config.device != "cpu" else []
-    command += ["--data-root", str(data_root)] if data_root else []
+    command += ["--data-root", data_root] if data_root else []
     return batch.Task(
         label=cell.label,
         notebook=str(Path(notebook).absolute()),
@@ -180,7 +181,7 @@ def _task(
             "METHOD": cell.method,
             "SEED": cell.seed,
             "DEVICE": cell.config.device,
-            "DATA_ROOT": str(data_root or ""),
+            "DATA_ROOT": data_root or "",
             "INTERACTIVE": False,
         },
         runs_dir=str(runs_dir),
