@@ -46,6 +46,7 @@ published, report,         published numbers; what all runs say together, in tab
 report_…, rank_plots
 plots, detection_plots,   figures, and explorers that answer a slider at once
 widgets, explorers, …
+detection_runs            one training of a detector from a settings file, kept as a folder
 parameters,               strict notebooks, the grid on Dask, the commands
 notebook_runner,
 html_pages, environment,

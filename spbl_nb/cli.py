@@ -104,11 +104,13 @@ def _add_places(command: argparse.ArgumentParser) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> int:
-    from spbl_nb import grid, reproduce
+    from spbl_nb import grid, original_names, reproduce
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a line per finished notebook, also into a pipe
     asked = _asked(options)
+    if asked.dataset in original_names.DETECTION and not options.datasets:
+        return _detect(options, asked)
     cells = grid.cells(
         _words(options.datasets) or ([asked.dataset] if asked.dataset else reproduce.DATASETS),
         _words(options.methods) or asked.methods or reproduce.METHODS,
@@ -128,6 +130,32 @@ def _reproduce(options: argparse.Namespace) -> int:
         progress=sys.stderr.isatty(),
     )
     return 1 if failures else 0
+
+
+def _detect(options: argparse.Namespace, asked: "original_names.Meaning") -> int:
+    """Train a detector for every seed, as a settings file with boxes asks for."""
+    from spbl_nb import detection_runs, places
+
+    grid_only = {"--methods": options.methods, "--scheduler": options.scheduler, "--jobs": options.jobs}
+    if given := [name for name, value in grid_only.items() if value is not None]:
+        raise ValueError(
+            f"{', '.join(given)}: for a grid of runs, but {options.config} asks for a detector; leave it out"
+        )
+    seeds = [0] if options.seeds is None else seed_list(options.seeds)
+    if asked.checkpoint and len(seeds) > 1:
+        raise ValueError(f"resume_from names one checkpoint, but --seeds names {len(seeds)} runs; ask for one")
+    for seed in seeds:
+        folder, record = detection_runs.run(
+            asked.dataset or "",
+            asked.settings,
+            seed,
+            runs_dir=places.runs_dir(options.runs_dir or asked.runs_dir),
+            data_root=options.data_root or asked.data_root,
+            checkpoint=asked.checkpoint,
+            progress=sys.stderr.isatty(),
+        )
+        print(f"seed {seed}: {folder}\n{detection_runs.told(record)}")
+    return 0
 
 
 def _asked(options: argparse.Namespace) -> "original_names.Meaning":

@@ -56,7 +56,12 @@ NAMES = (
     Name(GHM, "work_dir", "the runs folder", ""),
     Name(GHM, "datatype", "the data set", "coco or voc (boxes), or a data set of ours (the method ghm_c)"),
     Name(GHM, "data_root", "the data's folder", ""),
-    Name(GHM, "model.pretrained", "weights", "file of the ImageNet weights, or torchvision's name for them"),
+    Name(
+        GHM,
+        "model.pretrained",
+        "weights",
+        "file of ImageNet weights, or torchvision's name for them; boxes: without it the small network trains",
+    ),
     Name(GHM, "resume_from", "the checkpoint", "training goes on from it"),
     Name(GHM, "train_cfg.ghmc.bins", "ghm_bins", ""),
     Name(GHM, "train_cfg.ghmc.momentum", "ghm_momentum", ""),
@@ -80,7 +85,8 @@ _DATASETS = {
 }
 _CLASSES = {"sd198": (198,), "sd260": (260,), "mit67": (67,), "caltech101": (101, 102), "mnist": (10,), "mlc": (9,)}
 _MODELS = {"mnist": "mnist_net"} | {f"vgg{depth}": f"vgg{depth}_bn" for depth in (11, 13, 16, 19)}
-_DETECTION = ("coco", "voc")
+DETECTION = ("coco", "voc")  # data sets with boxes: a detector is trained on them
+_RELEASED_GHM_RATE = 0.01
 _CROP_MARGIN = 16  # the release enlarges pictures by twice this and cuts at random
 _IMAGENET = "IMAGENET1K_V1"
 
@@ -182,8 +188,8 @@ def of_ghm(names: Mapping[str, Any]) -> Meaning:
     For a data set without boxes the method is ``ghm_c``. Raises ValueError for settings of the box loss there.
     """
     given = {"datatype": "coco", "total_epochs": 12, "lr_config.step": [8, 11]} | dict(names)
-    dataset = given["datatype"] if given["datatype"] in _DETECTION else _dataset("datatype", given["datatype"])
-    boxes = dataset in _DETECTION
+    dataset = given["datatype"] if given["datatype"] in DETECTION else _dataset("datatype", given["datatype"])
+    boxes = dataset in DETECTION
     of_boxes = sorted(name for name in names if name.startswith("train_cfg.ghmr."))
     if of_boxes and not boxes:
         raise ValueError(
@@ -191,14 +197,17 @@ def of_ghm(names: Mapping[str, Any]) -> Meaning:
         )
     epochs = checks.integer("total_epochs", given["total_epochs"], 1)
     changed: dict[str, Any] = {"epochs": epochs, "max_steps": None, "milestones": _steps(given, names, epochs)}
+    weights = given.get("model.pretrained")
     changed |= {
         name.ours: given[name.original] for name in NAMES if name.ours.startswith("ghm_") and name.original in given
     }
-    if given.get("model.pretrained") is not None:
-        changed |= {"model": "resnet50", "weights": _text("model.pretrained", given["model.pretrained"])}
+    if weights is not None:
+        changed |= {"model": "resnet50", "weights": _text("model.pretrained", weights)}
+    if boxes and weights is not None:
+        changed |= {"lr": _RELEASED_GHM_RATE}
     places = {name: _text(name, given[name]) for name in ("data_root", "work_dir", "resume_from") if given.get(name)}
     return Meaning(
-        preset("fast", **changed),
+        _of_detection(changed) if boxes else preset("fast", **changed),
         dataset,
         None if boxes else ("ghm_c",),
         places.get("data_root"),
@@ -218,6 +227,12 @@ def table() -> list[dict[str, str]]:
         }
         for name in NAMES
     ]
+
+
+def _of_detection(changed: dict[str, Any]) -> Config:
+    from spbl_nb import detection
+
+    return detection.settings("fast", **changed)
 
 
 def _dataset(name: str, value: Any) -> str:

@@ -220,3 +220,13 @@ def test_the_experiment_takes_a_file_by_plain_papermill(file, tmp_path):
     record = json.loads(result.read_text(encoding="utf-8"))
     assert record["fingerprint"]["method"] == "ghm_c"
     assert record["fingerprint"]["config"]["epochs"] == 1
+
+
+def test_boxes_are_a_detectors(file):
+    asked = settings_file.read(
+        file("datatype: voc\ntrain_cfg: {ghmr: {mu: 0.05, bins: 5, momentum: 0.1}, ghmc: {bins: 7}}\n")
+    )
+    assert (asked.dataset, asked.methods) == ("voc", None)
+    settings = asked.settings
+    assert (settings.ghm_bins, settings.ghm_r_mu, settings.ghm_r_bins, settings.ghm_r_momentum) == (7, 0.05, 5, 0.1)
+    assert (settings.epochs, settings.milestones) == (12, (8 / 12, 11 / 12))
