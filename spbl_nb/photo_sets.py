@@ -49,6 +49,8 @@ def folder(name: str, root: Root, *, official: bool = True, on_broken: str = "re
     if root is None:
         raise protocols.absent(name, None)
     path = Path(root).expanduser()
+    if path.suffix.lower() == ".npz":
+        raise ValueError(f"{path} holds arrays, not picture files; such files are read as the data set 'medmnist'")
     table = path if path.is_file() else path / "labels.csv"
     if table.is_file():
         return _own_table(table, official, on_broken)
@@ -177,10 +179,9 @@ def clinical(
 
 def _named_by_folder(read: Listing) -> Listing:
     """Give every class the name of its pictures' folder where each class has a folder of its own."""
-    folders = [sorted({path.parent.name for path, label in zip(read.paths, read.labels, strict=True) if label == index})
-               for index in range(len(read.class_names))]  # fmt: skip
-    names = [one[0] for one in folders if len(one) == 1]
-    if len(set(names)) < len(read.class_names):
+    pairs = sorted({(int(label), path.parent.name) for path, label in zip(read.paths, read.labels, strict=True)})
+    names = [folder for _, folder in pairs]
+    if not len(pairs) == len(set(names)) == len(read.class_names):
         return read
     return dataclasses.replace(read, class_names=tuple(names))
 

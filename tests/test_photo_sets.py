@@ -1,9 +1,13 @@
 """The sets of photographs, each on a small tree of its exact layout: labels, names, groups, parts, and what is refused."""
 
 import dataclasses
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from picture_trees import class_folders, picture, seeds_of
 
 from spbl_nb import data, photo_sets, splits
@@ -191,6 +195,12 @@ def test_folders_that_are_refused(root):
         data.load("folder", root)
 
 
+def test_arrays_are_no_folder(root):
+    np.savez(root / "x.npz", images=np.zeros((2, 8, 8), np.uint8), labels=np.arange(2))
+    with pytest.raises(ValueError, match="are read as the data set 'medmnist'"):
+        data.load("folder", root / "x.npz")
+
+
 def test_loose_pictures_are_no_classes(root):
     picture(root / "a.png")
     with pytest.raises(
@@ -244,6 +254,26 @@ def test_groups_stay_whole_when_the_test_part_is_drawn(root):
     assert set(splits.group_leaks(mine, data.make_split(mine)).values()) == {0}
     again = data.make_split(dataclasses.replace(mine, split=None), test=0.3)
     assert np.flatnonzero(mine.split == splits.TEST).tolist() == again.test.tolist()
+
+
+@given(st.binary(max_size=200), st.sampled_from(["", "path,label\n", "path,label,group,split\nx/x_00.png,a,1,train\n"]))
+@settings(max_examples=150, deadline=None)
+def test_no_table_gives_a_traceback(content, head):
+    with tempfile.TemporaryDirectory() as place:
+        table = Path(place) / "t.csv"
+        table.write_bytes(head.encode() + content)
+        with pytest.raises((ValueError, FileNotFoundError), match=r"t\.csv|missing in"):
+            photo_sets.folder("folder", table)
+
+
+@given(st.lists(st.binary(max_size=40), max_size=5), st.sampled_from([b"\n", b"\r\n", b"\r", b"\n\n"]))
+@settings(max_examples=150, deadline=None)
+def test_no_list_gives_a_traceback(lines, end):
+    with tempfile.TemporaryDirectory() as place:
+        for name in ("train.txt", "val.txt"):
+            (Path(place) / name).write_bytes(end.join([b"a/b.png 0", *lines]))
+        with pytest.raises((ValueError, FileNotFoundError), match=r"train\.txt|val\.txt|missing in"):
+            photo_sets.clinical("sd198", place)
 
 
 # --- skin ------------------------------------------------------------------------------------------------------------
