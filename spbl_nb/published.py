@@ -3,9 +3,10 @@
 They stand in the README of the released code. The paper's body could not be had, so its comparison tables and ablations are
 not available to us, and nothing but what stands here may be called published. Each fact carries its standing: *release*
 (the released code or its README), *inferred* (reasoned from these), or *recalled* (background knowledge, unconfirmed).
-Beside them go our own numbers on the same pictures, by the same definitions, with a badge for each difference.
+Beside them go our own numbers on the same pictures, by the same definitions, with a badge for each difference. At the end
+stand the figures that the authors of gradient harmonizing (GHM) published for their detectors; none was run here.
 
-Taught in: notebooks/09_reproduction_report, section 7.
+Taught in: notebooks/09_reproduction_report, section 7, and notebooks/06_gradient_harmonizing, section 6.
 """
 
 from collections.abc import Iterable
@@ -157,6 +158,24 @@ VALUES = (
         for column, pair in zip(COLUMNS, pairs, strict=True)
     ),
     *(Value(dataset, "accuracy", *pair) for dataset, pair in _ACCURACY.items()),
+)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """A published average precision (AP, per cent) of a detector with these losses for classes and for boxes."""
+
+    classification: str
+    regression: str
+    ap: float
+
+
+DETECTORS_SOURCE = "README of the released code, github.com/libuyu/GHM_Detection (Li, Liu and Wang 2019)"
+DETECTORS_PROTOCOL = "RetinaNet with ResNet-50-FPN, trained on COCO, judged on its minival part"
+DETECTORS = (
+    Detector("focal", "smooth L1", 35.6),
+    Detector("GHM-C", "smooth L1", 35.8),
+    Detector("GHM-C", "GHM-R", 37.0),
 )
 
 
