@@ -63,8 +63,8 @@ def mlc(
         home = None if root is None else _year_folder(Path(root).expanduser(), name, year)
         if home is None:
             raise protocols.absent(name, root, f"there is no folder {year} with pictures")
-        for path in pictures_below(home):
-            points.add(path, part)
+        for one in pictures_below(home):
+            points.add(home / one, part)
     return points.listing(official)
 
 

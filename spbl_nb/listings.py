@@ -123,7 +123,8 @@ def _refuse_repeats(entries: Sequence[Entry]) -> None:
 
 def _present(entries: Sequence[Entry], folder: Path, on_broken: str) -> tuple[list[Entry], list[Entry]]:
     """Return the entries whose picture is there, and those whose is not."""
-    missing = [entry for entry in entries if not (folder / entry.path).is_file()]
+    top = os.fspath(folder)
+    missing = [entry for entry in entries if not os.path.isfile(os.path.join(top, entry.path))]
     if missing and on_broken == "refuse":
         first = missing[0]
         raise FileNotFoundError(
@@ -275,19 +276,17 @@ def homes(root: Path, name: str, *below: str) -> list[Path]:
 
 
 def class_tree(folder: Path, part: int | None = None, under: str = "") -> list[Entry]:
-    """Return the pictures of a folder with one folder per class, at any depth inside it, in the order of their paths.
+    """Return the pictures of a folder with one folder per class, at any depth inside it, class by class.
 
     Hidden files and files that are no pictures by their suffix are passed over. Raises ValueError naming a class folder
     without a picture.
     """
     entries = []
     for one in class_folders(folder):
-        paths = pictures_below(one)
-        if not paths:
+        names = pictures_below(one)
+        if not names:
             raise ValueError(f"the class folder {one} holds no picture ({', '.join(SUFFIXES)}); fill it or take it out")
-        for path in paths:
-            name = under + path.relative_to(folder).as_posix()
-            entries.append(Entry(f"folder {one.name}", name, one.name, part=part))
+        entries += [Entry(f"folder {one.name}", f"{under}{one.name}/{name}", one.name, part=part) for name in names]
     return entries
 
 
@@ -296,13 +295,15 @@ def class_folders(folder: Path) -> list[Path]:
     return sorted(one for one in folder.iterdir() if one.is_dir() and not _hidden(one.name))
 
 
-def pictures_below(folder: Path) -> list[Path]:
-    """Return all picture files in ``folder`` and the folders below it, in the order of their paths."""
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = [one for one in folders if not _hidden(one)]
-        found += [Path(place, name) for name in names if name.lower().endswith(SUFFIXES) and not _hidden(name)]
-    return sorted(found)
+def pictures_below(folder: Path) -> list[str]:
+    """Return all picture files in ``folder`` and the folders below it, relative to it with ``/``, folder by folder."""
+    top, found = os.fspath(folder), []
+    for place, folders, names in os.walk(top):
+        folders[:] = sorted(one for one in folders if not _hidden(one))
+        below = os.path.relpath(place, top).replace(os.sep, "/")
+        before = "" if below == "." else f"{below}/"
+        found += [before + one for one in sorted(names) if one.lower().endswith(SUFFIXES) and not _hidden(one)]
+    return found
 
 
 def _hidden(name: str) -> bool:

@@ -9,7 +9,7 @@ Taught in: notebooks/01_data, section 4.
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from spbl_nb import checks, protocols
 from spbl_nb.listings import (
@@ -62,12 +62,18 @@ def folder(name: str, root: Root, *, official: bool = True, on_broken: str = "re
         hint = f"; {loose} pictures lie in it without a class folder" if loose else ""
         raise protocols.absent(name, path, f"{path} holds no folder{hint}")
     parts = [one for one in classes if one.name.lower() in PARTS]
-    if any(one.name.lower() == "train" and class_folders(one) for one in parts):
-        if len(parts) < len(classes):
-            others = ", ".join(one.name for one in classes if one not in parts)
+    trains = any(one.name.lower() == "train" and class_folders(one) for one in parts)
+    if trains or len(parts) == len(classes):
+        names = ", ".join(one.name for one in parts)
+        others = ", ".join(one.name for one in classes if one not in parts)
+        bare = next((one for one in parts if not class_folders(one)), None)
+        if others:
             raise ValueError(
-                f"{path} holds parts ({', '.join(one.name for one in parts)}) and other folders ({others}); keep parts or "
-                "class folders, not both"
+                f"{path} holds parts ({names}) and other folders ({others}); keep parts or class folders, not both"
+            )
+        if bare:
+            raise ValueError(
+                f"{path} holds parts ({names}), but {bare.name} no class folders; expected {bare.name}/CLASS/*.jpg"
             )
         entries = [
             entry
@@ -115,10 +121,10 @@ def ham10000(name: str, root: Root, *, official: bool = True, on_broken: str = "
     if table is None:
         raise protocols.absent(name, root)
     pictures: dict[str, str] = {}
-    for path in pictures_below(table.parent):
-        own = path.relative_to(table.parent).as_posix()
-        if pictures.setdefault(path.stem, own) != own:
-            raise ValueError(f"{path.stem} is there twice: {pictures[path.stem]} and {own}; keep one")
+    for own in pictures_below(table.parent):
+        stem = PurePosixPath(own).stem
+        if pictures.setdefault(stem, own) != own:
+            raise ValueError(f"{stem} is there twice: {pictures[stem]} and {own}; keep one")
     entries = []
     for place, row in read_table(table, ("lesion_id", "image_id", "dx")):
         label = checks.one_of(f"{place}: dx", row["dx"].lower(), HAM_CLASSES)

@@ -43,7 +43,7 @@ def test_a_folder_of_class_folders(root):
     mine = data.load("folder", root, size=8)
     assert mine.class_names == ("melanoma", "nevus")
     assert mine.labels.tolist() == [0, 0, 1, 1, 1, 1]
-    assert seeds_of(mine.images) == [3, 4, 50, 0, 1, 2], "in the order of the paths"
+    assert seeds_of(mine.images) == [3, 4, 0, 1, 2, 50], "class by class, the files of a folder before those below it"
     assert mine.split is None
     assert mine.groups is None
     assert mine.mirror
@@ -193,6 +193,16 @@ def test_folders_that_are_refused(root):
     class_folders(root / "train", {"a": 1})
     with pytest.raises(ValueError, match=r"holds parts \(train\) and other folders \(a, b\)"):
         data.load("folder", root)
+
+
+def test_parts_are_never_taken_for_classes(root):
+    class_folders(root / "val", {"a": 2, "b": 2})
+    class_folders(root / "test", {"a": 2, "b": 2})
+    with pytest.raises(ValueError, match="has parts, but no picture to train"):
+        data.load("folder", root, size=8)
+    picture(root / "train" / "x.png")
+    with pytest.raises(ValueError, match=r"holds parts \(test, train, val\), but train no class folders"):
+        data.load("folder", root, size=8)
 
 
 def test_arrays_are_no_folder(root):
