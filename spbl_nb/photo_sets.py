@@ -8,6 +8,7 @@ Taught in: notebooks/01_data, section 4.
 """
 
 import dataclasses
+import difflib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
@@ -62,32 +63,33 @@ def folder(name: str, root: Root, *, official: bool = True, on_broken: str = "re
         hint = f"; {loose} pictures lie in it without a class folder" if loose else ""
         raise protocols.absent(name, path, f"{path} holds no folder{hint}")
     parts = [one for one in classes if one.name.lower() in PARTS]
-    trains = any(one.name.lower() == "train" and class_folders(one) for one in parts)
-    if trains or len(parts) == len(classes):
-        names = ", ".join(one.name for one in parts)
-        others = ", ".join(one.name for one in classes if one not in parts)
-        bare = next((one for one in parts if not class_folders(one)), None)
-        if others:
-            raise ValueError(
-                f"{path} holds parts ({names}) and other folders ({others}); keep parts or class folders, not both"
-            )
-        if bare:
-            raise ValueError(
-                f"{path} holds parts ({names}), but {bare.name} no class folders; expected {bare.name}/CLASS/*.jpg"
-            )
-        entries = [
-            entry
-            for one in parts
-            for entry in class_tree(one, PARTS[one.name.lower()] if official else None, under=f"{one.name}/")
-        ]
-    else:
-        entries = class_tree(path)
+    in_parts = len(parts) == len(classes) or any(one.name.lower() == "train" and class_folders(one) for one in parts)
+    entries = _own_parts(path, classes, official) if in_parts else class_tree(path)
     return listing(entries, path, f"{len(entries)} pictures of the folder {path.name}", on_broken=on_broken)
 
 
-def _own_table(table: Path, official: bool, on_broken: str) -> Listing:
+def _own_parts(path: Path, folders: list[Path], official: bool) -> list[Entry]:
+    """Return the pictures of the folders train, val and test in ``path``."""
+    names = ", ".join(one.name for one in folders if one.name.lower() in PARTS)
     entries = []
+    for one in folders:
+        if one.name.lower() not in PARTS:
+            raise ValueError(
+                f"{path} holds parts ({names}) and another folder ({one.name}); keep parts or class folders, not both"
+            )
+        if not class_folders(one):
+            raise ValueError(
+                f"{path} holds parts ({names}), but {one.name} no class folders; expected {one.name}/CLASS/*.jpg"
+            )
+        entries += class_tree(one, PARTS[one.name.lower()] if official else None, under=f"{one.name}/")
+    return entries
+
+
+def _own_table(table: Path, official: bool, on_broken: str) -> Listing:
+    entries: list[Entry] = []
     for place, row in read_table(table, ("path", "label")):
+        if not entries:
+            _refuse_near_misses(table, list(row))
         if not row["label"]:
             raise ValueError(f"{place}: the label is empty; give every picture a label")
         part = part_of(place, row.get("split", "")) if official else None
@@ -95,6 +97,16 @@ def _own_table(table: Path, official: bool, on_broken: str) -> Listing:
     if not entries:
         raise ValueError(f"{table} names columns but no picture; a line per picture is needed")
     return listing(entries, table.parent, f"{len(entries)} pictures listed in {table.name}", on_broken=on_broken)
+
+
+def _refuse_near_misses(table: Path, columns: list[str]) -> None:
+    """Refuse ``groups`` or ``spilt``, which would be passed over like any other column, and leak."""
+    for meant in ("group", "split"):
+        close = [] if meant in columns else difflib.get_close_matches(meant, columns, n=1, cutoff=0.75)
+        if close:
+            raise ValueError(
+                f"{table}: there is a column {close[0]!r}; name it {meant!r} if that is meant, else otherwise"
+            )
 
 
 # --- skin ------------------------------------------------------------------------------------------------------------
@@ -167,7 +179,7 @@ def clinical(
             f"the labels of {lists[0]}, {lists[1]} reach from {first} to {last}, but {name} has {classes} classes; number them "
             "from 0 or from 1"
         )
-    start = 1 if last == classes else first if first == 1 else 0
+    start = int(first == 1 or last == classes)
     entries = [
         entry._replace(
             path=entry.path.removeprefix("images/"), label=str(label - start), part=entry.part if official else None

@@ -5,7 +5,7 @@ are, so that ``lesions198`` can have a tail of exactly that shape. Its pictures 
 ``lesions198`` shares the *size* of the c-th class below and nothing else, and bears the name of the drawn look, not of a
 disease.
 
-Taught in: notebooks/01_data, section 5.
+Taught in: notebooks/01_data, section 4.
 """
 
 _SIZES = """

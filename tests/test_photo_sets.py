@@ -135,6 +135,8 @@ def test_tables_of_other_programs(root, delimiter):
         (["path,label,split", "x/x_00.png,a,train", "x/x_01.png,b,test"], "class 'b' has pictures to test .* none to train"),
         (["path,label", "x/x_00.png,a", "x/x_01.png,a"], "single class 'a'"),
         (["path,label", 'x/x_00.png,"a'], "is no csv file"),
+        (["path,label,groups", "x/x_00.png,a,1", "x/x_01.png,b,2"], "a column 'groups'; name it 'group' if that is meant"),
+        (["path,label,group,spilt", "x/x_00.png,a,1,test"], "a column 'spilt'; name it 'split' if that is meant"),
     ],
 )  # fmt: skip
 def test_tables_that_are_refused(root, lines, message):
@@ -191,7 +193,7 @@ def test_folders_that_are_refused(root):
     with pytest.raises(ValueError, match=r"the class folder .*b holds no picture"):
         data.load("folder", root)
     class_folders(root / "train", {"a": 1})
-    with pytest.raises(ValueError, match=r"holds parts \(train\) and other folders \(a, b\)"):
+    with pytest.raises(ValueError, match=r"holds parts \(train\) and another folder \(a\)"):
         data.load("folder", root)
 
 
