@@ -13,12 +13,13 @@ from spbl_nb.data_exercises import check_achieved_factor, check_class_counts, ch
 from spbl_nb.evaluation_exercises import check_g_mean, check_paired_p, check_rank_auc
 from spbl_nb.exercise_checks import Verdict
 from spbl_nb.pace_exercises import check_diverse_selection, check_exact_quota, check_root_weights
-from spbl_nb.spbl_exercises import check_leak, check_vote_loss
+from spbl_nb.spbl_exercises import check_balanced_share, check_leak, check_vote_loss
 
 __all__ = [
     "Verdict",
     "check_achieved_factor",
     "check_balanced_order",
+    "check_balanced_share",
     "check_class_counts",
     "check_clean_training_rows",
     "check_complexity",

@@ -1,4 +1,4 @@
-"""Checkers of the exercises of notebook 05: a loss made of votes, and the leak of choosing an epoch on test pictures.
+"""Checkers of the exercises of notebook 05: a loss made of votes, balance done twice, and the leak of choosing an epoch.
 
 Taught in: notebooks/05_spbl.
 """
@@ -54,10 +54,53 @@ def check_vote_loss(mine: Callable) -> Verdict:
     )  # fmt: skip
 
 
-def check_leak(mine: Callable) -> Verdict:
-    """Check exercise 5.2, ``mine(validation, test, first) -> float``: test accuracy chosen on test minus on validation.
+def check_balanced_share(mine: Callable) -> Verdict:
+    """Check exercise 5.2, ``mine(before, after, weights) -> float[C]``: by how much the say of each class has grown.
 
     Taught in: notebooks/05_spbl, exercise 5.2.
+    """
+
+    def right(before, after, weights):
+        return (after * weights / (after @ weights)) / (before / before.sum())
+
+    traps = [
+        (
+            lambda before, after, weights: after * weights / before,
+            "If every class counts twice as much, who has gained?",
+        ),
+        (lambda before, after, weights: weights / weights.sum() * len(weights), "What do the duplicates do?"),
+        (
+            lambda before, after, weights: right(before, before, weights),
+            "What do the duplicates do?",
+        ),
+        (
+            lambda before, after, weights: right(before, after, np.ones(len(weights))),
+            "What do the penalty weights do?",
+        ),
+        (
+            lambda before, after, weights: after * weights / (after @ weights),
+            "That is the share now. What was it before?",
+        ),
+        (
+            lambda before, after, weights: right(before, after - before + weights * before, np.ones(len(weights))),
+            "Does a duplicate weigh less than the sample that it repeats?",
+        ),
+        (
+            lambda before, after, weights: 1 / right(before, after, weights),
+            "Has a class with a value above 1 gained or lost?",
+        ),
+    ]
+    return examine(
+        "5.2", mine, _balanced_counts(), matches(right),
+        "Most classes lose when one of them gains much. Next: in section 2, which class has gained most, and did its recall?",
+        traps,
+    )  # fmt: skip
+
+
+def check_leak(mine: Callable) -> Verdict:
+    """Check exercise 5.3, ``mine(validation, test, first) -> float``: test accuracy chosen on test minus on validation.
+
+    Taught in: notebooks/05_spbl, exercise 5.3.
     """
 
     def last_best(accuracy, first):
@@ -90,7 +133,7 @@ def check_leak(mine: Callable) -> Verdict:
         ),
     ]
     return examine(
-        "5.2", mine, _accuracies(), matches(leak),
+        "5.3", mine, _accuracies(), matches(leak),
         "It can be 0 and is never below: whoever chooses on the test cannot lose there. That is what makes it a leak.", traps,
     )  # fmt: skip
 
@@ -103,6 +146,15 @@ def _duels() -> list[Case]:
         margins = np.triu(rng.integers(1, 200, (classes, classes)) / 100 * rng.choice([-1, 1], (classes, classes)), 1)
         tables.append((margins - margins.T, int(rng.integers(0, classes))))
     return [{"margins": margins, "label": label} for margins, label in tables]
+
+
+def _balanced_counts() -> list[Case]:
+    rng = np.random.default_rng(2)
+    cases = [([2, 2], [2, 4], [1.0, 1.0]), ([2, 2], [2, 2], [1.0, 3.0]), ([5, 1], [5, 5], [1.0, 5.0])]
+    for classes in np.repeat([2, 3, 4, 6], 10).tolist():
+        before = rng.integers(1, 20, classes)
+        cases.append((before, before + rng.integers(0, 20, classes), np.round(1 + 9 * rng.random(classes), 1)))
+    return [dict(zip(("before", "after", "weights"), map(np.array, case), strict=True)) for case in cases]
 
 
 def _accuracies() -> list[Case]:

@@ -153,6 +153,10 @@ def _softmax_loss(values, label):
     return math.log(sum(math.exp(value) for value in values)) - values[label]
 
 
+def _say(total):
+    return np.asarray(total) / sum(total)
+
+
 def _promised(validation, test, first, last=True, by_own=False):
     epochs = range(first - 1, len(test))
 
@@ -468,6 +472,15 @@ WRONG = [
         lambda m, y: float((m > 0).sum(axis=1).max() - (m > 0)[y].sum()),
         "really 0",
     ),
+    (exercises.check_balanced_share, "no shares", lambda b, a, w: a * w / b, "who has gained"),
+    (exercises.check_balanced_share, "forgets the duplicates", lambda b, a, w: _say(b * w) / _say(b), "the duplicates"),
+    (exercises.check_balanced_share, "forgets the weights", lambda b, a, w: _say(a) / _say(b), "the penalty weights"),
+    (
+        exercises.check_balanced_share,
+        "duplicates weigh 1",
+        lambda b, a, w: _say(b * w + a - b) / _say(b),
+        "weigh less than the sample",
+    ),
     (
         exercises.check_leak,
         "keeps the first of the best",
@@ -597,6 +610,14 @@ RIGHT = [
     (exercises.check_cost_weights, "by least squares of logarithms", _by_least_squares),
     (exercises.check_reconstruction, "class by class", _handed_out),
     (exercises.check_vote_loss, "by loops", lambda m, y: _softmax_loss([sum(x > 0 for x in row) for row in m], y)),
+    (
+        exercises.check_balanced_share,
+        "sample by sample",
+        lambda b, a, w: [
+            sum([w[c]] * a[c]) / sum(w[k] for k in range(len(w)) for _ in range(a[k])) / (b[c] / sum(b))
+            for c in range(len(b))
+        ],
+    ),
     (exercises.check_leak, "by a key", _promised),
     (exercises.check_g_mean, "by loops", lambda m, dead: _geometric([r or dead for r in _recalls(m)])),
     (exercises.check_rank_auc, "pair by pair", lambda own, other: _duels_won(own, other, 0.5)),
