@@ -98,7 +98,7 @@ def matches(right: Callable) -> Judge:
 def difference(answer: Any, expected: Any) -> str:
     """Return in words how an answer differs in shape, type or value from what is right; empty if it does not.
 
-    Floats agree within a relative 1e-6. Any array-like is welcome; integers may stand for floats, not floats for integers.
+    Floats agree within a relative 1e-5. Any array-like is welcome; integers may stand for floats, not floats for integers.
     """
     if expected is None or answer is None or answer is ...:
         return "" if answer is None and expected is None else "Look again at when there is something to return."
@@ -107,7 +107,7 @@ def difference(answer: Any, expected: Any) -> str:
     if off or not wanted.size:
         return off
     found = np.asarray(answer)
-    tolerance = 1e-6 if wanted.dtype.kind == "f" else 0
+    tolerance = 1e-5 if wanted.dtype.kind == "f" else 0
     agree = np.isclose(found, wanted, rtol=tolerance, atol=tolerance / 1000, equal_nan=True)
     if agree.all():
         return ""

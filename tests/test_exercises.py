@@ -236,7 +236,7 @@ def test_the_arguments_are_copies_and_a_generator_is_fresh():
 @pytest.mark.parametrize(
     ("answer", "expected", "words"),
     [
-        (1.0, 1.0 + 1e-8, ""),
+        (np.float32(0.1), 0.1, ""),
         (2, 2.0, ""),
         ([], np.zeros(0, dtype=int), ""),
         ((True, False), np.array([True, False]), ""),
