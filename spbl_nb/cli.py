@@ -1,4 +1,5 @@
-"""The commands: ``spbl-nb reproduce``, ``lab``, ``check``, ``data``, ``export``, ``lint``; also ``python -m spbl_nb``.
+"""The commands: ``spbl-nb reproduce``, ``lab``, ``check``, ``data``, ``export`` and, for those who write the course, ``lint``,
+``render``; also ``python -m spbl_nb``.
 
 What a person gets wrong is answered with one line on standard error and exit status 2, never with a traceback. Nothing
 heavy is imported before a command needs it, so that ``--help`` is quick.
@@ -95,6 +96,15 @@ def _parser() -> argparse.ArgumentParser:
         "names", nargs="*", metavar="NAME", help="notebooks, as 03_self_paced_selection (default: all)"
     )
     command.add_argument("--notebooks", metavar="DIR", help="folder of the notebooks (default: that of the checkout)")
+
+    command = commands.add_parser("render", help="run the notebooks and write their outputs into them, to be committed")
+    command.set_defaults(command=_render)
+    command.add_argument(
+        "names", nargs="*", metavar="NAME", help="notebooks, as 03_self_paced_selection (default: all)"
+    )
+    command.add_argument("--check", action="store_true", help="run nothing; say which committed pages are stale")
+    command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: the number of cores)")
+    _add_places(command)
     return parser
 
 
@@ -260,3 +270,19 @@ def _lint(options: argparse.Namespace) -> int:
         else "the notebooks keep to the form of the series"
     )
     return 1 if faults else 0
+
+
+def _render(options: argparse.Namespace) -> int:
+    from spbl_nb import places, rendering
+
+    if options.check:
+        problems = rendering.check(options.names, options.notebooks)
+        for problem in problems:
+            print(problem)
+        print(f"{len(problems)} found" if problems else "the committed pages show the present notebooks and library")
+        return 1 if problems else 0
+    problems = rendering.render(options.names, folder=options.notebooks, runs_dir=options.runs_dir, jobs=options.jobs)
+    readme = places.notebooks_dir(options.notebooks).parent / "README.md"
+    if readme.is_file() and rendering.update_table(readme, options.notebooks):
+        print("the table of the notebooks in README.md is renewed")
+    return 1 if problems else 0

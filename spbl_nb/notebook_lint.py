@@ -21,7 +21,7 @@ LONGEST_CELL, LONGEST_MEDIAN = 30, 10  # lines of a code cell; style asks for a 
 MARKER = "<!-- no result -->"  # in a paragraph whose numbers are given or defined, not found by a run
 _FEW_SECTIONS = 3
 _EXPERIMENT = 8  # from this chapter on a notebook is a tool and not a lesson
-_ABSOLUTE = re.compile(r"(?<![\w.:/])(?:/(?:home|root|Users|tmp|var|opt|mnt|work|usr)/|[A-Za-z]:\\\\?\w)")
+ABSOLUTE_PATH = re.compile(r"(?<![\w.:/])(?:/(?:home|root|Users|tmp|var|opt|mnt|work|usr)/|[A-Za-z]:\\\\?\w)")
 _NUMBER = re.compile(r"(?<![\w.,/])(\d+\.\d+|\d+(?:\.\d+)?(?=\s?(?:%|per cent)))(?![\w.]*\d)")
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
 _CITED = re.compile(r"et al\.|\((?:19|20)\d\d\)|\bdoi\b|published|paper|release")
@@ -233,7 +233,7 @@ def nothing_private(notebook: Notebook) -> Iterator[Fault]:
             data = output.get("data", {})
             texts += ["".join(value) for kind, value in data.items() if kind.startswith("text/")]
             texts.append("".join(output.get("text", "")))
-        for found in dict.fromkeys(match for text in texts for match in _ABSOLUTE.findall(text)):
+        for found in dict.fromkeys(match for text in texts for match in ABSOLUTE_PATH.findall(text)):
             yield notebook.fault(
                 cell, f"an absolute path ({found}…) means nothing on another machine; write it relative"
             )
