@@ -20,6 +20,7 @@ def test_the_series_is_there():
         "03_self_paced_selection",
         "04_balance_learning",
         "05_spbl",
+        "06_gradient_harmonizing",
         "07_evaluation",
         "08_experiment",
         "09_reproduction_report",
