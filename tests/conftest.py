@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from keeping import pytest_runtest_makereport as pytest_runtest_makereport
 from small_data import blobs
 
 from spbl_nb import splits
