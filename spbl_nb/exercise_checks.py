@@ -224,7 +224,8 @@ def _complaint(outcome: Outcome, case: Case, judge: Judge, mine: Callable) -> st
 def _question(mine: Callable, cases: list[Case], traps: list[Trap]) -> str:
     """Return the question of the first trap that explains all answers, or an empty text."""
     answers = [_call(mine, case).answer for case in cases] if traps else []
-    with np.errstate(all="ignore"):
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
         for wrong, question in traps:
             if not any(difference(answer, wrong(**case)) for answer, case in zip(answers, cases, strict=True)):
                 return question

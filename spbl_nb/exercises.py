@@ -12,6 +12,7 @@ from spbl_nb.baseline_exercises import check_balanced_order, check_macro_f1, che
 from spbl_nb.data_exercises import check_achieved_factor, check_class_counts, check_clean_training_rows
 from spbl_nb.evaluation_exercises import check_g_mean, check_paired_p, check_rank_auc
 from spbl_nb.exercise_checks import Verdict
+from spbl_nb.harmonizing_exercises import check_harmonized_weights, check_smoothed_counts
 from spbl_nb.pace_exercises import check_diverse_selection, check_exact_quota, check_root_weights
 from spbl_nb.spbl_exercises import check_balanced_share, check_leak, check_vote_loss
 
@@ -27,6 +28,7 @@ __all__ = [
     "check_diverse_selection",
     "check_exact_quota",
     "check_g_mean",
+    "check_harmonized_weights",
     "check_leak",
     "check_macro_f1",
     "check_paired_p",
@@ -34,5 +36,6 @@ __all__ = [
     "check_rank_auc",
     "check_reconstruction",
     "check_root_weights",
+    "check_smoothed_counts",
     "check_vote_loss",
 ]

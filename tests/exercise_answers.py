@@ -166,6 +166,28 @@ def _promised(validation, test, first, last=True, by_own=False):
     return test[best(test)] - (validation if by_own else test)[best(validation)]
 
 
+def _harmonized(logits, target, valid, bins, filled=True, counting=None, edge=True, norm=None):
+    norms = [abs(1 / (1 + math.exp(-z)) - y) if z > -700 else abs(0.0 - y) for z, y in zip(logits, target, strict=True)]
+    norms = norms if norm is None else norm(logits)
+    bin_of = [min(int(g * bins), bins - 1) for g in norms]
+    crowd = [b for b, counts in zip(bin_of, valid if counting is None else counting, strict=True) if counts]
+    parts = len(set(crowd)) if filled else bins
+    shown = [ok and (edge or g < 1) for ok, g in zip(valid, norms, strict=True)]
+    return np.array([len(crowd) / (parts * crowd.count(b)) if ok else 0.0 for b, ok in zip(bin_of, shown, strict=True)])
+
+
+def _smoothed(counts, momentum, corrected=True, own=True, keeps=True):
+    found = []
+    for column in counts.T.tolist():
+        steps = [count for count in column if count or not keeps]
+        value = 0.0
+        for count in steps:
+            value = momentum * value + (1 - momentum) * count
+        number = len(steps) if own else len(column)
+        found.append(value / (1 - momentum**number) if corrected and number else value)
+    return np.array(found)
+
+
 def _recalls(confusion):
     return [row[c] / sum(row) for c, row in enumerate(confusion.tolist()) if sum(row)]
 
@@ -560,6 +582,49 @@ WRONG = [
         "right is",
     ),
     (exercises.check_paired_p, "no pairs", _unpaired, "right is"),
+    (
+        exercises.check_harmonized_weights,
+        "divides by all bins",
+        lambda z, y, valid, bins: _harmonized(z, y, valid, bins, filled=False),
+        "some bins are empty",
+    ),
+    (
+        exercises.check_harmonized_weights,
+        "what is not valid crowds the bins",
+        lambda z, y, valid, bins: _harmonized(z, y, valid, bins, counting=np.ones(len(z))),
+        "more crowded",
+    ),
+    (
+        exercises.check_harmonized_weights,
+        "loses the last edge",
+        lambda z, y, valid, bins: _harmonized(z, y, valid, bins, edge=False),
+        "a norm of exactly 1",
+    ),
+    (
+        exercises.check_harmonized_weights,
+        "bins of probabilities",
+        lambda z, y, valid, bins: _harmonized(z, y, valid, bins, norm=lambda z: 1 / (1 + np.exp(-z))),
+        "the gradient norm of a yes",
+    ),
+    (
+        exercises.check_smoothed_counts,
+        "no correction",
+        lambda counts, momentum: _smoothed(counts, momentum, corrected=False),
+        "After one update",
+    ),
+    (
+        exercises.check_smoothed_counts,
+        "counts steps, not updates",
+        lambda counts, momentum: _smoothed(counts, momentum, own=False),
+        "How often was a bin updated",
+    ),
+    (
+        exercises.check_smoothed_counts,
+        "empty bins fade",
+        lambda counts, momentum: _smoothed(counts, momentum, keeps=False),
+        "that is empty at this step",
+    ),
+    (exercises.check_smoothed_counts, "a plain mean", lambda counts, momentum: counts.mean(axis=0), "count most"),
 ]
 
 RIGHT = [
@@ -626,4 +691,6 @@ RIGHT = [
         "in whole hundredths",
         lambda a, b: _flipped([round(100 * d) for d in _by_seed(a, b)], lambda way, seen: abs(way) >= abs(seen)),
     ),
+    (exercises.check_harmonized_weights, "element by element", _harmonized),
+    (exercises.check_smoothed_counts, "bin by bin", _smoothed),
 ]

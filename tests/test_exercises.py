@@ -4,13 +4,14 @@ import inspect
 
 import numpy as np
 import pytest
+import torch
 from exercise_answers import RIGHT, WRONG
 from exercise_cells import ALL
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from spbl_nb import exercises, pace
+from spbl_nb import exercises, gradient_harmonizing, losses, pace
 from spbl_nb.exercise_checks import Seeded, difference, examine, matches, show
 
 CHECKERS = [getattr(exercises, name) for name in exercises.__all__ if name.startswith("check_")]
@@ -28,6 +29,7 @@ def solutions():
     return {exercise.checker: exercise.solved()[exercise.function] for exercise in ALL}
 
 
+@pytest.mark.filterwarnings("error")  # they would stand in red under the reader's cell
 @each_exercise
 def test_every_folded_solution_passes_its_checker(exercise, solutions, capsys):
     verdict = getattr(exercises, exercise.checker)(solutions[exercise.checker])
@@ -45,6 +47,7 @@ def test_a_right_answer_passes_however_it_is_written(check, how, mine):
     assert verdict, verdict.message
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("check", "what", "mine", "words"), WRONG, ids=map(_named, WRONG))
 def test_a_misconception_meets_a_counterexample(check, what, mine, words):
     verdict = check(mine)
@@ -80,6 +83,21 @@ def test_the_release_admits_one_more_than_exercise_3_2_where_a_product_of_floats
     loss, labels = np.arange(25.0), np.zeros(25, dtype=int)
     assert solutions["check_exact_quota"](loss, labels, 28).sum() == 7
     assert pace.select_easiest(loss, labels, 0.28).sum() == 8
+
+
+def test_the_solutions_of_chapter_06_give_what_the_losses_do(solutions):
+    rng = np.random.default_rng(0)
+    logits, target = torch.from_numpy(rng.normal(0, 3, 200)), torch.from_numpy(rng.integers(0, 2, 200) * 1.0)
+    valid = torch.from_numpy(rng.random(200) < 0.8)
+    weights = solutions["check_harmonized_weights"](logits.numpy(), target.numpy(), valid.numpy(), 30)
+    plain = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none").numpy()
+    assert (weights * plain).sum() / valid.sum().item() == pytest.approx(losses.ghm_c(logits, target, valid).item())
+
+    memory = gradient_harmonizing.GradientDensity(6, 0.75, bias_correction=True)
+    counts = rng.integers(0, 4, (9, 6)) * (rng.random((9, 6)) < 0.6)
+    for step in counts:
+        density = memory.density(torch.from_numpy(step).double()).nan_to_num()
+    np.testing.assert_allclose(solutions["check_smoothed_counts"](counts, 0.75), density.numpy())
 
 
 def _raises(error):
