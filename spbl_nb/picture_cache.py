@@ -83,7 +83,7 @@ def cached_pictures(
         excluded; None takes whole pictures.
     on_broken : ``"refuse"`` raises when a picture cannot be read, after all others are done; ``"skip"`` leaves it out.
     workers : threads that decode (default: the processors this process may use; Pillow lets go of the interpreter's lock).
-        Memory stays below some 20 MB and one decoded picture for each of them.
+        Each holds one decoded picture and some 10 MB of finished ones, or the crops of one or two files.
     progress : show a bar.
 
     Raises ValueError for wrong arguments, for broken pictures (naming the first, their kinds and how to go on) and when
@@ -218,7 +218,7 @@ def _check_space(root: Path, place: Path, needed: int) -> None:
     needed -= cache_building.allocated(place)
     free = shutil.disk_usage(root).free
     if free < needed:
-        raise OSError(errno.ENOSPC, f"{needed / 1e9:.2f} GB are needed, {free / 1e9:.2f} GB are free")
+        raise OSError(errno.ENOSPC, f"{needed / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} MB are free")
 
 
 def _lock_of(place: Path) -> Path:
