@@ -30,8 +30,8 @@ boxes, boxed_images,      pictures with boxes around objects: drawn (lesion_grou
 letterbox, lesion_groups,
 detection_readers,
 detection_data
-models, batches,          networks, and the loop that trains them
-training
+models, batches,          networks, and the loop that trains them, in one process or in several
+processes, training
 detectors, detection,     RetinaNet with GHM, its training, and average precision
 average_precision
 svm, jobs, self_paced,    every way to train on imbalanced data, behind ``methods.run``
@@ -41,7 +41,7 @@ original_names,           settings from a file, by our names or those of the ori
 settings_file
 provenance, staging,      the result store: one folder a run, complete or absent; tables over runs
 places, runs, tables,
-result_files
+result_files, single_run
 published, report,         published numbers; what all runs say together, in tables, words and pictures
 report_…, rank_plots
 plots, detection_plots,   figures, and explorers that answer a slider at once

@@ -1,5 +1,5 @@
-"""The commands: ``spbl-nb reproduce``, ``lab``, ``check``, ``data``, ``export`` and, for those who write the course, ``lint``,
-``render``; also ``python -m spbl_nb``.
+"""The commands: ``spbl-nb reproduce``, ``train``, ``lab``, ``check``, ``data``, ``export`` and, for those who write the
+course, ``lint``, ``render``; also ``python -m spbl_nb``.
 
 What a person gets wrong is answered with one line on standard error and exit status 2, never with a traceback. Nothing
 heavy is imported before a command needs it, so that ``--help`` is quick.
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         "--methods", nargs="+", metavar="NAME", help="methods (default: ce and the three variants of SPBL)"
     )
     command.add_argument("--seeds", metavar="SEEDS", help="as 0-5 or 0,1,2 (default: those of the preset)")
-    command.add_argument("--preset", help="smoke, fast, full or release (default: fast)")
+    command.add_argument("--preset", help="smoke, fast, full, release or paper (default: fast)")
     command.add_argument(
         "--config",
         metavar="FILE",
@@ -64,6 +64,19 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--time-limit", type=float, metavar="SECONDS", help="per run (default: one hour)")
     command.add_argument("--no-notebooks", action="store_true", help="leave the teaching notebooks out")
     _add_places(command)
+
+    command = commands.add_parser("train", help="one run without a notebook; under accelerate launch on several GPUs")
+    command.set_defaults(command=_train)
+    command.add_argument("method", metavar="METHOD", help="a name of methods.METHODS, as spbl_clean")
+    command.add_argument("dataset", metavar="DATASET", help="a name of data.NAMES, as digits")
+    command.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
+    command.add_argument("--preset", default="fast", help="smoke, fast, full, release or paper (default: fast)")
+    command.add_argument("--device", help="cpu, auto, cuda or mps (default: as the preset says)")
+    command.add_argument("--precision", help="fp32, bf16 or fp16 (default: as the preset says)")
+    command.add_argument("--weights", metavar="FILE", help="starting weights (default: as the preset says)")
+    command.add_argument("--data-root", metavar="PATH", help="file or folder of data sets that are not embedded")
+    command.add_argument("--checkpoint", metavar="FILE", help="where an interrupted run goes on from")
+    command.add_argument("--runs-dir", metavar="DIR", help="folder of the results (default: runs)")
 
     command = commands.add_parser("lab", help="open the notebooks in JupyterLab with this Python")
     command.set_defaults(command=_lab)
@@ -179,6 +192,24 @@ def _asked(options: argparse.Namespace) -> "original_names.Meaning":
     for note in asked.notes:
         print(f"note: {note}")
     return asked
+
+
+def _train(options: argparse.Namespace) -> int:
+    from spbl_nb import single_run
+
+    overrides = {key: getattr(options, key) for key in ("device", "precision", "weights")}
+    single_run.train(
+        options.method,
+        options.dataset,
+        options.preset,
+        options.seed,
+        options.data_root,
+        options.runs_dir,
+        options.checkpoint,
+        sys.stderr.isatty(),
+        **{key: value for key, value in overrides.items() if value is not None},
+    )
+    return 0
 
 
 def _words(given: list[str] | None) -> list[str]:

@@ -13,7 +13,7 @@ import time
 import numpy as np
 import torch
 
-from spbl_nb import losses, metrics, training
+from spbl_nb import losses, metrics, processes, training
 from spbl_nb.images import FeatureData
 from spbl_nb.jobs import Job, Scores, Trained, stage_of
 from spbl_nb.models import Classifier
@@ -98,7 +98,7 @@ def train_smote_svm(job: Job) -> Trained:
         return {"decision": decision, "predicted": predicted}
 
     with training.torch_threads(config.threads):
-        scored = job.remember("smote_svm", compute)
+        scored = job.remember("smote_svm", lambda: processes.from_first(compute))
     trained.scored = Scores(scored["decision"], "decision", scored["predicted"])
     head = time.perf_counter() - predicted_at
     trained.timing = {"training": fitted.seconds, "prediction": predicted_at - started, "head": head}

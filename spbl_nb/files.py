@@ -13,9 +13,12 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from spbl_nb.images import PictureRows
 
 
 @contextlib.contextmanager
@@ -94,26 +97,30 @@ def write_npz(path: str | os.PathLike, **arrays: Any) -> None:
         np.savez_compressed(handle, **arrays)
 
 
-def sha256_of(*parts: bytes | str | np.ndarray | None) -> str:
-    """Return the SHA-256 (hex) of the parts; arrays count with dtype and shape, so that equal bytes of another shape differ."""
+def sha256_of(*parts: "bytes | str | np.ndarray | PictureRows | None") -> str:
+    """Return the SHA-256 (hex) of the parts; arrays count with dtype and shape, so that equal bytes of another shape differ.
+
+    What is no array but reads like one (:class:`spbl_nb.images.PictureRows`) has the hash of the array it stands for.
+    """
     digest = hashlib.sha256()
     for part in parts:
         if part is None:
             digest.update(b"\0none\0")
-        elif isinstance(part, np.ndarray):
-            digest.update(f"\0array {part.dtype.str} {part.shape}\0".encode())
-            _update_in_blocks(digest.update, part)
-        else:
-            data = part.encode() if isinstance(part, str) else bytes(part)
+        elif isinstance(part, (str, bytes)):
+            data = part.encode() if isinstance(part, str) else part
             digest.update(f"\0bytes {len(data)}\0".encode())
             digest.update(data)
+        else:
+            digest.update(f"\0array {part.dtype.str} {part.shape}\0".encode())
+            _update_in_blocks(digest.update, part)
     return digest.hexdigest()
 
 
-def _update_in_blocks(update: Callable[[bytes], None], array: np.ndarray, rows: int = 4096) -> None:
-    """Feed an array to a hash a block of rows at a time, so that a memory-mapped cache is never loaded whole."""
+def _update_in_blocks(update: Callable[[bytes], None], array: "np.ndarray | PictureRows", block: int = 2**24) -> None:
+    """Feed an array to a hash about ``block`` bytes at a time, so that a memory-mapped cache is never loaded whole."""
     if array.ndim == 0:
-        update(array.tobytes())
+        update(np.asarray(array).tobytes())
         return
+    rows = max(1, block * len(array) // max(1, array.nbytes))
     for start in range(0, len(array), rows):
         update(np.ascontiguousarray(array[start : start + rows]).tobytes())

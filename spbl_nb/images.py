@@ -9,7 +9,7 @@ Taught in: notebooks/01_data, section 1.
 import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,48 @@ from spbl_nb.splits import TEST, TRAIN, VALIDATION
 
 if TYPE_CHECKING:
     from spbl_nb.picture_cache import Cached
+
+
+class PictureRows:
+    """Some rows of pictures that lie in a file: reads like an array uint8[n,3,H,W] and loads only what is asked for.
+
+    ``pictures`` is a memory map uint8[N,3,H,W], ``rows`` int64[n] are rows of it, in any order and also twice.
+    ``np.asarray`` makes the array that it stands for.
+
+    >>> PictureRows(np.zeros((9, 3, 8, 8), np.uint8), np.array([4, 2, 2]))[:2].shape
+    (2, 3, 8, 8)
+    """
+
+    ndim = 4
+
+    def __init__(self, pictures: np.ndarray, rows: np.ndarray) -> None:
+        self.pictures = pictures
+        self.rows = np.arange(len(pictures))[rows]  # counted from 0, and checked
+        self.dtype = pictures.dtype
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """Return the pictures of an index, a slice or an array of indices; further axes are cut from what that loads."""
+        first, *others = key if isinstance(key, tuple) else (key,)
+        if first is None or first is Ellipsis or not all(isinstance(one, (int, slice)) for one in others):
+            return np.asarray(self)[key]
+        chosen = self.rows[first]
+        return np.asarray(self.pictures[chosen])[(slice(None),) * np.ndim(chosen) + tuple(others)]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.pictures[self.rows], dtype=dtype)
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Number of rows, 3, height and width."""
+        return (len(self.rows), *self.pictures.shape[1:])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the array that it stands for."""
+        return len(self.rows) * self.pictures[:1].nbytes
 
 
 class _Labelled:
@@ -45,7 +87,8 @@ class ImageData(_Labelled):
 
     Attributes
     ----------
-    images : uint8[N,3,H,W], an array or a memory map; grey pictures have three equal channels.
+    images : uint8[N,3,H,W], an array, a memory map (read-only will do) or :class:`PictureRows` of one; grey pictures have
+        three equal channels.
     labels : int64[N] in 0..C-1; every class has at least one sample.
     class_names : C texts.
     groups : int64[N], equal where samples belong together (one lesion, one patient), or None.
@@ -122,10 +165,18 @@ class ImageData(_Labelled):
         return self.sha256
 
     def take(self, rows: np.ndarray) -> "ImageData":
-        """Return the data set reduced to ``rows``; every class must keep a sample."""
+        """Return the data set reduced to ``rows``; every class must keep a sample.
+
+        Pictures that lie in a file stay there (:class:`PictureRows`); others are copied.
+        """
+        images: Any = self.images
+        if isinstance(images, PictureRows):
+            images = PictureRows(images.pictures, images.rows[rows])
+        else:
+            images = PictureRows(images, rows) if isinstance(images, np.memmap) else images[rows]
         return dataclasses.replace(
             self,
-            images=self.images[rows],
+            images=images,
             labels=self.labels[rows],
             groups=None if self.groups is None else self.groups[rows],
             split=None if self.split is None else self.split[rows],
@@ -153,9 +204,11 @@ class FeatureData(_Labelled):
 
     def __post_init__(self) -> None:
         labels = checks.label_array("labels", self.labels, len(self.class_names))
-        features = checks.finite_array("features", self.features, ndim=2, length=len(labels))
+        features = np.asarray(self.features)
+        if features.dtype != np.float32 or features.shape[:-1] != labels.shape or not np.isfinite(features).all():
+            features = checks.finite_array("features", features, ndim=2, length=len(labels)).astype(np.float32)
         object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "features", features.astype(np.float32))
+        object.__setattr__(self, "features", features)
 
     @cached_property
     def sha256(self) -> str:
@@ -163,15 +216,16 @@ class FeatureData(_Labelled):
         return files.sha256_of(self.features, self.labels, "\n".join(self.class_names))
 
 
-def resize(images: np.ndarray, size: int, block: int = 2048) -> np.ndarray:
-    """Resize uint8[N,3,H,W] to uint8[N,3,size,size] (bilinear, antialiased), a block of pictures at a time."""
+def resize(images: np.ndarray, size: int, block: int = 2**23) -> np.ndarray:
+    """Resize uint8[N,3,H,W] to uint8[N,3,size,size] (bilinear, antialiased), about ``block`` bytes of pictures at a time."""
     import torch
 
     if images.shape[2:] == (size, size):
         return images
     result = np.empty((len(images), 3, size, size), dtype=np.uint8)
+    block = max(1, block * len(images) // max(images.nbytes, result.nbytes))
     for start in range(0, len(images), block):
-        pictures = torch.from_numpy(np.ascontiguousarray(images[start : start + block])).float()
+        pictures = torch.from_numpy(np.array(images[start : start + block])).float()
         scaled = torch.nn.functional.interpolate(
             pictures, size=(size, size), mode="bilinear", align_corners=False, antialias=True
         )

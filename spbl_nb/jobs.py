@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from spbl_nb import checkpoints, checks, models, pace, training
+from spbl_nb import batches, checkpoints, checks, models, pace, processes, training
 from spbl_nb.config import Config
 from spbl_nb.images import FeatureData, ImageData
 from spbl_nb.splits import Split
@@ -53,7 +53,8 @@ class Job:
         config, data = self.config, self.data
         if isinstance(data, FeatureData):
             return models.linear(data.features.shape[1], data.num_classes, seed=self.seed)
-        return models.build(name or config.model, data.num_classes, data.size, weights=config.weights, seed=self.seed)
+        size = batches.seen_size(data.size, config)
+        return models.build(name or config.model, data.num_classes, size, weights=config.weights, seed=self.seed)
 
     def fit(
         self,
@@ -93,10 +94,11 @@ class Job:
         if self.checkpoint is None:
             return compute()
         path, owner = f"{self.checkpoint}.{name}.npz", self._owner() | {"part": name}
-        arrays = checkpoints.load_arrays(path, owner)
+        arrays = processes.from_first(lambda: checkpoints.load_arrays(path, owner))
         if arrays is None:
             arrays = compute()
-            checkpoints.save_arrays(path, arrays, owner)
+            if processes.is_first():
+                checkpoints.save_arrays(path, arrays, owner)
         return arrays
 
     def _owner(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 Every network is one :class:`Classifier`, so that a single forward pass yields the class scores and the features that
 self-paced balance learning feeds to its SVM. ``small_cnn`` and ``small_resnet`` train in seconds on a CPU;
+``small_plain`` is ``small_cnn`` with GroupNorm, so that no picture's result depends on the others of its batch;
 ``mnist_net`` is the network of the SPBL release for 28-pixel pictures; the others are torchvision's, with their last
 layer replaced.
 
@@ -9,6 +10,7 @@ Taught in: notebooks/02_baseline_cnn, section 1.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,9 @@ _TORCHVISION = (
     *("vgg11_bn", "vgg13_bn", "vgg16_bn", "vgg19_bn"),
     "inception_v3",
 )
-_SMALLEST = {"small_cnn": 8, "small_resnet": 8, "mnist_net": 8, "inception_v3": 75}
+_SMALLEST = {"small_cnn": 8, "small_plain": 8, "small_resnet": 8, "mnist_net": 8, "inception_v3": 75}
 
-NAMES = ("small_cnn", "small_resnet", "mnist_net", *_TORCHVISION)
+NAMES = ("small_cnn", "small_plain", "small_resnet", "mnist_net", *_TORCHVISION)
 
 
 class Classifier(nn.Module):
@@ -57,8 +59,8 @@ def build(
     name : one of :data:`NAMES`.
     num_classes : C, at least 2.
     size : picture side (or height and width) in pixels, multiples of 4 for ``mnist_net``.
-    weights : for torchvision networks a name such as ``"IMAGENET1K_V2"`` (read from torch's hub cache or downloaded by
-        torchvision) or the path of a file with a state dict; None draws random ones.
+    weights : for torchvision networks a name such as ``"IMAGENET1K_V2"`` (read from torch's hub cache, or downloaded into
+        it: :func:`published_weights`) or the path of a file with a state dict; None draws random ones.
     seed : the same seed gives the same weights; the caller's random state is left alone.
 
     Raises ValueError for an unknown name, a size the network cannot take, or weights for a network that has none.
@@ -75,8 +77,8 @@ def build(
             backbone, width_of_features = _torchvision_backbone(name, weights)
         elif weights is not None:
             raise ValueError(f"weights is {weights!r}, but {name} has no published weights; leave weights out")
-        elif name == "small_cnn":
-            backbone, width_of_features = _small_cnn()
+        elif name in ("small_cnn", "small_plain"):
+            backbone, width_of_features = _small_cnn(batch_norm=name == "small_cnn")
         elif name == "small_resnet":
             backbone, width_of_features = _small_resnet()
         else:
@@ -91,18 +93,19 @@ def linear(features: int, num_classes: int, *, seed: int = 0) -> Classifier:
         return Classifier(nn.Identity(), nn.Linear(features, num_classes))
 
 
-def _convolution(inputs: int, outputs: int) -> list[nn.Module]:
-    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+def _convolution(inputs: int, outputs: int, batch_norm: bool = True) -> list[nn.Module]:
+    norm = nn.BatchNorm2d(outputs) if batch_norm else nn.GroupNorm(4, outputs)
+    return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), norm, nn.ReLU(inplace=True)]
 
 
-def _small_cnn(width: int = 16) -> tuple[nn.Module, int]:
-    """Three 3x3 convolutions of 16, 32 and 64 filters with BatchNorm; 64 features, the mean over the picture."""
+def _small_cnn(width: int = 16, batch_norm: bool = True) -> tuple[nn.Module, int]:
+    """Three 3x3 convolutions of 16, 32 and 64 filters with BatchNorm or GroupNorm; 64 features, the mean over the picture."""
     layers = [
-        *_convolution(3, width),
+        *_convolution(3, width, batch_norm),
         nn.MaxPool2d(2),
-        *_convolution(width, 2 * width),
+        *_convolution(width, 2 * width, batch_norm),
         nn.MaxPool2d(2),
-        *_convolution(2 * width, 4 * width),
+        *_convolution(2 * width, 4 * width, batch_norm),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
     ]
@@ -163,11 +166,11 @@ def _torchvision_backbone(name: str, weights: str | None) -> tuple[nn.Module, in
     """Return a torchvision network whose last layer is the identity, and the number of its features."""
     import torchvision
 
-    file = Path(weights) if weights is not None and (os.sep in weights or Path(weights).is_file()) else None
-    options = {"init_weights": True} if name == "inception_v3" and weights is None else {}
-    network = torchvision.models.get_model(name, weights=None if file else weights, **options)
-    if file:
-        _load_file(network, file, name)
+    as_published = {"init_weights": weights is None, "transform_input": weights is not None}
+    network = torchvision.models.get_model(name, weights=None, **(as_published if name == "inception_v3" else {}))
+    if weights is not None:
+        from_file = os.sep in weights or Path(weights).is_file()
+        _load_file(network, Path(weights) if from_file else published_weights(name, weights), name)
     if name.startswith("densenet"):
         features, network.classifier = network.classifier.in_features, nn.Identity()
     elif name.startswith("vgg"):
@@ -177,6 +180,30 @@ def _torchvision_backbone(name: str, weights: str | None) -> tuple[nn.Module, in
     return (_FirstOutput(network) if name == "inception_v3" else network), features
 
 
+def published_weights(name: str, weights: str) -> Path:
+    """Return the file of torchvision's published ``weights`` of a network in torch's hub cache; download it if absent.
+
+    Raises ValueError for weights that torchvision does not publish for the network, FileNotFoundError, which names the
+    file and its address, when it is neither there nor to be had.
+    """
+    import torchvision
+
+    published = torchvision.models.get_model_weights(name).__members__
+    url = published[checks.one_of(f"weights of {name}", weights, tuple(published))].url
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+    if not path.is_file():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(url, str(path), path.stem.rsplit("-", 1)[1], progress=False)
+        except Exception as error:
+            raise FileNotFoundError(
+                f"the weights {weights} of {name} are not at {path}, and they could not be downloaded ({error}); put the file "
+                f"from {url} there (TORCH_HOME moves torch's folder), give its path as weights, or leave weights out to start "
+                "from random ones"
+            ) from None
+    return path
+
+
 def _load_file(network: nn.Module, path: Path, name: str) -> None:
     """Load a state dict from a file without running code from it."""
     if not path.is_file():
@@ -184,6 +211,9 @@ def _load_file(network: nn.Module, path: Path, name: str) -> None:
             f"weights file {path} does not exist; give torchvision's name or the path of a state dict"
         )
     try:
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if name.startswith("densenet"):  # its published files write norm.1 for norm1
+            state = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", key): one for key, one in state.items()}
+        network.load_state_dict(state)
     except Exception as error:
         raise ValueError(f"{path} does not hold the weights of {name}: {error}") from None

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from spbl_nb import pace, training
+from spbl_nb import pace, processes, training
 from spbl_nb.config import Config
 from spbl_nb.images import ImageData
 from spbl_nb.jobs import Job, Trained, shares_of, stage_of
@@ -148,7 +148,8 @@ def feature_clusters(features: np.ndarray, clusters: int, seed: int) -> np.ndarr
     from sklearn.cluster import KMeans
 
     clusters = min(clusters, len(features))
-    return KMeans(clusters, n_init=1, random_state=seed).fit_predict(features).astype(np.int64)
+    means = KMeans(clusters, n_init=1, random_state=seed)
+    return processes.from_first(lambda: means.fit_predict(features)).astype(np.int64)
 
 
 def weighted_loss(normaliser: str) -> training.Loss:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from spbl_nb import balance, files, metrics, pace, training
+from spbl_nb import balance, files, metrics, pace, processes, training
 from spbl_nb.config import Config
 from spbl_nb.images import FeatureData, ImageData
 from spbl_nb.jobs import Job, Scores, Trained, part_of_each_class, shares_of, stage_of
@@ -299,7 +299,7 @@ class _Loop:
         self.stack.add(features, labels, weights)
 
     def _fit_svm(self, features: np.ndarray) -> dict[str, np.ndarray]:
-        decision, predicted = self.stack.fit().decide(features)
+        decision, predicted = processes.from_first(lambda: self.stack.fit().decide(features))
         return {"decision": decision, "predicted": predicted}
 
     def _scores(self, features: np.ndarray, part: slice) -> Scores:
@@ -344,7 +344,8 @@ class _Loop:
 
     def _empty_stack(self) -> StackedSVC:
         memory = self.config.svm_memory if self.switches.needs_svm else 0.0
-        return StackedSVC(self.classes, cost=self.config.svm_cost, memory=memory)
+        device = training.accelerator_for(self.config).device
+        return StackedSVC(self.classes, cost=self.config.svm_cost, memory=memory, device=device)
 
     def _freeze(self) -> None:
         """Put the features of all rows in the place of the pictures, and a network of the head alone on top."""

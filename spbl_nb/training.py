@@ -25,12 +25,14 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spbl_nb import checkpoints, checks, files, metrics
+from spbl_nb import checkpoints, checks, files, metrics, processes
 from spbl_nb.batches import Features, Pictures, inputs_of, memory_format_of
 from spbl_nb.checkpoints import ResumeError as ResumeError
 from spbl_nb.config import Config
 from spbl_nb.images import FeatureData, ImageData
 from spbl_nb.models import Classifier
+
+_PIXELS_AT_ONCE = 512 * 96 * 96  # of the pictures that are predicted together
 
 Order = Callable[[np.random.Generator], np.ndarray]
 Loss = Callable[..., Tensor]
@@ -97,7 +99,10 @@ def fit(
     checkpoint : file written at the end of an epoch, at most every ``checkpoint_seconds``; if it is there already,
         training goes on from it. A checkpoint of another run is refused with :class:`ResumeError`.
 
-    With several processes (``accelerate launch``) each takes an equal share of every batch, at least two pictures.
+    With several processes (``accelerate launch``) each takes an equal share of every batch, at least two pictures. The
+    loss is that of the whole batch, whatever it divides by: every process gets the logits of all. So a network without
+    BatchNorm learns what it would learn in one process, up to rounding. BatchNorm normalises by the pictures of its own
+    process; its running statistics are averaged over the processes after every epoch.
 
     Raises ValueError for fewer than two rows, ``selection="validation"`` without validation rows, and a batch that
     cannot be shared.
@@ -123,9 +128,13 @@ def fit(
 
 
 def predict(
-    model: Classifier, data: ImageData | FeatureData, rows: np.ndarray, config: Config, *, batch_size: int = 512
+    model: Classifier, data: ImageData | FeatureData, rows: np.ndarray, config: Config, *, batch_size: int | None = None
 ) -> Prediction:
-    """Return logits and features of the given rows in evaluation mode, without augmentation; nothing else changes."""
+    """Return logits and features of the given rows in evaluation mode, without augmentation; nothing else changes.
+
+    ``batch_size`` None: 512, or fewer where pictures are larger than 96 x 96, so that memory does not grow with them.
+    Several processes share the rows, and each gets the predictions of all.
+    """
     rows = checks.row_array("rows", rows, len(data))
     with torch_threads(config.threads):
         accelerator = accelerator_for(config)
@@ -193,18 +202,39 @@ def step_budget(config: Config, samples: int) -> int:
 
 
 def _predict(
-    model: Classifier, inputs: Pictures | Features, rows: np.ndarray, accelerator: Accelerator, batch_size: int = 512
+    model: Classifier,
+    inputs: Pictures | Features,
+    rows: np.ndarray,
+    accelerator: Accelerator,
+    batch_size: int | None = None,
 ) -> Prediction:
+    batch_size = batch_size or min(512, max(1, _PIXELS_AT_ONCE // inputs.pixels))
+    shares = accelerator.num_processes if len(rows) >= accelerator.num_processes else 1
+    own = np.array_split(rows, shares)[accelerator.process_index if shares > 1 else 0]
     was_training = model.training
     model.eval()
-    logits, features = [], []
+    outputs: list[Tensor] = []
     with torch.inference_mode(), accelerator.autocast():
-        for start in range(0, len(rows), batch_size):
-            outputs = model(inputs.batch(rows[start : start + batch_size]), with_features=True)
-            logits.append(outputs[0].float().cpu())
-            features.append(outputs[1].float().cpu())
+        for start in range(0, len(own), batch_size):
+            stop = min(start + batch_size, len(own))
+            parts = model(inputs.batch(own[start:stop]), with_features=True)
+            if not outputs:
+                outputs = [torch.empty((len(own), part.shape[1])) for part in parts]
+            for output, part in zip(outputs, parts, strict=True):
+                output[start:stop] = part
+        if shares > 1:
+            outputs = [_gathered(output, len(rows), accelerator) for output in outputs]
     model.train(was_training)
-    return Prediction(torch.cat(logits).numpy(), torch.cat(features).numpy())
+    return Prediction(*(output.numpy() for output in outputs))
+
+
+def _gathered(own: Tensor, rows: int, accelerator: Accelerator) -> Tensor:
+    """Return float32[rows,·] of all processes from the part of each; parts differ by one row at most."""
+    shares = accelerator.num_processes
+    sizes = [len(part) for part in np.array_split(np.empty(rows, dtype=bool), shares)]
+    padded = functional.pad(own, (0, 0, 0, max(sizes) - len(own))).to(accelerator.device)
+    parts = accelerator.gather(padded).cpu().split(max(sizes))
+    return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
 
 
 class _Training:
@@ -261,7 +291,7 @@ class _Training:
     def run(self, checkpoint: str | os.PathLike | None, checkpoint_seconds: float, progress: bool) -> Fit:
         started = saved = time.perf_counter()
         if checkpoint is not None:
-            self._restore(checkpoints.load(checkpoint, self._owner()))
+            self._restore(processes.from_first(lambda: checkpoints.load(checkpoint, self._owner())))
         before = self.seconds
         with self._unwrapping(), _progress_bar(progress, self.stage) as bar:
             while not self._finished():
@@ -298,10 +328,10 @@ class _Training:
         config = self.config
         order = np.asarray(self.order(generator_for(self.seed, "order", self.stage, self.epoch)))
         batch_size = min(config.batch_size, len(order))
-        processes = self.accelerator.num_processes
-        if processes > 1 and (batch_size % processes or batch_size < 2 * processes):
+        shares = self.accelerator.num_processes
+        if shares > 1 and (batch_size % shares or batch_size < 2 * shares):
             raise ValueError(
-                f"a batch of {batch_size} cannot be shared by {processes} processes; a multiple of {processes} is needed, at "
+                f"a batch of {batch_size} cannot be shared by {shares} processes; a multiple of {shares} is needed, at "
                 "least 2 pictures for each"
             )
         batches = len(order) // batch_size
@@ -312,15 +342,19 @@ class _Training:
         shift = rng.integers(-config.padding, config.padding + 1, (len(order), 2))
         mirror = rng.random(len(order)) < (0.5 if self.mirror else 0.0)
         sums = torch.zeros(2, dtype=torch.float64, device=self.accelerator.device)
-        share = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
+        whole = [slice(index * batch_size, (index + 1) * batch_size) for index in range(batches)]
+        own = [slice(one.start + self.accelerator.process_index, one.stop, shares) for one in whole]
+        rows = [self.rows[order[one]] for one in own]
         self.network.train()
         with self._dropout_stream():
             for index in range(batches):
-                chosen = np.arange(index * batch_size, (index + 1) * batch_size)[share]
-                sums += self._step(order[chosen], shift[chosen], mirror[chosen])
+                pictures = self.inputs.batch(rows[index], shift[own[index]], mirror[own[index]])
+                self.inputs.read_ahead(rows[index + 1] if index + 1 < batches else None)
+                sums += self._step(pictures, order[whole[index]])
                 bar.total = self.total_steps
                 bar.update(1)
-        sums = self.accelerator.reduce(sums, "sum") / (batches * batch_size)
+        self._average_statistics()
+        sums /= batches * batch_size
         self.epoch += 1
         entry = {"epoch": self.epoch, "step": self.step, "lr": self.optimizer.param_groups[-1]["lr"]}
         entry |= {"train_loss": float(sums[0]), "train_accuracy": float(sums[1])}
@@ -330,22 +364,40 @@ class _Training:
         self.history.append(entry)
         bar.set_postfix({key: f"{value:.3f}" for key, value in entry.items() if key.endswith(("loss", "accuracy"))})
 
-    def _step(self, positions: np.ndarray, shift: np.ndarray, mirror: np.ndarray) -> Tensor:
-        """Take one optimiser step; return (summed loss, number right) of the batch."""
-        targets = [values[torch.from_numpy(positions)].to(self.accelerator.device) for values in self.targets]
+    def _step(self, pictures: Tensor, positions: np.ndarray) -> Tensor:
+        """Take one optimiser step on this process's pictures of a batch; return (summed loss, number right) of the batch."""
+        index = torch.from_numpy(positions)
+        targets = [values[index].to(self.accelerator.device) for values in self.targets]
         labels = targets[0]
         assert self.total_steps is not None  # it is set when the first epoch is laid out
         factor = learning_rate_factor(self.config, self.step, self.total_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = group["initial_lr"] * factor
         self.optimizer.zero_grad()
-        logits = self.network(self.inputs.batch(self.rows[positions], shift, mirror))
+        logits = self._of_whole_batch(self.network(pictures))
         loss = self.loss(logits, *targets)
-        self.accelerator.backward(loss)
+        self.accelerator.backward(loss * self.accelerator.num_processes)  # gradients are averaged over the processes
         self.optimizer.step()
         self.step += 1
         right = (logits.detach().argmax(dim=1) == labels).sum()
         return torch.stack([loss.detach().double() * len(labels), right.double()])
+
+    def _of_whole_batch(self, own: Tensor) -> Tensor:
+        """Return the logits of the batch in its order, of which this process's, every n-th, carry gradients."""
+        shares = self.accelerator.num_processes
+        if shares == 1:
+            return own
+        parts = list(self.accelerator.gather(own.detach()).split(len(own)))
+        parts[self.accelerator.process_index] = own
+        return torch.stack(parts, dim=1).flatten(0, 1)
+
+    def _average_statistics(self) -> None:
+        """Give all processes the same running statistics, the mean of theirs."""
+        if self.accelerator.num_processes == 1:
+            return
+        for buffer in self.network.buffers():
+            if buffer.is_floating_point():
+                buffer.copy_(self.accelerator.reduce(buffer, "mean"))
 
     def _look(self, rows: np.ndarray) -> dict[str, float]:
         """Measure the validation part, and keep the weights if they are the best so far."""
@@ -410,4 +462,4 @@ _COUNTERS = ("epoch", "step", "total_steps", "history", "best", "seconds")
 def _progress_bar(wanted: bool, stage: str) -> Any:
     from tqdm.auto import tqdm
 
-    return tqdm(desc=stage, unit="step", leave=False, disable=not wanted)
+    return tqdm(desc=stage, unit="step", leave=False, disable=not (wanted and processes.is_first()))

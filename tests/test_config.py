@@ -9,7 +9,7 @@ from spbl_nb import config
 from spbl_nb.config import Config, preset
 
 
-@pytest.mark.parametrize("name", ["smoke", "fast", "full", "release"])
+@pytest.mark.parametrize("name", ["smoke", "fast", "full", "release", "paper"])
 def test_presets_are_named_and_serialisable(name):
     settings = preset(name)
     assert settings.name == name
@@ -55,6 +55,7 @@ def test_every_setting_is_described():
         ({"selection": "tests"}, "selection is 'tests'"),
         ({"validation": 1.0}, "validation is 1"),
         ({"size": 4}, "size is 4"),
+        ({"enlarge": True, "crop": True}, "enlarge and crop are both set"),
     ],
 )
 def test_bad_settings(overrides, message):
@@ -65,3 +66,15 @@ def test_bad_settings(overrides, message):
 def test_unknown_preset_suggests_the_nearest():
     with pytest.raises(ValueError, match="did you mean 'smoke'"):
         preset("smok")
+
+
+def test_the_paper_preset_is_the_settings_of_the_release_for_photographs():
+    settings = preset("paper")
+    assert (settings.model, settings.weights, settings.size - 2 * settings.padding) == (
+        "resnet50",
+        "IMAGENET1K_V1",
+        224,
+    )
+    assert (settings.lr, settings.backbone_lr, settings.lr_gamma, settings.milestones) == (0.01, 0.001, 0.1, (0.8,))
+    assert (settings.batch_size, settings.weight_decay, settings.momentum) == (64, 5e-4, 0.9)
+    assert (settings.stage_epochs, settings.add_ratios) == (50, (0.5, 0.75, 0.9, 1.0, 1.0))

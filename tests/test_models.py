@@ -1,5 +1,7 @@
 """Networks: shapes, seeds, feature tap, torchvision factories and their weights."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -67,16 +69,65 @@ def test_weights_from_a_file(tmp_path):
     torch.testing.assert_close(model.backbone.conv1.weight, source.conv1.weight)
 
 
-def test_weights_name_is_handed_to_torchvision(monkeypatch):
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """An empty folder in the place of torch's hub cache, and no network."""
+
+    def refuse(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("resnet18", "resnet18-f37072fd.pth"), ("densenet121", "densenet121-a639ec97.pth")]
+)
+def test_published_weights_are_read_from_the_hub_cache(hub, name, file):
     import torchvision
 
-    asked = {}
-    network = torchvision.models.resnet18(weights=None)
-    monkeypatch.setattr(
-        torchvision.models, "get_model", lambda name, **options: asked.update(options, name=name) or network
-    )
-    models.build("resnet18", 3, 32, weights="IMAGENET1K_V1")
-    assert asked == {"name": "resnet18", "weights": "IMAGENET1K_V1"}
+    source = torchvision.models.get_model(name, weights=None)
+    state = source.state_dict()
+    if name == "densenet121":  # the published file has the names of an old torchvision
+        state = {re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2", key): value for key, value in state.items()}
+        assert set(state) != set(source.state_dict())
+    torch.save(state, hub / file)
+    model = models.build(name, 3, 32, weights="IMAGENET1K_V1").backbone.state_dict()
+    assert len(model) > 100
+    for key, value in model.items():
+        torch.testing.assert_close(value, source.state_dict()[key], rtol=0, atol=0)
+
+
+def test_absent_weights_are_said_to_be_absent(hub):
+    with pytest.raises(FileNotFoundError, match=r"resnet50-0676ba61\.pth.*no network.*put the file\s+from https://"):
+        models.build("resnet50", 3, 224, weights="IMAGENET1K_V1")
+    with pytest.raises(ValueError, match="did you mean 'IMAGENET1K_V2'"):
+        models.build("resnet50", 3, 224, weights="IMAGENET1K_V3")
+
+
+def test_a_downloaded_file_is_used(hub, monkeypatch):
+    import torchvision
+
+    asked = []
+
+    def download(url, path, hash_prefix, progress):
+        asked.append((url, hash_prefix))
+        torch.save(torchvision.models.resnet18(weights=None).state_dict(), path)
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    for _ in range(2):
+        models.build("resnet18", 3, 32, weights="IMAGENET1K_V1")
+    assert asked == [("https://download.pytorch.org/models/resnet18-f37072fd.pth", "f37072fd")]
+
+
+def test_small_plain_sees_every_picture_by_itself():
+    model = models.build("small_plain", 3).train()
+    pictures = torch.randn(4, 3, 16, 16)
+    torch.testing.assert_close(model(pictures)[:2], model(pictures[:2]))
+    assert not torch.allclose(models.build("small_cnn", 3).train()(pictures)[:2], model(pictures[:2]))
 
 
 def test_weights_that_do_not_fit_or_could_run_code_are_refused(tmp_path):
