@@ -18,6 +18,11 @@ from spbl_nb.letterbox import PictureFiles
 from spbl_nb.splits import TEST, TRAIN, VALIDATION
 
 
+def _unset() -> np.ndarray:
+    """Stand for a field that is not given: what it then is depends on the others."""
+    return np.empty(0)
+
+
 @dataclass(frozen=True)
 class Detections:
     """What a detector found in one picture, or what is there.
@@ -62,11 +67,11 @@ class DetectionData:
     boxes: np.ndarray
     labels: np.ndarray
     class_names: tuple[str, ...]
-    ignored: np.ndarray | None = None
+    ignored: np.ndarray = field(default_factory=_unset)
     split: np.ndarray | None = None
-    sizes: np.ndarray | None = None
-    scale: np.ndarray | None = None
-    areas: np.ndarray | None = None
+    sizes: np.ndarray = field(default_factory=_unset)
+    scale: np.ndarray = field(default_factory=_unset)
+    areas: np.ndarray = field(default_factory=_unset)
     source: str = ""
     synthetic: bool = False
     mirror: bool = True
@@ -86,8 +91,8 @@ class DetectionData:
         owner = checks.row_array("owner", self.owner, number) if count else np.zeros(0, dtype=np.int64)
         if len(owner) != count or (np.diff(owner) < 0).any():
             raise ValueError(f"owner has {len(owner)} entries for {count} labels; one each, ascending, is needed")
-        sizes = np.broadcast_to(shape[2:], (number, 2)) if self.sizes is None else np.asarray(self.sizes)
-        scale = np.ones(number) if self.scale is None else checks.finite_array("scale", self.scale, ndim=1)
+        sizes = np.broadcast_to(shape[2:], (number, 2)) if np.size(self.sizes) == 0 else np.asarray(self.sizes)
+        scale = np.ones(number) if np.size(self.scale) == 0 else checks.finite_array("scale", self.scale, ndim=1)
         if sizes.shape != (number, 2) or scale.shape != (number,) or scale.min() <= 0:
             raise ValueError(
                 f"sizes {sizes.shape} and scale {scale.shape} of {self.name} must have a row above 0 for each of {number} "
@@ -99,8 +104,8 @@ class DetectionData:
             raise ValueError(f"boxes of {self.name} has {len(boxes)} rows for {count} labels; one each is needed")
         boxes = box_tools.checked(f"boxes of {self.name}", boxes, held[owner])
         own = box_tools.areas(boxes) / scale[owner] ** 2
-        ignored = np.zeros(count, dtype=bool) if self.ignored is None else np.asarray(self.ignored, dtype=bool)
-        areas = own if self.areas is None else np.asarray(self.areas, dtype=np.float64)
+        ignored = np.zeros(count, dtype=bool) if np.size(self.ignored) == 0 else np.asarray(self.ignored, dtype=bool)
+        areas = own if np.size(self.areas) == 0 else np.asarray(self.areas, dtype=np.float64)
         if ignored.shape != (count,) or areas.shape != (count,):
             raise ValueError(
                 f"ignored {ignored.shape} and areas {areas.shape} of {self.name} must have one entry for each of {count} boxes"

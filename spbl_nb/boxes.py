@@ -6,6 +6,8 @@ width is right - left. A wrong box among thousands is found by number, and told 
 Taught in: notebooks/06_gradient_harmonizing, section 6.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from spbl_nb import checks
@@ -14,7 +16,7 @@ LEFT, TOP, RIGHT, BOTTOM = range(4)
 ROUNDING = 1.0  # pixels by which annotations may reach over the border of a picture; they are cut there
 
 
-def faults(boxes: np.ndarray, sizes: np.ndarray) -> list[tuple[int, str]]:
+def faults(boxes: np.ndarray, sizes: np.ndarray | tuple[int, int]) -> list[tuple[int, str]]:
     """Return (index, what is wrong in words) of every box of float[M,4] that is no box in its picture.
 
     ``sizes`` float[M,2] or [2] are height and width of the picture, pixels. Wrong are coordinates that are not finite,
@@ -55,7 +57,7 @@ def checked(name: str, boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return clipped(boxes, sizes)
 
 
-def described(box: np.ndarray) -> str:
+def described(box: Iterable[float]) -> str:
     """Return a box as short text."""
     return "(" + ", ".join(f"{value:g}" for value in box) + ")"
 

@@ -44,7 +44,13 @@ def synthetic_lesions(
     """
     count = checks.integer("count", count, 2)
     test = round(count * checks.real("test_share", test_share, 0, 1, open_high=True))
-    options = {"num_classes": num_classes, "least": least, "most": most, "factor": factor, "difficulty": difficulty}
+    options: dict[str, Any] = {
+        "num_classes": num_classes,
+        "least": least,
+        "most": most,
+        "factor": factor,
+        "difficulty": difficulty,
+    }
     numbers = [(stream, number) for stream, number in ((0, count - test), (1, test)) if number]
     parts = [lesion_groups.draw(number, size, seed, stream=stream, **options) for stream, number in numbers]
     starts = np.cumsum([0, *(number for _, number in numbers)])

@@ -220,9 +220,11 @@ def _coco_part(
             unknown = f"image_id {owner}" if owner not in known else f"category_id {category}"
             raise ValueError(f"{path}: annotations[{index}] has the {unknown}, which the file does not list")
         if owner in found:
-            left, top, width, height = _numbers(entry.get("bbox"), f"{path}: annotations[{index}]")
-            box = (left, top, left + width, top + height)
-            area = entry.get("area", width * height)
+            left, top, across, down = _numbers(entry.get("bbox"), f"{path}: annotations[{index}]")
+            area = entry.get("area", across * down)
+            if isinstance(area, bool) or not isinstance(area, (int, float)):
+                raise ValueError(f"{path}: annotations[{index}] has area {area!r}; a number is needed")
+            box = (left, top, left + across, top + down)
             found[owner].rows.append((box, category, bool(entry.get("iscrowd", 0)), float(area)))
     return list(found.values()), dict(sorted(names.items()))
 
@@ -300,8 +302,8 @@ def _parsed(path: Path) -> Element:
 def _voc_number(path: Path, element: Element, key: str) -> float:
     text = element.findtext(key)
     try:
-        return float(text)
-    except (TypeError, ValueError):
+        return float(text or "")
+    except ValueError:
         raise ValueError(f"{path} has {text!r} as {element.tag}/{key}; a number is needed") from None
 
 
@@ -321,10 +323,10 @@ def _finished(
     """Check the boxes, drop what is to be dropped, and put everything into arrays."""
     checks.one_of("empty", empty, EMPTY)
     for picture in found:
-        rows = [row[0] for row in picture.rows]
-        wrong = dict(box_tools.faults(np.array(rows).reshape(-1, 4), (picture.height, picture.width)))
+        boxes = np.array([row[0] for row in picture.rows]).reshape(-1, 4)
+        wrong = dict(box_tools.faults(boxes, (picture.height, picture.width)))
         for index, words in wrong.items():
-            report.wrong(f"{picture.path}: box {index}, {box_tools.described(rows[index])}, {words}")
+            report.wrong(f"{picture.path}: box {index}, {box_tools.described(boxes[index])}, {words}")
         picture.rows = [row for index, row in enumerate(picture.rows) if index not in wrong]
     if empty == "drop":
         found = [picture for picture in found if picture.part != TRAIN or any(not row[2] for row in picture.rows)]

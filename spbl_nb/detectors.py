@@ -15,6 +15,7 @@ Taught in: notebooks/06_gradient_harmonizing, section 6.
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,10 @@ REGRESSIONS = ("smooth_l1", "ghm_r")
 BETA = 1 / 9  # where smooth L1 turns from square to straight, as in RetinaNet's own code
 GHM_R_WEIGHT = 10.0  # of the release
 _STRIDES = {"small": 32, "resnet50_fpn": 128}  # of the coarsest level: smaller pictures would leave it empty
+_SHAPES: dict[str, tuple[tuple[int, ...], int, Callable[..., nn.Module] | None]] = {
+    "small": ((12, 24, 48), 2, partial(nn.GroupNorm, 8)),
+    "resnet50_fpn": ((32, 64, 128, 256, 512), 4, None),
+}  # sides of the anchors of each level, pixels; convolutions of each branch of the head; what follows each of them
 _OCTAVES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
 _RATIOS = (0.5, 1.0, 2.0)
 
@@ -51,8 +56,8 @@ def build(
     seed: int = 0,
     weights_backbone: str | None = None,
     trainable_layers: int | None = None,
-    ghmc: dict[str, float] | None = None,
-    ghmr: dict[str, float] | None = None,
+    ghmc: dict[str, Any] | None = None,
+    ghmr: dict[str, Any] | None = None,
     focal_alpha: float = 0.25,
     focal_gamma: float = 2.0,
     regression_weight: float | None = None,
@@ -95,21 +100,20 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(checks.integer("seed", seed, 0))
         if name == "small":
-            if weights_backbone is not None:
+            if weights_backbone is not None or trainable_layers is not None:
                 raise ValueError(
-                    f"weights_backbone is {weights_backbone!r}, but small has no published weights; leave it out"
+                    "small has no published weights, and all of its layers learn; leave weights_backbone and "
+                    "trainable_layers out"
                 )
-            if trainable_layers is not None:
-                raise ValueError("trainable_layers is for resnet50_fpn; all layers of small learn")
-            backbone, sides = SmallBackbone(), (12, 24, 48)
-            normalise = partial(nn.GroupNorm, 8)
+            backbone: Any = SmallBackbone()
         else:
-            backbone, sides = _resnet50_fpn(weights_backbone, trainable_layers), (32, 64, 128, 256, 512)
-            normalise = None
+            backbone = _resnet50_fpn(weights_backbone, trainable_layers)
+        sides, depth, normalise = _SHAPES[name]
         anchors = AnchorGenerator(
             tuple(tuple(int(side * octave) for octave in _OCTAVES) for side in sides), (_RATIOS,) * len(sides)
         )
-        head = Head(backbone.out_channels, anchors.num_anchors_per_location()[0], num_classes, normalise, losses)
+        per_place = anchors.num_anchors_per_location()[0]
+        head = Head(int(backbone.out_channels), per_place, num_classes, losses, normalise, depth)
         model = RetinaNet(
             backbone,
             num_classes,
@@ -179,9 +183,17 @@ class Head(RetinaNetHead):
     """torchvision's head with :class:`Losses` over the whole batch at once."""
 
     def __init__(
-        self, channels: int, anchors: int, num_classes: int, normalise: Callable[..., nn.Module] | None, losses: Losses
+        self,
+        channels: int,
+        anchors: int,
+        num_classes: int,
+        losses: Losses,
+        normalise: Callable[..., nn.Module] | None = None,
+        depth: int = 4,
     ) -> None:
         super().__init__(channels, anchors, num_classes, norm_layer=normalise)
+        for branch in (self.classification_head, self.regression_head):
+            branch.conv = branch.conv[:depth]
         self.losses = losses
 
     def compute_loss(

@@ -96,22 +96,21 @@ def draw(
 
 def _scenes(key: tuple[int, int], labels: np.ndarray, difficulty: np.ndarray) -> Scenes:
     """Return the numbers behind lesions of the given classes, in that order."""
-    parts, order = [], np.argsort(labels, kind="stable")
+    order = np.argsort(labels, kind="stable")
     counts = np.bincount(labels, minlength=len(difficulty))
     parts = [lesions.scenes_of_class(key, int(c), int(counts[c]), difficulty) for c in np.flatnonzero(counts)]
     if not parts:
         parts = [lesions.scenes_of_class(key, 0, 1, difficulty).block(slice(0, 0))]
     back = np.argsort(order, kind="stable")
-    tables = [
+    look, skin, view = (
         {
             name: np.concatenate([getattr(part, table)[name] for part in parts])[back]
             for name in getattr(parts[0], table)
         }
         for table in ("look", "skin", "view")
-    ]
-    return Scenes(
-        *tables, *(np.concatenate([getattr(part, name) for part in parts])[back] for name in ("waves", "hairs"))
     )
+    waves, hairs = (np.concatenate([getattr(part, name) for part in parts])[back] for name in ("waves", "hairs"))
+    return Scenes(look, skin, view, waves, hairs)
 
 
 def _find_room(owner: np.ndarray, radius: np.ndarray, tries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -162,8 +161,8 @@ def _boxes(mask: np.ndarray) -> np.ndarray:
     inside = mask > _INSIDE
     found = np.zeros((len(mask), 4), dtype=np.float32)
     for side, axis in ((0, 1), (1, 2)):
-        line = inside.any(axis=axis)
-        filled = line.any(axis=1)
+        line = np.asarray(inside.any(axis=axis))
+        filled = np.asarray(line.any(axis=1))
         found[filled, side] = line[filled].argmax(axis=1)
         found[filled, side + 2] = line.shape[1] - line[filled, ::-1].argmax(axis=1)
     return found

