@@ -100,7 +100,7 @@ def _scenes(key: tuple[int, int], labels: np.ndarray, difficulty: np.ndarray) ->
     counts = np.bincount(labels, minlength=len(difficulty))
     parts = [lesions.scenes_of_class(key, int(c), int(counts[c]), difficulty) for c in np.flatnonzero(counts)]
     if not parts:
-        parts = [lesions.scenes_of_class(key, 0, 1, difficulty).block(slice(0, 0))]
+        parts = [lesions.scenes_of_class(key, 0, 1, difficulty)]  # of which no row is taken
     back = np.argsort(order, kind="stable")
     look, skin, view = (
         {

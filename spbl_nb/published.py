@@ -193,6 +193,28 @@ def value_of(dataset: str, column: str) -> Value | None:
 
 
 @dataclass(frozen=True)
+class DetectionValue:
+    """A published average precision in per cent of a RetinaNet with these losses, and where it stands.
+
+    ``classification`` and ``regression`` are names of :mod:`spbl_nb.detectors`. None of them was run here.
+    """
+
+    classification: str
+    regression: str
+    average_precision: float
+    source: str = "release of GHM, github.com/libuyu/GHM_Detection"
+    standing: str = "not run here"
+
+
+DETECTION_PROTOCOL = Fact("COCO minival, RetinaNet with ResNet-50-FPN", "release")
+DETECTION = (
+    DetectionValue("focal", "smooth_l1", 35.6),
+    DetectionValue("ghm_c", "smooth_l1", 35.8),
+    DetectionValue("ghm_c", "ghm_r", 37.0),
+)
+
+
+@dataclass(frozen=True)
 class Ours:
     """What one variant of ours reached on the same pictures: ``values`` ``{column: "mean ± deviation"}`` in per cent.
 
