@@ -161,24 +161,6 @@ VALUES = (
 )
 
 
-@dataclass(frozen=True)
-class Detector:
-    """A published average precision (AP, per cent) of a detector with these losses for classes and for boxes."""
-
-    classification: str
-    regression: str
-    ap: float
-
-
-DETECTORS_SOURCE = "README of the released code, github.com/libuyu/GHM_Detection (Li, Liu and Wang 2019)"
-DETECTORS_PROTOCOL = "RetinaNet with ResNet-50-FPN, trained on COCO, judged on its minival part"
-DETECTORS = (
-    Detector("focal", "smooth L1", 35.6),
-    Detector("GHM-C", "smooth L1", 35.8),
-    Detector("GHM-C", "GHM-R", 37.0),
-)
-
-
 def protocol_of(dataset: str) -> Protocol | None:
     """Return what is known of the published experiment on a data set of ours, None where nothing was published.
 

@@ -53,13 +53,6 @@ def test_columns_have_figures_of_ours_by_the_same_definition():
     assert pairs["“MAUC”"] == "weighted_harmonic"
 
 
-def test_the_detectors_of_gradient_harmonizing():
-    table = [(one.classification, one.regression, one.ap) for one in published.DETECTORS]
-    assert table == [("focal", "smooth L1", 35.6), ("GHM-C", "smooth L1", 35.8), ("GHM-C", "GHM-R", 37.0)]
-    assert "GHM_Detection" in published.DETECTORS_SOURCE
-    assert "minival" in published.DETECTORS_PROTOCOL
-
-
 def test_drawn_pictures_have_no_published_numbers():
     assert published.protocol_of("lesions198") is None
     assert published.protocol_of("lesions") is None
