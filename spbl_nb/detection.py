@@ -196,6 +196,11 @@ class _Training:
         clip: float,
     ) -> None:
         self.accelerator = training.accelerator_for(config)
+        if self.accelerator.num_processes > 1:
+            raise ValueError(
+                f"{self.accelerator.num_processes} processes were launched, but a detector is trained in one; start it without "
+                "accelerate launch"
+            )
         self.model, self.data, self.rows, self.config = model, data, rows, config
         self.seed, self.optimizer_name, self.warmup, self.clip = seed, optimizer, warmup, clip
         self.start_sha256 = files.sha256_of(*(value.cpu().numpy() for value in model.state_dict().values()))

@@ -92,7 +92,7 @@ def run(
     Path(own).parent.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     model = detector(settings, data.num_classes, seed)
-    fitted = detection.fit(model, data, train, settings, seed, own, progress)
+    fitted = detection.fit(model, data, train, settings, seed, own, progress, optimizer="sgd")  # the rates are SGD's
     found = detection.predict(model, data, test, settings)
     record = {
         "fingerprint": wanted,

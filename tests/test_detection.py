@@ -208,3 +208,21 @@ def test_predicting_changes_nothing_and_stays_inside(data):
 def test_wrong_calls_are_told(data, call, told):
     with pytest.raises(ValueError, match=told):
         call(data, detection.build("small", 3))
+
+
+def test_half_precision_trains_and_keeps_losses_and_counts_precise(data):
+    model, fitted = train(data, QUICK.replace(epochs=1, precision="bf16"))
+    assert np.isfinite(fitted.history[-1]["train_loss"])
+    assert model.head.losses.ghm_c.smoothed.dtype == torch.float64
+    assert model.backbone.stages[0][0].weight.dtype == torch.float32
+    full = train(data, QUICK.replace(epochs=1))[1].history[-1]["train_loss"]
+    assert fitted.history[-1]["train_loss"] == pytest.approx(full, rel=0.1)
+
+
+def test_several_processes_are_refused(data, monkeypatch):
+    class Several:
+        num_processes = 2
+
+    monkeypatch.setattr(detection.training, "accelerator_for", lambda config: Several())
+    with pytest.raises(ValueError, match="2 processes were launched, but a detector is trained in one"):
+        train(data)
