@@ -117,7 +117,7 @@ def _number(value: Any) -> Any:
 
 def _from_folder(meaning: Meaning, folder: Path) -> Meaning:
     """Let relative paths count from the settings file's folder; a checkpoint must be there."""
-    changed = {
+    changed: dict[str, Any] = {
         name: str(folder / Path(value).expanduser())
         for name in ("data_root", "runs_dir", "checkpoint")
         if (value := getattr(meaning, name)) is not None
