@@ -47,7 +47,10 @@ report_…, rank_plots
 plots, detection_plots,   figures, and explorers that answer a slider at once
 widgets, explorers, …
 detection_runs            one training of a detector from a settings file, kept as a folder
-parameters,               strict notebooks, the grid on Dask, the commands
+parameters, kernels,      strict notebooks, the grid on Dask, the commands
+kernel_memory,
+kernel_server,
+forked_kernels,
 notebook_runner,
 html_pages, environment,
 data_check,

@@ -10,6 +10,7 @@ Taught in: notebooks/08_experiment and notebooks/09_reproduction_report.
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import os
 import sys
@@ -28,6 +29,12 @@ DONE, STANDING, FAILED = "done", "already there", "failed"
 _MARK = "task.json"
 _CHECKPOINTS = ".checkpoints"
 _WORKER_DEATHS = 2
+_ARRIVAL_SECONDS = 10
+_DISK_FULL = os.strerror(errno.ENOSPC)
+_FREE_SPACE = (
+    "; the disk is full: free some space and give the same command again, or choose another folder (--runs-dir); what is "
+    "complete stays"
+)
 
 
 @dataclass(frozen=True)
@@ -96,25 +103,34 @@ class Outcome:
         return f"{self.task.label:<34} {self.status:<13} {self.seconds:6.1f} s{numbers}"
 
 
-def work(task: Task) -> Outcome:
+def work(task: Task, memory_limit: float | None = None, preload: bool = False) -> Outcome:
     """Execute one task, a second time if its notebook fails; called on a worker, where it never raises for a bad notebook.
 
-    A notebook that ran over its time limit is not repeated, and keeps its checkpoint for a longer limit. Otherwise the
-    checkpoint is dropped before the second attempt, in case it is what made the first one fail.
+    ``memory_limit`` is what the notebook may take, in GiB (default: what the Dask worker may take); ``preload`` forks its
+    kernel from a process that has the imports behind it.
+
+    A notebook that ran over its time or its memory, or into a full disk, is not repeated, and keeps its checkpoint for
+    better times. Otherwise the checkpoint is dropped before the second attempt, in case it is what made the first one fail.
     """
     started = time.perf_counter()
     problem = ""
+    limits = {"memory_limit": memory_limit or cluster.own_limit(), "preload": preload}
     for _ in range(2):
         try:
-            numbers = _attempt(task)
+            numbers = _attempt(task, limits)
         except notebook_runner.TimeLimitError as error:
-            problem = str(error)
+            problem = f"{error}; grant more with --time-limit"
+            break
+        except notebook_runner.MemoryLimitError as error:
+            problem = f"{error}; grant more with --memory-limit (GiB), which lets fewer run at a time"
             break
         except notebook_runner.NotebookError as error:
-            problem = str(error)
+            problem = with_advice(error)
+            if _DISK_FULL in problem:
+                break
             _drop_checkpoints(task)
         except (ValueError, OSError) as error:
-            problem = str(error)
+            problem = with_advice(error)
             break
         else:
             _drop_checkpoints(task)
@@ -123,7 +139,12 @@ def work(task: Task) -> Outcome:
     return Outcome(task, FAILED, time.perf_counter() - started, problem=problem)
 
 
-def _attempt(task: Task) -> dict[str, float]:
+def with_advice(error: Exception) -> str:
+    """Return an error's text and, if the disk is full, what to do about it."""
+    return f"{error}{_FREE_SPACE if _DISK_FULL in str(error) else ''}"
+
+
+def _attempt(task: Task, limits: dict[str, Any]) -> dict[str, float]:
     """Execute the notebook in a staging folder and move what it leaves to its place; return some of its numbers."""
     name = Path(task.notebook).stem
     with staging.staging(task.runs_dir) as stage:
@@ -139,6 +160,7 @@ def _attempt(task: Task) -> dict[str, float]:
                 time_limit=task.time_limit,
                 must_leave=must_leave,
                 threads=task.threads,
+                **limits,
             )
         except notebook_runner.NotebookError as error:
             raise _with_kept_notebook(task, error) from None
@@ -219,30 +241,45 @@ def _replace_folder(stage: Path, target: Path, previous: Path) -> None:
 
 
 def run_tasks(
-    tasks: Sequence[Task], *, jobs: int | None = None, scheduler: str | None = None, progress: bool = True
+    tasks: Sequence[Task],
+    *,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    memory_limit: float | None = None,
+    preload: bool = False,
+    progress: bool = True,
 ) -> list[Outcome]:
     """Execute tasks on Dask workers, print a line as each finishes, and return their outcomes in the order of ``tasks``.
 
-    ``jobs`` is the number of worker processes on this machine (default: its cores); ``scheduler`` is the address of a
-    running Dask scheduler to use instead. A task whose worker dies is repeated on another one. Ctrl-C stops the workers
-    and passes on KeyboardInterrupt: what is complete stays.
+    ``jobs`` is the number of worker processes on this machine (default: its cores, as far as its memory reaches);
+    ``scheduler`` is the address of a running Dask scheduler to use instead. ``memory_limit`` is what a notebook may take,
+    in GiB (default: what its worker may take); ``preload`` forks kernels from a process that has the imports behind it.
+    A task whose worker dies is repeated on another one. Ctrl-C stops the workers and passes on KeyboardInterrupt: what
+    is complete stays.
 
-    Raises ValueError for a ``jobs`` below 1 and ConnectionError naming a scheduler that does not answer.
+    Raises ValueError for ``jobs`` below 1, for memory that no worker has and for workers that do not see the same files,
+    and ConnectionError naming a scheduler that does not answer.
     """
     if not tasks:
         return []
     outcomes: dict[str, Outcome] = {}
     with (
         _no_leftovers(tasks),
-        cluster.client(jobs, scheduler, len(tasks)) as client,
+        cluster.client(jobs, scheduler, len(tasks), memory_limit) as client,
         _progress_bar(len(tasks), progress) as bar,
     ):
-        futures = {
-            client.submit(work, task, key=_dask_key(task), priority=-place, retries=_WORKER_DEATHS, pure=False): task
-            for place, task in enumerate(tasks)
-        }
+        if scheduler is not None:
+            cluster.check_workers(client, {task.runs_dir for task in tasks}, {task.notebook for task in tasks})
+            if not client.scheduler_info()["workers"]:
+                print(f"no worker yet; waiting for 'dask worker {scheduler} --nthreads 1'")
         if address := cluster.dashboard(client):
             print(f"the workers can be watched at {address}")
+        resources = cluster.declared(client, memory_limit)
+        options = {"retries": _WORKER_DEATHS, "pure": False, "resources": resources}
+        futures = {
+            client.submit(work, task, memory_limit, preload, key=_dask_key(task), priority=-place, **options): task
+            for place, task in enumerate(tasks)
+        }
         for outcome in _as_finished(futures):
             outcomes[outcome.task.folder] = outcome
             bar.write(outcome.line(), file=sys.stdout)
@@ -269,11 +306,25 @@ def _as_finished(futures: "dict[Future, Task]") -> Iterator[Outcome]:
 
     for future in as_completed(futures):
         task = futures[future]
-        error = future.exception()
-        if error is None:
-            yield dataclasses.replace(future.result(), task=task)
-        else:
+        try:
+            outcome = dataclasses.replace(future.result(), task=task)
+        except Exception as error:  # whatever Dask says of a worker that died too often, or of a lost scheduler
             yield Outcome(task, FAILED, problem=f"the worker failed: {type(error).__name__}: {error}")
+        else:
+            yield _arrived(outcome)
+
+
+def _arrived(outcome: Outcome) -> Outcome:
+    """Return the outcome, or a failure if what was done elsewhere is not to be seen here."""
+    give_up = time.monotonic() + _ARRIVAL_SECONDS  # a network disk may take a while
+    while outcome.status == DONE and not outcome.task.target.exists():
+        if time.monotonic() > give_up:
+            problem = (
+                f"a worker finished it, but {outcome.task.target} is not here; all workers must see the same folders"
+            )
+            return dataclasses.replace(outcome, status=FAILED, problem=problem)
+        time.sleep(0.1)
+    return outcome
 
 
 def _progress_bar(total: int, wanted: bool) -> Any:

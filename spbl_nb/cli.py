@@ -48,7 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_reproduce)
     command.add_argument("--datasets", nargs="+", metavar="NAME", help="data sets (default: digits lesions)")
     command.add_argument(
-        "--methods", nargs="+", metavar="NAME", help="methods (default: ce and the three variants of SPBL)"
+        "--methods",
+        nargs="+",
+        metavar="NAME",
+        help="methods (default: ce, logit_adjusted and the three variants of SPBL)",
     )
     command.add_argument("--seeds", metavar="SEEDS", help="as 0-5 or 0,1,2 (default: those of the preset)")
     command.add_argument("--preset", help="smoke, fast, full, release or paper (default: fast)")
@@ -60,6 +63,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--device", help="cpu, auto, cuda or mps (default: cpu)")
     command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: the number of cores)")
     command.add_argument("--scheduler", metavar="ADDRESS", help="use a running Dask scheduler, e.g. tcp://host:8786")
+    command.add_argument(
+        "--memory-limit",
+        type=float,
+        metavar="GIB",
+        help="memory that a notebook may take (default: its worker's share)",
+    )
+    command.add_argument(
+        "--preload", action="store_true", help="fork kernels that have their imports behind them (not on Windows)"
+    )
     command.add_argument("--data-root", metavar="PATH", help="file or folder of data sets that are not embedded")
     command.add_argument("--time-limit", type=float, metavar="SECONDS", help="per run (default: one hour)")
     command.add_argument("--no-notebooks", action="store_true", help="leave the teaching notebooks out")
@@ -148,6 +160,8 @@ def _reproduce(options: argparse.Namespace) -> int:
         data_root=options.data_root or asked.data_root,
         jobs=options.jobs,
         scheduler=options.scheduler,
+        memory_limit=options.memory_limit,
+        preload=options.preload,
         time_limit=options.time_limit,
         teaching=not options.no_notebooks,
         progress=sys.stderr.isatty(),

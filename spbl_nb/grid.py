@@ -13,6 +13,7 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from spbl_nb import batch, checks, config, data, provenance, runs, settings_file, staging
 
@@ -43,13 +44,13 @@ class Plan:
     """What a grid has to do.
 
     Attributes: ``pending`` tasks; ``standing`` outcomes of complete runs, those in ``outdated`` made by another state of
-    the library; broken folders that were ``set_aside``, whose runs are pending again.
+    the library; broken folders that were ``set_aside`` with what is wrong with them, whose runs are pending again.
     """
 
     pending: list[batch.Task]
     standing: list[batch.Outcome]
     outdated: list[Path]
-    set_aside: list[Path]
+    set_aside: list[tuple[Path, str]]
 
 
 def cells(
@@ -105,24 +106,25 @@ def plan(
 ) -> Plan:
     """Look what stands in the runs folder and return what is left to do; broken runs are set aside on the way.
 
-    Raises :class:`runs.RunConflict` naming cells in whose folder a run of something else stands.
+    Raises :class:`runs.RunConflict` naming cells in whose folder a run of something else stands, or one that another
+    version of the package wrote; then nothing was changed.
     """
     runs_dir = Path(runs_dir)
     if time_limit is not None:
         time_limit = checks.real("time_limit", time_limit, 0, open_low=True)
     data_root = str(Path(data_root).expanduser().absolute()) if data_root else None  # workers have folders of their own
-    found, conflicts = Plan([], [], [], []), []
+    found, conflicts, broken = Plan([], [], [], []), [], []
     fingerprint = _fingerprints(data_root)
     for cell in grid:
         task = _task(cell, notebook, runs_dir, data_root, time_limit)
         wanted = fingerprint(cell)  # also proves, before anything is started, that the data are there and can be split
         try:
             run = runs.standing(task.target, wanted) if task.target.exists() else None
-        except runs.RunConflict as conflict:
+        except (runs.RunConflict, runs.OtherVersion) as conflict:
             conflicts.append(str(conflict))
             continue
-        except runs.BrokenRun:
-            found.set_aside.append(staging.set_aside(task.target))
+        except runs.BrokenRun as reason:
+            broken.append((task.target, str(reason)))
             run = None
         if run is None:
             found.pending.append(task)
@@ -133,6 +135,7 @@ def plan(
     if conflicts:
         more = f"\nand {len(conflicts) - 3} more such folders" if len(conflicts) > 3 else ""
         raise runs.RunConflict("\n".join(conflicts[:3]) + more)
+    found.set_aside.extend((staging.set_aside(folder), reason) for folder, reason in broken)
     return found
 
 
@@ -143,12 +146,12 @@ def run_grid(
     *,
     data_root: str | None = None,
     time_limit: float | None = None,
-    jobs: int | None = None,
-    scheduler: str | None = None,
+    **options: Any,
 ) -> list[batch.Outcome]:
-    """Run what is not there yet and return an outcome for every cell; see :func:`plan` and :func:`batch.run_tasks`."""
+    """Run what is not there yet and return an outcome for every cell; see :func:`plan`, and :func:`batch.run_tasks` for
+    the ``options``."""
     todo = plan(grid, notebook, runs_dir, data_root=data_root, time_limit=time_limit)
-    return todo.standing + batch.run_tasks(todo.pending, jobs=jobs, scheduler=scheduler)
+    return todo.standing + batch.run_tasks(todo.pending, **options)
 
 
 def _fingerprints(data_root: str | None) -> Callable[[Cell], dict]:

@@ -5,44 +5,33 @@ output notebook whose cells all say "completed" after a time-out. :func:`execute
 starts, gives the whole notebook one time limit, looks into every output and every widget afterwards, and lets the
 executed notebook appear under its name only if all is well. Plain ``papermill in.ipynb out.ipynb`` keeps working.
 
-The kernel is always this very Python, whatever kernelspec a user has installed. It speaks over sockets in a short
-private folder, and neither reads nor writes the user's Jupyter and IPython settings.
+The kernel is always this very Python in a private place (:mod:`spbl_nb.kernels`), started anew or forked from a process
+that has the imports behind it (:mod:`spbl_nb.forked_kernels`), and may be limited in its time and in its memory.
 
 Taught in: notebooks/00_start_here.
 """
 
-import contextlib
 import logging
 import os
-import shutil
-import sys
-import sysconfig
-import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import nbformat
 import papermill
-from ipykernel.kernelspec import get_kernel_dict
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from spbl_nb import checks, notebook_errors, parameters
-from spbl_nb.places import PACKAGE
+from spbl_nb import checks, forked_kernels, kernel_memory, kernels, notebook_errors, parameters
 
 RESULT_MIME = "application/vnd.spbl.result+json"
 _ENGINE = "spbl_nb"
 _START_SECONDS = 60
 _OUTPUT_SECONDS = 60
-_LONGEST_SOCKET_FOLDER = 60  # a socket's path may have about 100 characters, and its own name takes some
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
@@ -63,6 +52,10 @@ class TimeLimitError(NotebookError):
     """A notebook was stopped because it ran longer than it was allowed to."""
 
 
+class MemoryLimitError(NotebookError):
+    """A notebook was stopped because it took more memory than it was allowed to."""
+
+
 def execute(
     notebook: str | os.PathLike,
     output: str | os.PathLike,
@@ -72,6 +65,8 @@ def execute(
     must_leave: Iterable[str | os.PathLike] = (),
     folder: str | os.PathLike | None = None,
     threads: int | None = None,
+    memory_limit: float | None = None,
+    preload: bool = False,
     progress: bool = False,
 ) -> nbformat.NotebookNode:
     """Run ``notebook`` with the given parameter ``values`` and write the executed notebook to ``output``.
@@ -80,10 +75,12 @@ def execute(
     notebook's own parameter ``TIME_LIMIT`` counts, if it has one (0: no limit). ``must_leave`` names
     files that the notebook has to write. ``folder`` is its working folder (default: the notebook's own). ``threads`` is
     the number of threads that the kernel's numerical libraries may use (default: as the environment says).
+    ``memory_limit`` is the memory in GiB that the kernel and its children may take (default: no limit). ``preload``
+    forks the kernel from a process that has the imports behind it (see :mod:`spbl_nb.forked_kernels`).
 
-    Raises :class:`parameters.ParameterError` before anything is started; :class:`TimeLimitError` or
-    :class:`NotebookError` if it fails. What was executed is then kept as ``<output>.failed.ipynb``, and what stood under
-    ``output`` before is unchanged.
+    Raises :class:`parameters.ParameterError` before anything is started; :class:`TimeLimitError`,
+    :class:`MemoryLimitError` or :class:`NotebookError` if it fails. What was executed is then kept as
+    ``<output>.failed.ipynb``, and what stood under ``output`` before is unchanged.
     """
     notebook, output = Path(notebook).absolute(), Path(output).absolute()
     known = parameters.declared(_read(notebook))
@@ -92,12 +89,21 @@ def execute(
         time_limit = values.get("TIME_LIMIT", known["TIME_LIMIT"].default) or None
     if time_limit is not None:
         time_limit = checks.real("time_limit", time_limit, 0, open_low=True)
+    if memory_limit is not None:
+        memory_limit = checks.real("memory_limit", memory_limit, 0, open_low=True)
+    options = {
+        "time_limit": time_limit,
+        "memory_limit": memory_limit,
+        "folder": Path(folder or notebook.parent),
+        "threads": threads,
+        "server": forked_kernels.server(threads) if preload else None,
+    }
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{output.stem}.{uuid.uuid4().hex[:8]}.partial.ipynb")
     failed = output.with_name(f"{output.stem}.failed.ipynb")
     started = time.time()
     try:
-        executed = _run(notebook, partial, values, time_limit, Path(folder or notebook.parent), threads, progress)
+        executed = _run(notebook, partial, values, options, progress)
         _require_files(must_leave, started)
         nbformat.write(executed, partial)
         os.replace(partial, output)
@@ -126,9 +132,7 @@ def _run(
     notebook: Path,
     output: Path,
     values: dict[str, Any],
-    time_limit: float | None,
-    folder: Path,
-    threads: int | None,
+    options: dict[str, Any],
     progress: bool,
 ) -> nbformat.NotebookNode:
     """Let papermill run the notebook; turn everything that can go wrong into a NotebookError that names it."""
@@ -142,12 +146,13 @@ def _run(
             kernel_name="python3",
             language="python",
             progress_bar=progress,
-            time_limit=time_limit,
-            folder=folder,
-            threads=threads,
+            **options,
         )
     except _NoTimeLeft:
-        raise TimeLimitError(f"{title} ran over its time limit of {time_limit:g} s and was stopped") from None
+        limit = options["time_limit"]
+        raise TimeLimitError(f"{title} ran over its time limit of {limit:g} s and was stopped") from None
+    except kernel_memory.OverLimit as over:
+        raise MemoryLimitError(f"{title} {over} and was stopped") from None
     except PapermillExecutionError as error:
         raise NotebookError(f"{title} raised {error.ename} in its cell [{error.exec_count}]: {error.evalue}") from None
     except _KernelTrouble as trouble:
@@ -191,13 +196,6 @@ class _KernelTrouble(Exception):
     """The kernel did not start, or died."""
 
 
-class _OwnKernelSpecs(KernelSpecManager):
-    """Knows one kernel, python3, and it is the Python that runs this code."""
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        return KernelSpec(**get_kernel_dict())
-
-
 class _StrictEngine(Engine):
     """Papermill's engine with our kernel and one time limit for the whole notebook."""
 
@@ -208,8 +206,10 @@ class _StrictEngine(Engine):
         kernel_name: str,
         *,
         time_limit: float | None,
+        memory_limit: float | None,
         folder: Path,
         threads: int | None,
+        server: forked_kernels.Server | None,
         **unused: Any,
     ) -> None:
         deadline = None if time_limit is None else time.monotonic() + time_limit
@@ -222,10 +222,14 @@ class _StrictEngine(Engine):
                 raise _NoTimeLeft
             return left
 
-        with _kernel_folder() as home, open(home / "kernel.log", "w+", encoding="utf-8", errors="replace") as log:
+        with (
+            kernels.private_folder() as home,
+            open(home / "kernel.log", "w+", encoding="utf-8", errors="replace") as log,
+        ):
+            manager = kernels.manager(home) if server is None else forked_kernels.manager(home, server)
             client = PapermillNotebookClient(
                 nb_man,
-                km=_kernel_manager(home),
+                km=manager,
                 kernel_name=kernel_name,
                 timeout_func=remaining,
                 startup_timeout=_START_SECONDS,
@@ -236,68 +240,16 @@ class _StrictEngine(Engine):
             )
             client.owns_km = True
             try:
-                client.execute(env=_kernel_environment(home, threads), stdout=log, stderr=log)
+                with kernel_memory.watched(manager, memory_limit):
+                    client.execute(env=kernels.environment(home, threads), stdout=log, stderr=log)
             except CellTimeoutError:
                 if deadline is not None and time.monotonic() >= deadline:
                     raise _NoTimeLeft from None
                 raise _KernelTrouble(f"did not deliver a cell's outputs within {_OUTPUT_SECONDS} s") from None
             except DeadKernelError:
-                raise _KernelTrouble(f"died; the machine may have run out of memory{_end_of(log)}") from None
+                raise _KernelTrouble(f"died; the machine may have run out of memory{kernels.last_words(log)}") from None
             except RuntimeError as error:
-                raise _KernelTrouble(f"did not start: {error}{_end_of(log)}") from None
+                raise _KernelTrouble(f"did not start: {error}{kernels.last_words(log)}") from None
 
 
 papermill_engines.register(_ENGINE, _StrictEngine)
-
-
-@contextlib.contextmanager
-def _kernel_folder() -> Iterator[Path]:
-    """Yield a private folder with a short name for one kernel's sockets, settings and log; it is removed afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="spbl-", dir=_short_folder()))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _kernel_manager(home: Path) -> AsyncKernelManager:
-    """Return a manager for one kernel of this Python that speaks over sockets in ``home`` (Windows: over TCP)."""
-    return AsyncKernelManager(
-        kernel_name="python3",
-        kernel_spec_manager=_OwnKernelSpecs(),
-        connection_file=str(home / "k.json"),
-        transport="tcp" if sys.platform == "win32" else "ipc",
-    )
-
-
-def _kernel_environment(home: Path, threads: int | None) -> dict[str, str]:
-    """Return this process's environment with what a kernel needs, and without what a Dask worker sets for itself.
-
-    A worker gives freed memory back at once (``MALLOC_TRIM_THRESHOLD_``), which doubles the time of a training.
-    """
-    inherited = {name: value for name, value in os.environ.items() if name != "MALLOC_TRIM_THRESHOLD_"}
-    private = {"IPYTHONDIR": str(home / "ipython"), "JUPYTER_PREFER_ENV_PATH": "1"}
-    numerics = {} if threads is None else dict.fromkeys(_THREAD_VARIABLES, str(threads))
-    return inherited | private | numerics | _import_path()
-
-
-def _end_of(log: IO[str]) -> str:
-    """Return the last line that a kernel wrote outside its notebook, if any, as an addition to a message."""
-    log.seek(0)
-    lines = log.read().strip().splitlines()
-    return f" (its last words: {lines[-1]})" if lines else ""
-
-
-def _short_folder() -> str | None:
-    """Return where temporary folders have short names, or None for the system's default place."""
-    usual = tempfile.gettempdir()
-    return "/tmp" if len(usual) > _LONGEST_SOCKET_FOLDER and os.access("/tmp", os.W_OK) else None
-
-
-def _import_path() -> dict[str, str]:
-    """Let the kernel import this very package, also from a checkout that is not installed."""
-    parent = str(PACKAGE.parent)
-    if parent in sysconfig.get_paths().values():
-        return {}
-    others = os.environ.get("PYTHONPATH")
-    return {"PYTHONPATH": os.pathsep.join([parent, others] if others else [parent])}

@@ -18,7 +18,7 @@ import pandas as pd
 from spbl_nb import batch, files, grid, html_pages, parameters, places, runs, staging, tables
 
 DATASETS = ("digits", "lesions")
-METHODS = ("ce", "spbl_released", "spbl_clean", "spbl_intended")
+METHODS = ("ce", "logit_adjusted", "spbl_released", "spbl_clean", "spbl_intended")
 TABLE = "results.csv"
 _LESSON_SECONDS = 900.0
 _NUMBERED = re.compile(r"\d\d_\w+")
@@ -30,16 +30,15 @@ def reproduce(
     runs_dir: str | Path | None = None,
     notebooks: str | Path | None = None,
     data_root: str | None = None,
-    jobs: int | None = None,
-    scheduler: str | None = None,
     time_limit: float | None = None,
     teaching: bool = True,
-    progress: bool = True,
+    **options: Any,
 ) -> int:
     """Run what is missing of the grid, of the teaching notebooks (unless ``teaching`` is False) and of the report.
 
-    Prints a line per finished notebook and, at the end, where everything is. Returns the number of failures. Raises
-    ValueError or OSError before anything is started if the runs folder, the notebooks or an argument will not do.
+    ``options`` say where notebooks run: see :func:`batch.run_tasks`. Prints a line per finished notebook and, at the end,
+    what failed and where everything is. Returns the number of failures. Raises ValueError or OSError before anything is
+    started if the runs folder, the notebooks or an argument will not do.
     """
     started = time.perf_counter()
     folder = staging.check_writable(places.runs_dir(runs_dir))
@@ -51,7 +50,7 @@ def reproduce(
     lessons = _teaching_tasks(sources, folder) if teaching else []
     fresh = [task for task in lessons if not task.stands()]
     _announce(todo, len(lessons), len(fresh), folder / settings.name)
-    outcomes = batch.run_tasks(todo.pending + fresh, jobs=jobs, scheduler=scheduler, progress=progress)
+    outcomes = batch.run_tasks(todo.pending + fresh, **options)
     outcomes.append(_report(sources, folder, settings.name))
     failures = [outcome for outcome in outcomes if outcome.status == batch.FAILED]
     _tell(failures, folder, settings.name, time.perf_counter() - started)
@@ -91,7 +90,6 @@ def _notebook_task(path: Path, runs_dir: Path, folder: str, inputs: str = "", **
 def _report(sources: Path, runs_dir: Path, config_name: str) -> batch.Outcome:
     """Write the results table and execute the report notebook, unless it was made from the very same results."""
     found = runs.scan(runs_dir, config_name)
-    files.write_text(runs_dir / config_name / TABLE, tables.frame(found.complete).to_csv(index=False))
     state = [(str(run.folder), files.to_json(run.result)) for run in found.complete] + [
         (str(folder), reason) for folder, reason in found.broken
     ]
@@ -103,6 +101,10 @@ def _report(sources: Path, runs_dir: Path, config_name: str) -> batch.Outcome:
         PRESET=config_name,
         RUNS_DIR=str(runs_dir),
     )
+    try:
+        files.write_text(runs_dir / config_name / TABLE, tables.frame(found.complete).to_csv(index=False))
+    except OSError as error:
+        return batch.Outcome(task, batch.FAILED, problem=batch.with_advice(error))
     if task.stands():
         return batch.Outcome(task, batch.STANDING)
     outcome = batch.work(task)
@@ -121,8 +123,8 @@ def _announce(todo: grid.Plan, lessons: int, fresh: int, place: Path) -> None:
             f"note: {len(todo.outdated)} of the complete runs were made by an earlier state of the library; they are kept. "
             "Give another --runs-dir to make them anew"
         )
-    for folder in todo.set_aside:
-        print(f"note: a broken run was set aside as {folder} and is made again")
+    for folder, reason in todo.set_aside:
+        print(f"note: a broken run was set aside as {folder} and is made again: {reason.split(';')[0]}")
 
 
 def _tell(failures: list[batch.Outcome], runs_dir: Path, config_name: str, seconds: float) -> None:
@@ -131,18 +133,20 @@ def _tell(failures: list[batch.Outcome], runs_dir: Path, config_name: str, secon
         print(
             f"\nFAILED {' '.join(outcome.task.label.split())}: {outcome.problem}\n  repeat it alone: {outcome.task.repeat}"
         )
-    table = pd.read_csv(runs_dir / config_name / TABLE)
-    if len(table):
+    if (runs_dir / config_name / TABLE).exists() and len(table := pd.read_csv(runs_dir / config_name / TABLE)):
         print(f"\n{tables.mean_and_spread(table).to_string(index=False)}\n{grid.watermark(config_name)}")
-    _write_index(runs_dir)
+    try:
+        _write_index(runs_dir)
+    except OSError as error:
+        print(batch.with_advice(error))
     report = runs_dir / config_name / "report" / f"{places.REPORT}.html"
-    exported = runs_dir / config_name / "tables"
+    exported, lessons = runs_dir / config_name / "tables", runs_dir / "notebooks"
     where = {
         "results table": runs_dir / config_name / TABLE,
         "report": report if report.exists() else None,
         "its tables": exported if exported.exists() else None,
         "executed notebooks": runs_dir / config_name / "<data set>" / "<method>" / "seed-<k>",
-        "teaching notebooks, trial runs": runs_dir / "notebooks",
+        "teaching notebooks, trial runs": lessons if lessons.exists() else None,
         "all HTML pages": runs_dir / "index.html",
     }
     for name, place in where.items():

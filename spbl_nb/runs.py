@@ -43,6 +43,10 @@ class BrokenRun(ValueError):
     """A run folder lacks something, was altered, or was written by another version of the store."""
 
 
+class OtherVersion(BrokenRun):
+    """A run was written by another version of the store, which may well be able to read it."""
+
+
 class Saved(NamedTuple):
     """Where a run stands, and whether this call wrote it (False: the same run stood there already)."""
 
@@ -215,8 +219,13 @@ def _read_result(path: Path) -> dict[str, Any]:
         raise _broken(str(error)) from None
     fingerprint = result.get("fingerprint") if isinstance(result, dict) else None
     schema = fingerprint.get("schema") if isinstance(fingerprint, dict) else None
-    if schema != SCHEMA:
-        raise _broken(f"{path} has schema {schema!r}, and this version of spbl_nb reads schema {SCHEMA}")
+    if schema is not None and schema != SCHEMA:
+        raise OtherVersion(
+            f"{path} was written by another version of spbl_nb (schema {schema!r}; this one reads schema {SCHEMA}); it was "
+            "left as it is: give another runs folder, or move the run's folder away and run it again"
+        )
+    if schema is None:
+        raise _broken(f"{path} names no schema")
     needed = {
         "config_name",
         "arrays",

@@ -41,7 +41,7 @@ def test_the_default_grid(calls):
     assert cli.main(["reproduce"]) == 0
     cells, options = calls[0]
     assert {cell.dataset for cell in cells} == {"digits", "lesions"}
-    assert {cell.method for cell in cells} == {"ce", "spbl_released", "spbl_clean", "spbl_intended"}
+    assert {cell.method for cell in cells} == {"ce", "logit_adjusted", "spbl_released", "spbl_clean", "spbl_intended"}
     assert {cell.seed for cell in cells} == {0, 1, 2}
     assert {cell.config.name for cell in cells} == {"fast"}
     assert options["teaching"]
@@ -52,14 +52,14 @@ def test_all_options_arrive(calls):
     line = (
         "reproduce --datasets digits,lesions --methods ce --seeds 0-2,7 --preset smoke --jobs 3 --scheduler tcp://a:1"
     )
-    line += " --runs-dir r --data-root d --time-limit 90 --no-notebooks --notebooks n --device auto"
+    line += " --memory-limit 3.5 --preload --runs-dir r --data-root d --time-limit 90 --no-notebooks --notebooks n --device auto"
     assert cli.main(line.split()) == 0
     cells, options = calls[0]
     assert [cell.seed for cell in cells if cell.dataset == "digits"] == [0, 1, 2, 7]
     assert cells[0].config.device == "auto"
     assert options | {"progress": False} == {
         "runs_dir": "r", "notebooks": "n", "data_root": "d", "jobs": 3, "scheduler": "tcp://a:1", "time_limit": 90.0,
-        "teaching": False, "progress": False,
+        "memory_limit": 3.5, "preload": True, "teaching": False, "progress": False,
     }  # fmt: skip
 
 

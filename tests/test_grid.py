@@ -120,8 +120,10 @@ def test_a_broken_run_is_set_aside_and_made_again(copy):
     (broken / runs.SCORES).unlink()
     plan = grid.plan(cells, notebook, folder)
     assert [task.target for task in plan.pending] == [broken]
-    assert plan.set_aside == [broken.with_name("seed-0.broken-1")]
-    assert (plan.set_aside[0] / runs.RESULT).exists()
+    ((aside, reason),) = plan.set_aside
+    assert aside == broken.with_name("seed-0.broken-1")
+    assert (aside / runs.RESULT).exists()
+    assert "scores.npz is missing" in reason
     assert batch.work(plan.pending[0]).status == batch.DONE
     assert runs.load(broken)
 
@@ -137,3 +139,29 @@ def test_runs_on_other_data_stop_the_grid_before_it_starts(copy):
     with pytest.raises(runs.RunConflict, match=r"oversample/seed-0 holds another run \(data_sha256: 'f{12}…' there"):
         grid.plan(cells, notebook, folder)
     assert path.read_bytes() == before
+
+
+@pytest.mark.notebooks
+def test_runs_of_another_version_stop_the_grid_and_nothing_is_moved(copy):
+    """Nor is a broken run set aside then: a refused grid changes nothing."""
+    cells, notebook, folder = copy
+    path = folder / cells[1].folder / runs.RESULT
+    result = files.read_json(path)
+    result["fingerprint"]["schema"] = runs.SCHEMA + 1
+    files.write_json(path, result | {"sha256": runs.record_sha256(result)})
+    (folder / cells[0].folder / runs.SCORES).unlink()
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(runs.RunConflict, match=r"written by another version of spbl_nb.*give another runs folder"):
+        grid.plan(cells, notebook, folder)
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.notebooks
+def test_a_missing_array_is_named_when_its_run_is_set_aside(copy):
+    cells, notebook, folder = copy
+    path = folder / cells[0].folder / runs.SCORES
+    with np.load(path) as archive:
+        arrays = {name: archive[name] for name in archive.files if name != "labels"}
+    files.write_npz(path, **arrays)
+    ((_, reason),) = grid.plan(cells, notebook, folder).set_aside
+    assert "lacks the array labels" in reason

@@ -125,9 +125,9 @@ DAMAGE = {
     "lost line": (lose_line, "history.jsonl has 1 lines, and 2 were written"),
     "missing array": (remove_array, "lacks the array labels"),
     "altered array": (alter_array, "array scores was altered"),
-    "other schema": (other_schema, "has schema 99, and this version of spbl_nb reads schema 1"),
+    "other schema": (other_schema, r"another version of spbl_nb \(schema 99; this one reads schema 1\); it was left"),
     "lost report": (lose_report, "lacks report"),
-    "a list": (lambda folder: (folder / runs.RESULT).write_text("[]"), "has schema None"),
+    "a list": (lambda folder: (folder / runs.RESULT).write_text("[]"), "names no schema"),
 }
 
 
