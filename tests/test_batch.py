@@ -1,6 +1,7 @@
 """Notebooks on Dask workers: complete or absent, repeated once, killed workers and Ctrl-C survived."""
 
 import contextlib
+import errno
 import importlib.util
 import os
 import re
@@ -142,6 +143,67 @@ def test_over_the_time_limit_is_not_repeated_and_keeps_its_checkpoint(task, tmp_
     assert checkpoint.read_text() == "x"
 
 
+def test_over_the_memory_limit_is_not_repeated_and_keeps_its_checkpoint(scheduler, task, tmp_path):
+    cells = "open(CHECKPOINT, 'a').write('x')", "x = bytearray(9 * 10**8)\nimport time; time.sleep(9)"
+    made = task("greedy", *cells, parameters='CHECKPOINT: str = ""  # file', checkpoint=True)
+    (outcome,) = batch.run_tasks([made], scheduler=scheduler, memory_limit=0.5, progress=False)
+    assert re.search(
+        r"took \S+ GiB of memory, more than its limit of 0.5 GiB.*grant more with --memory-limit", outcome.problem
+    )
+    assert str(tmp_path / "runs" / "failed" / "notebooks-greedy.ipynb") in outcome.problem
+    (checkpoint,) = (tmp_path / "runs" / ".checkpoints").iterdir()
+    assert checkpoint.read_text() == "x"
+
+
+def test_a_notebook_may_take_what_its_worker_may(task, monkeypatch):
+    seen = []
+    monkeypatch.setattr(batch, "_attempt", lambda _task, limits: seen.append(limits["memory_limit"]) or {})
+    monkeypatch.setattr(batch.cluster, "own_limit", lambda: 3.0)
+    batch.work(task("any", "1"))
+    batch.work(task("any", "1"), memory_limit=2.0)
+    assert seen == [3.0, 2.0]
+
+
+def test_a_full_disk_leaves_nothing_half_is_not_repeated_and_says_what_to_do(task, tmp_path, monkeypatch):
+    """It fills while the notebook runs, and while its page is written."""
+    cells = (
+        "for name in (CHECKPOINT, FLAG):\n    open(name, 'a').write('x')",
+        "import errno, os\nraise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), 'result.json')",
+    )
+    parameters = RUNS_DIR + '\nCHECKPOINT: str = ""  # file'
+    values = {"FLAG": str(tmp_path / "count")}
+    inside = task("inside", *cells, parameters=parameters, values=values, checkpoint=True)
+    outside = task("outside", cells[0], parameters=parameters, values=values, checkpoint=True)
+
+    def full(*_arguments, **_options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "page.html")
+
+    monkeypatch.setattr(batch.html_pages, "to_html", full)
+    for made in (inside, outside):
+        outcome = batch.work(made)
+        assert outcome.status == batch.FAILED
+        assert "No space left on device" in outcome.problem
+        assert "free some space and give the same command again" in outcome.problem
+        assert not made.target.exists()
+    assert (tmp_path / "count").read_text() == "xx", "each was tried once"
+    assert len(list((tmp_path / "runs" / ".checkpoints").iterdir())) == 2
+    assert list((tmp_path / "runs" / ".staging").iterdir()) == []
+
+
+def test_what_is_done_on_another_disk_is_no_result(task, monkeypatch):
+    monkeypatch.setattr(batch, "_ARRIVAL_SECONDS", 0)
+    outcome = batch._arrived(batch.Outcome(task("elsewhere", "1"), batch.DONE))
+    assert outcome.status == batch.FAILED
+    assert "all workers must see the same folders" in outcome.problem
+
+
+def test_preloaded_kernels_on_workers(scheduler, task):
+    made = task("quick", "import sys; print('torch is here:', 'torch' in sys.modules)")
+    (outcome,) = batch.run_tasks([made], scheduler=scheduler, preload=True, progress=False)
+    assert outcome.status == batch.DONE, outcome.problem
+    assert "torch is here: True" in (made.target / "quick.ipynb").read_text()
+
+
 def test_a_checkpoint_is_dropped_after_a_failure_and_after_success(task, tmp_path):
     code = "for name in (CHECKPOINT, CHECKPOINT + '.pace-1'):\n    open(name, 'a').write('x')"
     parameters = 'CHECKPOINT: str = ""  # file'
@@ -192,9 +254,12 @@ def test_jobs_must_be_positive(task):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a signal to a process group")
-def test_ctrl_c_leaves_complete_folders_and_no_process(task, tmp_path):
+@pytest.mark.parametrize("preload", [False, True])
+def test_ctrl_c_leaves_complete_folders_and_no_process(task, tmp_path, preload):
     """A terminal's Ctrl-C reaches the parent and all workers at once, while one task is done and others run."""
-    quick, slow = task("quick", "1"), [task(f"slow{index}", "import time; time.sleep(120)") for index in range(2)]
+    quick, flags = task("quick", "1"), [tmp_path / f"started{index}" for index in range(2)]
+    cell = "open(FLAG, 'w').close(); import time; time.sleep(120)"
+    slow = [task(flag.name, cell, values={"FLAG": str(flag)}) for flag in flags]
     script = tmp_path / "script.py"
     script.write_text(
         "import faulthandler, signal\n"
@@ -202,7 +267,7 @@ def test_ctrl_c_leaves_complete_folders_and_no_process(task, tmp_path):
         "if __name__ == '__main__':\n"
         "    faulthandler.register(signal.SIGUSR1)\n"
         f"    tasks = [batch.Task(*t) for t in {[list(vars(t).values()) for t in (quick, *slow)]!r}]\n"
-        "    batch.run_tasks(tasks, jobs=2)\n"
+        f"    batch.run_tasks(tasks, jobs=2, preload={preload})\n"
     )
     environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}
     parent = subprocess.Popen(
@@ -213,19 +278,11 @@ def test_ctrl_c_leaves_complete_folders_and_no_process(task, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    family = {}
-
-    def name(child):
-        try:
-            return " ".join(child.cmdline())
-        except psutil.Error:  # it ended meanwhile
-            return ""
-
     give_up = time.monotonic() + 60
-    while not (quick.target.exists() and sum("ipykernel" in name for name in family.values()) >= 2):
+    while not (quick.target.exists() and all(flag.exists() for flag in flags)):
         assert time.monotonic() < give_up, parent.communicate()
         time.sleep(0.2)
-        family = {child: name(child) for child in psutil.Process(parent.pid).children(recursive=True)}
+    family = psutil.Process(parent.pid).children(recursive=True)
     os.killpg(parent.pid, signal.SIGINT)
     try:
         _, errors = parent.communicate(timeout=60)
@@ -237,7 +294,7 @@ def test_ctrl_c_leaves_complete_folders_and_no_process(task, tmp_path):
                 process.kill()
         pytest.fail(f"still running a minute after Ctrl-C:\n{parent.communicate()[1].decode()}")
     assert b"KeyboardInterrupt" in errors
-    _, alive = psutil.wait_procs(list(family), timeout=10)
+    _, alive = psutil.wait_procs(family, timeout=10)
     assert alive == []
     assert (quick.target / "quick.html").exists()
     assert not any(each.target.exists() for each in slow)
