@@ -24,13 +24,16 @@ import threading
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Instance
 
 from spbl_nb import kernels, provenance
+
+if TYPE_CHECKING:
+    from jupyter_client.connect import KernelConnectionInfo
 
 _INLINE = "module://matplotlib_inline.backend_inline"  # what a kernel sets for itself
 _START_SECONDS = 120
@@ -162,11 +165,11 @@ class ForkedProvisioner(LocalProvisioner):
 
     server = Instance(Server)
 
-    async def launch_kernel(self, cmd: list[str], **options: Any) -> dict[str, Any]:
+    async def launch_kernel(self, cmd: list[str], **options: Any) -> "KernelConnectionInfo":
         """Fork the kernel; its connection file has been written already."""
         folder, log = str(options["cwd"]), options["stderr"].name
-        pid = self.server.fork(self.parent.connection_file, options["env"], folder, log)
-        self.process = ForkedProcess(pid, self.server)
+        pid = self.server.fork(cast(AsyncKernelManager, self.parent).connection_file, options["env"], folder, log)
+        self.process = cast(subprocess.Popen, ForkedProcess(pid, self.server))
         self.pid = self.pgid = pid
         self.cwd = folder
         return self.connection_info

@@ -50,8 +50,10 @@ def main() -> None:
     """Import everything, say so, and answer requests until the other side closes the socket named on the command line."""
     if sys.path[0] == "" or Path(sys.path[0]) == Path.cwd():
         del sys.path[0]  # as ipykernel_launcher does
+    before = dict(os.environ)
     for name in PRELOADED:
         importlib.import_module(name)
+    set_by_imports = {name: value for name, value in os.environ.items() if before.get(name) != value}
     gc.collect()
     gc.freeze()  # else the first collection in a kernel would copy every page
     connection = socket.socket(fileno=int(sys.argv[1]))
@@ -62,6 +64,7 @@ def main() -> None:
             for line in channel:
                 request = json.loads(line)
                 if "fork" in request:
+                    request["fork"]["environment"] = set_by_imports | request["fork"]["environment"]
                     _say(channel, {"pid": _fork(request["fork"], kernels, connection)})
                 else:
                     _say(channel, {"status": _status(request["poll"], kernels)})
