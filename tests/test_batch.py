@@ -278,7 +278,7 @@ def test_ctrl_c_leaves_complete_folders_and_no_process(task, tmp_path, preload):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    give_up = time.monotonic() + 60
+    give_up = time.monotonic() + 300
     while not (quick.target.exists() and all(flag.exists() for flag in flags)):
         assert time.monotonic() < give_up, parent.communicate()
         time.sleep(0.2)
