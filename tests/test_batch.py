@@ -136,9 +136,9 @@ def test_a_notebook_that_fails_twice_is_reported_and_kept(task, tmp_path):
 
 def test_over_the_time_limit_is_not_repeated_and_keeps_its_checkpoint(task, tmp_path):
     cells = "open(CHECKPOINT, 'a').write('x')", "import time; time.sleep(60)"
-    made = task("slow", *cells, parameters='CHECKPOINT: str = ""  # file', checkpoint=True, time_limit=2)
+    made = task("slow", *cells, parameters='CHECKPOINT: str = ""  # file', checkpoint=True, time_limit=6)
     outcome = batch.work(made)
-    assert "over its time limit of 2 s" in outcome.problem
+    assert "over its time limit of 6 s" in outcome.problem
     (checkpoint,) = (tmp_path / "runs" / ".checkpoints").iterdir()
     assert checkpoint.read_text() == "x"
 
