@@ -24,5 +24,5 @@ def bench_render_against_a_new_figure(benchmark, name):
 
 @pytest.mark.browser
 def bench_key_to_picture_against_interact(benchmark, tmp_path):
-    """Press the arrow keys in both, on the slider of the share of outliers, and wait for the picture each time."""
+    """Press the arrow keys in both, on the first slider of each, and wait for the picture each time."""
     bench_widgets.compare_in_the_browser(benchmark, tmp_path, "ghm_at_detector_size", CELLS)

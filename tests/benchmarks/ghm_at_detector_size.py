@@ -15,4 +15,4 @@ def explorer() -> GHMExplorer:
 
 def under_interact() -> None:
     """Show it as ``interact`` would, with a slider of the share of outliers."""
-    stopwatch.under_interact(explorer(), "outliers", 0.0, 0.2, 0.005, 0.03)
+    stopwatch.under_interact(explorer(), "outliers", 0.0, 0.2, 0.005, 0.1)
