@@ -412,7 +412,8 @@ def test_smote_svm_is_an_svm_on_the_enlarged_features(data, split):
     made = decoupled.smote(features[split.train], data.labels[split.train], 5, random)
     plain = SVC(gamma="auto").fit(*made)
     np.testing.assert_array_equal(result.predicted, plain.predict(features[split.test]))
-    np.testing.assert_allclose(result.scores, plain.decision_function(features[split.test]), atol=1e-4)
+    # two fits stop within libsvm's tolerance of 1e-3, at slightly different places
+    np.testing.assert_allclose(result.scores, plain.decision_function(features[split.test]), atol=5e-4)
     counts = data.counts(split.train)
     assert result.details == {"neighbours": [5, 5, min(5, counts[2] - 1)], "made_up": (counts.max() - counts).tolist()}
     assert set(result.timing) == {"training", "prediction", "head"}
