@@ -1,5 +1,5 @@
 """The commands: ``spbl-nb reproduce``, ``train``, ``lab``, ``check``, ``data``, ``export`` and, for those who write the
-course, ``lint``, ``render``; also ``python -m spbl_nb``.
+course, ``lint``, ``render`` and ``book``; also ``python -m spbl_nb``.
 
 What a person gets wrong is answered with one line on standard error and exit status 2, never with a traceback. Nothing
 heavy is imported before a command needs it, so that ``--help`` is quick.
@@ -130,6 +130,11 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--check", action="store_true", help="run nothing; say which committed pages are stale")
     command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: the number of cores)")
     _add_places(command)
+
+    command = commands.add_parser("book", help="build a static site from the executed notebooks")
+    command.set_defaults(command=_book)
+    command.add_argument("--out", metavar="DIR", help="folder of the site (default: book beside the notebooks)")
+    command.add_argument("--notebooks", metavar="DIR", help="folder of the notebooks (default: that of the checkout)")
     return parser
 
 
@@ -331,3 +336,13 @@ def _render(options: argparse.Namespace) -> int:
     if readme.is_file() and rendering.update_table(readme, options.notebooks):
         print("the table of the notebooks in README.md is renewed")
     return 1 if problems else 0
+
+
+def _book(options: argparse.Namespace) -> int:
+    from spbl_nb import book
+
+    page, warnings = book.build(options.out, options.notebooks)
+    for warning in warnings:
+        print(f"note: {warning}")
+    print(page)
+    return 0

@@ -59,6 +59,8 @@ math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", "DejaV
 math[display="block"] { margin: 0.6em 0; }
 mtd[columnalign="left"] { text-align: left; }
 mtd[columnalign="right"] { text-align: right; }
+:root { --jp-cell-prompt-opacity: 1; --jp-cell-prompt-not-active-opacity: 1; --jp-mirror-editor-comment-color: #2b6363; }
+.jp-InputPrompt, .jp-OutputPrompt { color: #595959 !important; opacity: 1; }
 .spbl-note { color: #555; font-style: italic; padding: 4px 8px; border-left: 3px solid #bbb; }
 """
 
@@ -86,7 +88,7 @@ h2 {{ margin-top: 1.6em; }} li {{ margin: 0.2em 0; }} .note {{ color: #555; }}</
 
 _NAMESPACE = ' xmlns="http://www.w3.org/1998/Math/MathML"'
 
-_PRIORITY = [
+PRIORITY = [
     "image/png",
     "image/jpeg",
     "image/svg+xml",
@@ -130,7 +132,8 @@ def heading(notebook: nbformat.NotebookNode) -> str:
 
 def to_mathml(formula: str, display: str = "inline") -> str:
     """Return a LaTeX formula as MathML (``display``: inline or block); what cannot be read is shown as its source."""
-    spaced = formula.replace("\\\\", "\\\\ ").strip()  # the converter reads a line break only before a space
+    spaced = formula.replace("\\\\", "\\\\ ").strip()  # the converter reads a line break only before a space,
+    spaced = spaced.replace("{aligned}", "{align*}")  # and knows the one environment, but not the other
     try:
         mathml = latex2mathml.converter.convert(spaced, display=display)
     except Exception:  # the converter raises types of its own, and IndexError on some malformed input
@@ -172,7 +175,7 @@ class _Exporter(HTMLExporter):
     @property
     def default_config(self):
         config = super().default_config
-        config.NbConvertBase.display_data_priority = _PRIORITY
+        config.NbConvertBase.display_data_priority = PRIORITY
         return config
 
     @contextfilter

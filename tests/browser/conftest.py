@@ -7,13 +7,46 @@ import pytest
 
 
 @pytest.fixture(scope="session")
-def lab_and_browser(tmp_path_factory):
-    """A running JupyterLab and a running Chromium."""
+def browser():
+    """A running Chromium."""
     if lab_page.chromium_path() is None:
         pytest.skip("no Chromium found: the browser tests do not run (Debian: apt-get install chromium)")
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed: the browser tests do not run")
-    with lab_page.jupyterlab(tmp_path_factory.mktemp("lab")) as lab, lab_page.chromium() as browser:
+    with lab_page.chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def lab_and_browser(tmp_path_factory, browser):
+    """A running JupyterLab and a running Chromium."""
+    with lab_page.jupyterlab(tmp_path_factory.mktemp("lab")) as lab:
         yield lab, browser
+
+
+@pytest.fixture
+def open_page(browser):
+    """A function that opens a file in a page of some width and colour scheme; whatever it asks of a network is refused."""
+    with contextlib.ExitStack() as pages:
+        yield lambda path, **options: pages.enter_context(_opened(browser, path, **options))
+
+
+@contextlib.contextmanager
+def _opened(browser, path, width=1280, scheme="light"):
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    asked = []
+
+    def only_files(route):
+        if route.request.url.startswith(("file:", "data:")):
+            route.continue_()
+        else:
+            asked.append(route.request.url)
+            route.abort()
+
+    page.route("**/*", only_files)
+    page.goto(path.as_uri())
+    page.asked = asked
+    yield page
+    page.close()
 
 
 @pytest.fixture
