@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         "--preload", action="store_true", help="fork kernels that have their imports behind them (not on Windows)"
     )
     command.add_argument("--data-root", metavar="PATH", help="file or folder of data sets that are not embedded")
+    _add_data_options(command)
     command.add_argument("--time-limit", type=float, metavar="SECONDS", help="per run (default: one hour)")
     command.add_argument("--no-notebooks", action="store_true", help="leave the teaching notebooks out")
     _add_places(command)
@@ -87,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--precision", help="fp32, bf16 or fp16 (default: as the preset says)")
     command.add_argument("--weights", metavar="FILE", help="starting weights (default: as the preset says)")
     command.add_argument("--data-root", metavar="PATH", help="file or folder of data sets that are not embedded")
+    _add_data_options(command)
     command.add_argument("--checkpoint", metavar="FILE", help="where an interrupted run goes on from")
     command.add_argument("--runs-dir", metavar="DIR", help="folder of the results (default: runs)")
 
@@ -103,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_data)
     command.add_argument("name", metavar="NAME", help="the data set, such as folder or ham10000")
     command.add_argument("--data-root", metavar="PATH", help="its folder, archive or file (embedded sets need none)")
+    _add_data_options(command)
     command.add_argument("--size", type=int, metavar="N", help="picture side in pixels (default: that of the data set)")
     command.add_argument("--skip-broken", action="store_true", help="leave broken pictures out instead of failing")
     command.add_argument("--out", metavar="DIR", help="folder of figures and report (default: runs/data/NAME)")
@@ -143,6 +146,15 @@ def _add_places(command: argparse.ArgumentParser) -> None:
     command.add_argument("--notebooks", metavar="DIR", help="folder of the notebooks (default: that of the checkout)")
 
 
+def _add_data_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--data-options",
+        default="",
+        metavar="OPTIONS",
+        help="options of data.load, as 'profile: odd_classes, factor: 10' (default: none)",
+    )
+
+
 def _reproduce(options: argparse.Namespace) -> int:
     from spbl_nb import grid, original_names, reproduce
 
@@ -163,6 +175,7 @@ def _reproduce(options: argparse.Namespace) -> int:
         runs_dir=options.runs_dir or asked.runs_dir,
         notebooks=options.notebooks,
         data_root=options.data_root or asked.data_root,
+        data_options=options.data_options,
         jobs=options.jobs,
         scheduler=options.scheduler,
         memory_limit=options.memory_limit,
@@ -179,6 +192,7 @@ def _detect(options: argparse.Namespace, asked: "original_names.Meaning") -> int
     from spbl_nb import detection_runs, places
 
     grid_only = {"--methods": options.methods, "--scheduler": options.scheduler, "--jobs": options.jobs}
+    grid_only["--data-options"] = options.data_options or None
     if given := [name for name, value in grid_only.items() if value is not None]:
         raise ValueError(
             f"{', '.join(given)}: for a grid of runs, but {options.config} asks for a detector; leave it out"
@@ -226,6 +240,7 @@ def _train(options: argparse.Namespace) -> int:
         options.runs_dir,
         options.checkpoint,
         sys.stderr.isatty(),
+        options.data_options,
         **{key: value for key, value in overrides.items() if value is not None},
     )
     return 0
@@ -289,6 +304,7 @@ def _data(options: argparse.Namespace) -> int:
         options.name,
         options.data_root,
         options.size,
+        options=options.data_options,
         skip_broken=options.skip_broken,
         out=options.out,
         progress=sys.stderr.isatty(),

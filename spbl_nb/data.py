@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from spbl_nb import archives, checks, corals, embedded, idx_files, imbalance, photo_sets, protocols
 from spbl_nb.config import Config
@@ -29,7 +30,7 @@ from spbl_nb.picture_cache import Broken, cache_folder, cached_pictures
 from spbl_nb.readers import read_npz
 from spbl_nb.splits import TEST, TRAIN, Split, held_out_rows, make_split
 
-__all__ = ["EMBEDDED", "NAMES", "ImageData", "Split", "load", "load_for", "make_split", "read_npz"]
+__all__ = ["EMBEDDED", "NAMES", "ImageData", "Split", "load", "load_for", "make_split", "options_from", "read_npz"]
 
 SIZES = {"folder": 64, "ham10000": 64, "mlc": 64}  # picture sides in pixels where no size is asked for; else:
 _PHOTOGRAPH = 224
@@ -89,6 +90,27 @@ def options(name: str) -> list[str]:
     reader = _READERS[checks.one_of("data set", name, NAMES)]
     shared = () if name in _WITH_TEST_PART else _left_to_shape(reader)
     return list(dict.fromkeys([*reader.options, *shared]))
+
+
+def options_from(text: str, name: str) -> dict[str, Any]:
+    """Return the options of :func:`load` that a line names, as a notebook's parameter or a command line gives them.
+
+    >>> options_from("profile: odd_classes, factor: 10", "mnist")
+    {'profile': 'odd_classes', 'factor': 10}
+
+    Raises ValueError for what is not ``option: value`` joined by commas, and for an option that ``name`` does not have.
+    """
+    try:
+        asked = yaml.safe_load("{" + text + "}")
+    except yaml.YAMLError:
+        asked = None
+    if not isinstance(asked, dict) or any(value is None for value in asked.values()):
+        raise ValueError(
+            f"data options are {text!r}; write 'option: value', joined by commas, as 'profile: step, factor: 20'"
+        )
+    for key in asked:
+        checks.one_of(f"option of {name}", key, options(name))
+    return asked
 
 
 def load_for(config: Config, name: str, root: str | os.PathLike | None = None, **options: Any) -> ImageData:

@@ -58,19 +58,21 @@ def check(
     root: str | os.PathLike | None = None,
     size: int | None = None,
     *,
+    options: str = "",
     skip_broken: bool = False,
     out: str | os.PathLike | None = None,
     progress: bool = False,
 ) -> Checked:
     """Check a data set and draw it.
 
-    ``name``, ``root`` and ``size`` are those of :func:`spbl_nb.data.load`; broken files fail the check unless ``skip_broken``
+    ``name``, ``root`` and ``size`` are those of :func:`spbl_nb.data.load`, ``options`` a line for
+    :func:`spbl_nb.data.options_from`; broken files fail the check unless ``skip_broken``
     says that they are to be left out. Contact sheet, class sizes and ``check.json`` are written to ``out`` (default:
     ``data/NAME`` in the runs folder). Raises what loading raises, and OSError when ``out`` cannot be written.
     """
     reading = {"on_broken": "skip", "progress": progress}
-    options = {key: value for key, value in reading.items() if key in data_sets.options(name)}
-    data = data_sets.load(name, root, size, **options)
+    asked = {key: value for key, value in reading.items() if key in data_sets.options(name)}
+    data = data_sets.load(name, root, size, **asked | data_sets.options_from(options, name))
     return examine(data, Path(out).expanduser() if out else places.runs_dir() / "data" / name, skip_broken=skip_broken)
 
 

@@ -102,9 +102,12 @@ def plan(
     runs_dir: str | Path,
     *,
     data_root: str | None = None,
+    data_options: str = "",
     time_limit: float | None = None,
 ) -> Plan:
     """Look what stands in the runs folder and return what is left to do; broken runs are set aside on the way.
+
+    ``data_options`` is a line for :func:`spbl_nb.data.options_from`, the same for all data sets.
 
     Raises :class:`runs.RunConflict` naming cells in whose folder a run of something else stands, or one that another
     version of the package wrote; then nothing was changed.
@@ -114,9 +117,9 @@ def plan(
         time_limit = checks.real("time_limit", time_limit, 0, open_low=True)
     data_root = str(Path(data_root).expanduser().absolute()) if data_root else None  # workers have folders of their own
     found, conflicts, broken = Plan([], [], [], []), [], []
-    fingerprint = _fingerprints(data_root)
+    fingerprint = _fingerprints(data_root, data_options)
     for cell in grid:
-        task = _task(cell, notebook, runs_dir, data_root, time_limit)
+        task = _task(cell, notebook, runs_dir, data_root, data_options, time_limit)
         wanted = fingerprint(cell)  # also proves, before anything is started, that the data are there and can be split
         try:
             run = runs.standing(task.target, wanted) if task.target.exists() else None
@@ -145,18 +148,22 @@ def run_grid(
     runs_dir: str | Path,
     *,
     data_root: str | None = None,
+    data_options: str = "",
     time_limit: float | None = None,
     **options: Any,
 ) -> list[batch.Outcome]:
     """Run what is not there yet and return an outcome for every cell; see :func:`plan`, and :func:`batch.run_tasks` for
     the ``options``."""
-    todo = plan(grid, notebook, runs_dir, data_root=data_root, time_limit=time_limit)
+    todo = plan(grid, notebook, runs_dir, data_root=data_root, data_options=data_options, time_limit=time_limit)
     return todo.standing + batch.run_tasks(todo.pending, **options)
 
 
-def _fingerprints(data_root: str | None) -> Callable[[Cell], dict]:
+def _fingerprints(data_root: str | None, data_options: str) -> Callable[[Cell], dict]:
     """Return a function from a cell to its fingerprint that loads each data set once."""
-    load = functools.cache(lambda settings, name: data.load_for(settings, name, data_root))
+
+    @functools.cache
+    def load(settings: config.Config, name: str) -> data.ImageData:
+        return data.load_for(settings, name, data_root, **data.options_from(data_options, name))
 
     def of(cell: Cell) -> dict:
         pictures = load(cell.config, cell.dataset)
@@ -167,13 +174,19 @@ def _fingerprints(data_root: str | None) -> Callable[[Cell], dict]:
 
 
 def _task(
-    cell: Cell, notebook: str | Path, runs_dir: Path, data_root: str | None, time_limit: float | None
+    cell: Cell,
+    notebook: str | Path,
+    runs_dir: Path,
+    data_root: str | None,
+    data_options: str,
+    time_limit: float | None,
 ) -> batch.Task:
     command = ["spbl-nb", "reproduce", "--datasets", cell.dataset, "--methods", cell.method, "--seeds", str(cell.seed)]
     command += ["--config", cell.config_file] if cell.config_file else ["--preset", cell.config.preset]
     command += ["--runs-dir", str(runs_dir), "--no-notebooks"]
     command += ["--device", cell.config.device] if cell.config.device != "cpu" else []
     command += ["--data-root", data_root] if data_root else []
+    command += ["--data-options", data_options] if data_options else []
     return batch.Task(
         label=cell.label,
         notebook=str(Path(notebook).absolute()),
@@ -185,6 +198,7 @@ def _task(
             "SEED": cell.seed,
             "DEVICE": cell.config.device,
             "DATA_ROOT": data_root or "",
+            **({"DATA_OPTIONS": data_options} if data_options else {}),
             "INTERACTIVE": False,
         },
         runs_dir=str(runs_dir),

@@ -30,6 +30,7 @@ def reproduce(
     runs_dir: str | Path | None = None,
     notebooks: str | Path | None = None,
     data_root: str | None = None,
+    data_options: str = "",
     time_limit: float | None = None,
     teaching: bool = True,
     **options: Any,
@@ -46,7 +47,7 @@ def reproduce(
     sources = places.notebooks_dir(notebooks)
     settings = cells[0].config
     experiment = sources / f"{places.EXPERIMENT}.ipynb"
-    todo = grid.plan(cells, experiment, folder, data_root=data_root, time_limit=time_limit)
+    todo = grid.plan(cells, experiment, folder, data_root=data_root, data_options=data_options, time_limit=time_limit)
     lessons = _teaching_tasks(sources, folder) if teaching else []
     fresh = [task for task in lessons if not task.stands()]
     _announce(todo, len(lessons), len(fresh), folder / settings.name)

@@ -20,19 +20,21 @@ def train(
     runs_dir: str | os.PathLike | None = None,
     checkpoint: str | os.PathLike | None = None,
     progress: bool = True,
+    data_options: str = "",
     **overrides: Any,
 ) -> Path:
     """Train by one method, write the run, return its folder; a run that stands there complete is left as it is.
 
     Started several times by a launcher, the processes share the work, and the first one alone writes. ``overrides`` are
-    settings of the preset, such as ``device="auto"``; ``checkpoint`` is a file from which an interrupted run goes on.
+    settings of the preset, such as ``device="auto"``; ``data_options`` is a line for :func:`spbl_nb.data.options_from`;
+    ``checkpoint`` is a file from which an interrupted run goes on.
 
     Raises what :func:`spbl_nb.data.load`, :func:`spbl_nb.methods.run` and :func:`spbl_nb.runs.save` raise.
     """
     settings = config.preset(preset, **overrides)
     training.accelerator_for(settings)  # from here on the processes know of each other
     root = processes.from_first(lambda: staging.check_writable(places.runs_dir(runs_dir)))
-    pictures = data.load_for(settings, dataset, data_root)
+    pictures = data.load_for(settings, dataset, data_root, **data.options_from(data_options, dataset))
     split = data.make_split(pictures, settings.validation, settings.test, seed=seed)
     folder = runs.run_folder(root, settings.name, pictures.name, method, seed)
     wanted = runs.fingerprint(pictures.name, method, seed, settings, pictures.sha256, split.sha256)

@@ -53,13 +53,14 @@ def test_all_options_arrive(calls):
         "reproduce --datasets digits,lesions --methods ce --seeds 0-2,7 --preset smoke --jobs 3 --scheduler tcp://a:1"
     )
     line += " --memory-limit 3.5 --preload --runs-dir r --data-root d --time-limit 90 --no-notebooks --notebooks n --device auto"
+    line += " --data-options seed:1"
     assert cli.main(line.split()) == 0
     cells, options = calls[0]
     assert [cell.seed for cell in cells if cell.dataset == "digits"] == [0, 1, 2, 7]
     assert cells[0].config.device == "auto"
     assert options | {"progress": False} == {
-        "runs_dir": "r", "notebooks": "n", "data_root": "d", "jobs": 3, "scheduler": "tcp://a:1", "time_limit": 90.0,
-        "memory_limit": 3.5, "preload": True, "teaching": False, "progress": False,
+        "runs_dir": "r", "notebooks": "n", "data_root": "d", "data_options": "seed:1", "jobs": 3, "scheduler": "tcp://a:1",
+        "time_limit": 90.0, "memory_limit": 3.5, "preload": True, "teaching": False, "progress": False,
     }  # fmt: skip
 
 

@@ -323,3 +323,28 @@ def test_names_and_options_suggest_the_nearest():
 def test_pictures_must_be_uint8_channels_first():
     with pytest.raises(ValueError, match=r"uint8\[N,3,H,W\] is needed"):
         ImageData("x", IMAGES, LABELS, ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("line", "options"),
+    [
+        ("", {}),
+        ("profile: odd_classes, factor: 10", {"profile": "odd_classes", "factor": 10}),
+        ("official: false, test: 0.25,", {"official": False, "test": 0.25}),
+    ],
+)
+def test_options_of_a_line(line, options):
+    assert data.options_from(line, "mnist") == options
+
+
+@pytest.mark.parametrize(
+    "line", ["profile", "profile=step", "a: [", "}, {", "profile:step", "factor: ", "- 3", "{a: 1}: 2"]
+)
+def test_lines_that_are_no_options(line):
+    with pytest.raises(ValueError, match=r"write 'option: value', joined by commas"):
+        data.options_from(line, "mnist")
+
+
+def test_an_unknown_option_of_a_line():
+    with pytest.raises(ValueError, match=r"option of mlc.*'train_years'"):
+        data.options_from("train_year: [2008]", "mlc")

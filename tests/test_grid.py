@@ -58,7 +58,22 @@ def test_a_plan_tells_how_to_repeat_a_cell(tmp_path):
         f"--runs-dir '{tmp_path}/my runs' --no-notebooks --device auto --data-root {tmp_path}"
     )
     assert task.values["DATA_ROOT"] == str(tmp_path)
+    assert "DATA_OPTIONS" not in task.values
     assert task.watermark == ""
+
+
+def test_options_of_the_data_reach_the_run_and_its_repetition(tmp_path):
+    images = np.zeros((60, 8, 8), np.uint8)
+    images[:, 0, 0] = np.arange(60)
+    split = np.repeat([0, 2], 30)
+    np.savez(tmp_path / "mnist.npz", images=images, labels=np.arange(60) % 2, split=split)
+    (cell,) = grid.cells(["mnist"], ["ce"], [0], FAST)
+    line = "profile: odd_classes, factor: 5"
+    (task,) = grid.plan([cell], "08.ipynb", tmp_path, data_root=str(tmp_path), data_options=line).pending
+    assert task.values["DATA_OPTIONS"] == line
+    assert task.repeat.endswith(f" --data-options '{line}'")
+    with pytest.raises(ValueError, match="did you mean 'profile'"):
+        grid.plan([cell], "08.ipynb", tmp_path, data_root=str(tmp_path), data_options="profil: step")
 
 
 def test_absent_data_are_noticed_before_anything_starts(tmp_path):

@@ -238,12 +238,16 @@ def test_conversions_are_said(paths, cache):
 _CHILD = """
     import sys, time
     from pathlib import Path
-    from spbl_nb import picture_files
+    from spbl_nb import cache_building, picture_files
     from spbl_nb.picture_cache import cached_pictures
     plain = picture_files.decode
     log = open(sys.argv[3], "a")
+    most = int(sys.argv[5])
+    cache_building._TASK_FILES = int(sys.argv[6])
     def slow(content, name, *rest):
         time.sleep(float(sys.argv[4]))
+        while Path(sys.argv[3]).read_text().count("\\n") >= most:
+            time.sleep(0.01)
         log.write(Path(name).name + "\\n"); log.flush()
         return plain(content, name, *rest)
     picture_files.decode = slow
@@ -252,18 +256,18 @@ _CHILD = """
 """
 
 
-def _start(data, cache, log, delay):
-    line = [sys.executable, "-c", textwrap.dedent(_CHILD), str(data), str(cache), str(log), str(delay)]
+def _start(data, cache, log, delay, most=10**9, task_files=cache_building._TASK_FILES):
+    """A process that builds the cache, ``delay`` seconds a file; it stands still for good after ``most`` files."""
+    line = [sys.executable, "-c", textwrap.dedent(_CHILD), *map(str, (data, cache, log, delay, most, task_files))]
     return subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
 
 
-def test_a_killed_build_goes_on_where_it_was(tmp_path, cache, monkeypatch):
+def test_a_killed_build_goes_on_where_it_was(tmp_path, cache):
     folder_of(tmp_path / "data", 120)
     files = sorted((tmp_path / "data").glob("*/*"))
-    monkeypatch.setattr(cache_building, "_TASK_FILES", 2)
     done = np.zeros(120, dtype=bool)
     for kill in range(3):
-        child = _start(tmp_path / "data", cache, tmp_path / f"log{kill}", 0.01)
+        child = _start(tmp_path / "data", cache, tmp_path / f"log{kill}", 0.01, most=32, task_files=2)
         deadline = time.monotonic() + 60
         target = done.sum() + 20
         while time.monotonic() < deadline and child.poll() is None:
@@ -271,6 +275,7 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path, cache, monkeypatch):
             if with_marks and with_marks[0].stat().st_size and (_rows_of(cache)[:, 1] & 1).sum() >= target:
                 break
             time.sleep(0.005)
+        assert child.poll() is None, "it still has work to do"
         child.kill()
         child.wait()
         child.stdout.close()
@@ -322,7 +327,7 @@ def test_two_processes_build_one_cache_together(tmp_path, cache):
 
 def test_the_one_that_waits_takes_over_from_one_that_is_killed(tmp_path, cache):
     folder_of(tmp_path / "data", 60)
-    first = _start(tmp_path / "data", cache, tmp_path / "log0", 0.03)
+    first = _start(tmp_path / "data", cache, tmp_path / "log0", 0.03, most=40)
     while not (tmp_path / "log0").exists() or len((tmp_path / "log0").read_text().split()) < 35:
         assert first.poll() is None
         time.sleep(0.01)
