@@ -59,7 +59,9 @@ def predictions(
             continue
         row = int(rows[place])
         height, width = np.maximum(np.rint(data.sizes[row] * data.scale[row]).astype(int), 1)
-        axes.imshow(pictures[place].transpose(1, 2, 0)[:height, :width], extent=(0, width, height, 0))
+        axes.imshow(
+            pictures[place].transpose(1, 2, 0)[:height, :width], extent=(0, width, height, 0), interpolation="nearest"
+        )
         axes.set_anchor("N")
         if truth or detections is None:
             _draw_truth(axes, data, row, detections is None)

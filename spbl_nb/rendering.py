@@ -18,7 +18,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -167,7 +167,7 @@ def _render_one(path: Path, runs_dir: Path) -> tuple[float, int]:
         took = time.perf_counter() - started
         hidden = {str(runs): "runs", str(Path(scratch) / "tables"): "tables"}
         outputs = [
-            [_cleaned(output, hidden) for output in cell.get("outputs", ()) if _is_seen(output)]
+            [_cleaned(output, hidden) for output in _seen(cell.get("outputs", ()))]
             for cell in executed.cells
             if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", ())
         ]
@@ -198,10 +198,18 @@ def page(notebook: series.Notebook, outputs: list[list[dict[str, Any]]], took: f
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def _is_seen(output: dict[str, Any]) -> bool:
-    """Say whether a page without a kernel shows an output: a progress bar and a bare widget leave nothing."""
-    data = output.get("data")
-    return data is None or "image/png" in data or not any("widget-view" in kind for kind in data)
+def _seen(outputs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the outputs that a page without a kernel shows.
+
+    A progress bar and a bare widget leave nothing; a widget leaves its picture, unless it starts at a preset that is shown.
+    """
+    pictures = set()
+    for output in outputs:
+        data = output.get("data", {})
+        picture, widget = data.get("image/png"), any("widget-view" in kind for kind in data)
+        if not widget or (picture is not None and picture not in pictures):
+            yield output
+        pictures.add(picture)
 
 
 def _cleaned(output: dict[str, Any], hidden: dict[str, str]) -> dict[str, Any]:
