@@ -13,14 +13,17 @@ Taught in: notebooks/00_start_here lists symbols, Python names and labels.
 
 import ipywidgets
 
-STYLE = """<style>
-.spbl-explorer.spbl-explorer.spbl-explorer :focus-visible {
+_OURS = ".spbl-explorer.spbl-explorer.spbl-explorer"  # thrice, to come before the rules of ipywidgets and JupyterLab
+STYLE = f"""<style>
+{_OURS} :focus-visible {{
   outline: 3px solid var(--jp-ui-font-color0, currentcolor) !important; outline-offset: 2px !important;
-}
-.spbl-explorer :is(input, select) { border-color: var(--jp-ui-font-color2, currentcolor) !important; }
-.spbl-explorer .noUi-target { background: var(--jp-ui-font-color2, currentcolor); }
-.spbl-explorer .noUi-handle { border: 2px solid var(--jp-ui-font-color1, currentcolor); }
-.spbl-explorer .spbl-script { display: none; }
+}}
+{_OURS} .widget-hbox {{ overflow: visible; }}
+{_OURS} :is(input, select) {{ border-color: var(--jp-ui-font-color2, currentcolor); }}
+{_OURS} select {{ appearance: auto; background-image: none; }}
+{_OURS} .noUi-target {{ background: var(--jp-ui-font-color2, currentcolor); }}
+{_OURS} .noUi-handle {{ border: 2px solid var(--jp-ui-font-color1, currentcolor); }}
+{_OURS} .spbl-script {{ display: none; }}
 </style>"""
 
 _SCRIPT = """

@@ -12,6 +12,7 @@ from spbl_nb.pace_explorers import CurriculumPlayer, PaceExplorer
 from spbl_nb.self_paced import SelfPacedRecord
 from spbl_nb.spbl import PaceRecord
 from spbl_nb.spbl_explorers import PacePlayer
+from spbl_nb.widgets import Choice, Player, Toggle
 
 NAMES = ["common", "frequent", "scarce", "rare"]
 SIZES = np.array([40, 25, 12, 6])
@@ -25,7 +26,7 @@ def every_explorer():
     loss = rng.gamma(2.0, size=len(LABELS)) * np.array([0.4, 0.8, 1.5, 4.0])[LABELS] + 0.05
     grey = rng.integers(0, 255, len(LABELS), dtype=np.uint8)
     thumbnails = np.tile(grey[:, None, None, None], (1, 3, 4, 4))
-    scores = rng.dirichlet(np.ones(4), len(LABELS)) + np.eye(4)[LABELS]
+    scores = rng.dirichlet(np.ones(4), len(LABELS)) + 0.3 * np.eye(4)[LABELS]
     return [
         ImbalanceExplorer(lambda level, each: np.full((4, each, 3, 4, 4), round(250 * level), np.uint8), NAMES),
         MetricExplorer(LABELS, scores / scores.sum(axis=1, keepdims=True), NAMES, SIZES),
@@ -37,6 +38,17 @@ def every_explorer():
         GHMExplorer(rng.beta(0.4, 3, 500)),
         SimulatedMetricExplorer(),
     ]  # fmt: skip
+
+
+def tab_order(explorer):
+    """Return (role, accessible name) of all that the tab key should reach in an explorer, in that order."""
+    order = []
+    for control in explorer.controls:
+        roles = {Choice: ["combobox"], Toggle: ["checkbox"]}.get(type(control), ["slider", "spinbutton"])
+        order += [(role, control.label) for role in roles]
+        if isinstance(control, Player):
+            order += [("button", "Play"), ("button", "Stop")]
+    return order + [("button", name) for name in (*explorer.presets, "Reset")]
 
 
 def _selected(number, share, loss):
