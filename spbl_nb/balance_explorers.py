@@ -311,10 +311,11 @@ class ReconstructionPlayer(Explorer):
         waiting = places if 2 <= step < self.last - 1 else places[:0]
         self.stairs.set_data(waiting, self.handed[waiting])
         self.floor.set_data(([-0.6, len(now) - 0.4], [floor] * 2) if step == self.last else ([], []))
-        self.caps.set_text(f"caps: nobody gains more than {max_added}; below m = {floor:.0f} nobody loses")
+        caps = f"Caps: nobody gains more than {max_added}; below m = {floor:.0f} nobody loses"
+        self.caps.set_text(caps)
         if self.few:
             self.texts.put(places, np.maximum(now, self.counts), _counts_in_words(now, now - self.counts))
-        return f"Step {step} of {self.last}: " + self._sentence(step, now, max_added, int(floor))
+        return f"Step {step} of {self.last}: {self._sentence(step, now, max_added, int(floor))} {caps}."
 
     def _sentence(self, step: int, now: np.ndarray, max_added: int, floor: int) -> str:
         total = f"{self.counts.sum()} samples were selected, {now.sum()} are shown."

@@ -200,6 +200,13 @@ def test_the_browser_tests_see_every_explorer_and_each_name_once():
         assert len(set(order)) == len(order), explorer.title
 
 
+def test_no_two_pictures_of_an_explorer_have_the_same_words():
+    for explorer in every_explorer():
+        for control in explorer.controls:
+            drawn = {explorer.render(**{control.name: value}) for value in control.probes()}
+            assert len({caption for _, caption in drawn}) == len(drawn), (explorer.title, control.label)
+
+
 def test_an_error_in_a_callback_is_shown_kept_and_overcome():
     explorer = Failing()
     (image,) = _of_type(explorer.widget, ipywidgets.Image)
