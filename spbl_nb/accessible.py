@@ -8,7 +8,7 @@ a slider would cut the cell; keys held with Ctrl, Alt or Meta and Shift-Enter st
 around whatever has the focus, and gives controls edges that can be told from a light and from a dark page. Where a page
 runs no scripts, the number field beside each slider still has its name.
 
-Taught in: notebooks/00_start_here lists symbols, Python names and labels.
+Used by every explorer of :mod:`spbl_nb.widgets`.
 """
 
 import ipywidgets
