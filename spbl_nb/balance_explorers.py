@@ -31,7 +31,7 @@ _METRICS = {
 }  # fmt: skip
 _BEFORE: dict[str, Any] = {"color": "black", "linewidth": 1.6}  # the mark of "without balance" in every panel
 _TITLE: dict[str, Any] = {"fontsize": 9, "loc": "left"}
-_STATES = ("#BFDDF0", drawing.ORANGE, drawing.BLUE)  # of a bar: not yet, now, and already handed out
+_STATES = {"#BFDDF0": "", drawing.ORANGE: drawing.HATCH, drawing.BLUE: ""}  # of a bar: not yet, now, already handed out
 _PORTIONS = 12  # a player hands counts out in at most so many steps
 _MAX_ADDED = Slider("max_added", "Cap: most samples added", 0, 100, 5, 100, "No class gains more samples than this")
 _KEEP_FACTOR = Slider("keep_factor", "Cap: kept up to (× mean count)", 0.0, 4.0, 0.1, 3.0,
@@ -275,6 +275,7 @@ class ReconstructionPlayer(Explorer):
         axes = figure.subplots()
         self.few = len(self.names) <= drawing.FEW
         self.bars = drawing.Bars(axes, self.counts)
+        self.now_bars = drawing.Bars(axes, 0 * self.counts, facecolor="none", hatch=drawing.HATCH)
         self.marks = _level_marks(axes)
         (self.stairs,) = axes.plot([], [], "D", color=drawing.RED, markersize=5 if self.few else 2.5, fillstyle="none")
         (self.floor,) = axes.plot([], [], ":", color=drawing.PURPLE, linewidth=2)
@@ -285,11 +286,11 @@ class ReconstructionPlayer(Explorer):
         axes.set_xlabel("class, from the least to the most complex")
         drawing.tidy(axes)
         figure.legend(
-            [self.marks, *(Patch(facecolor=colour) for colour in _STATES), self.stairs, self.floor],
+            [self.marks, *(Patch(facecolor=colour, hatch=hatch) for colour, hatch in _STATES.items()), self.stairs, self.floor],
             ["as selected", "still so", "handed out now", "handed out", "sorted counts", "m (second cap)"],
             loc="outside upper center", ncols=6, frameon=False, fontsize=9,
         )  # fmt: skip
-        return [self.bars.artist, self.marks, self.stairs, self.floor, self.texts, self.caps]
+        return [self.bars.artist, self.now_bars.artist, self.marks, self.stairs, self.floor, self.texts, self.caps]
 
     def counts_at(self, step: int, max_added: int, keep_factor: float) -> np.ndarray:
         """Return int[C], the counts at a step from 1 on, in the order of the bars."""
@@ -304,15 +305,17 @@ class ReconstructionPlayer(Explorer):
         floor = np.ceil(keep_factor * np.ceil(self.counts.mean()))
         places = np.arange(len(now))
         before, done = self.done[step - 1], self.done[step]
-        self.bars.set(now, np.repeat(_STATES[::-1], [before, done - before, len(now) - done]))
+        self.bars.set(now, np.repeat([*_STATES][::-1], [before, done - before, len(now) - done]))
+        self.now_bars.set(np.where((places >= before) & (places < done), now, 0))
         _move_marks(self.marks, self.counts)
         waiting = places if 2 <= step < self.last - 1 else places[:0]
         self.stairs.set_data(waiting, self.handed[waiting])
         self.floor.set_data(([-0.6, len(now) - 0.4], [floor] * 2) if step == self.last else ([], []))
-        self.caps.set_text(f"caps: nobody gains more than {max_added}; below m = {floor:.0f} nobody loses")
+        caps = f"Caps: nobody gains more than {max_added}; below m = {floor:.0f} nobody loses"
+        self.caps.set_text(caps)
         if self.few:
             self.texts.put(places, np.maximum(now, self.counts), _counts_in_words(now, now - self.counts))
-        return f"Step {step} of {self.last}: " + self._sentence(step, now, max_added, int(floor))
+        return f"Step {step} of {self.last}: {self._sentence(step, now, max_added, int(floor))} {caps}."
 
     def _sentence(self, step: int, now: np.ndarray, max_added: int, floor: int) -> str:
         total = f"{self.counts.sum()} samples were selected, {now.sum()} are shown."

@@ -16,6 +16,7 @@ import ipywidgets
 
 from spbl_nb import checks
 
+DIGITS = 9  # decimals of a slider's value; what is behind them are rounding errors of the browser's steps
 FIELD_WIDTH = 16  # of a slider or a list, without its label; in em, like every width here
 _UNSEEN_LABEL = {"description_width": "0px"}  # in the page, for screen readers, but beside a slider that shows it
 
@@ -35,10 +36,11 @@ class Live:
     def follow(self) -> None:
         """Let the number field show where the slider stands."""
         if self.field is not None:
-            self.field.value = self.holder.value
+            self.field.value = round(self.holder.value, DIGITS)
 
     def _lead(self, change: dict[str, Any]) -> None:
-        self.holder.value = change["new"]
+        if change["new"] != round(self.holder.value, DIGITS):
+            self.holder.value = change["new"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Slider:
         """Return ``value`` if the slider can stand there, free of the rounding errors of repeated steps."""
         if self.whole:
             return checks.integer(self.name, value, int(self.low), int(self.high))
-        return round(checks.real(self.name, value, self.low, self.high), 9)
+        return round(checks.real(self.name, value, self.low, self.high), DIGITS)
 
     def probes(self) -> list[float]:
         """Return the values that a test should try: the smallest, the first and the greatest."""

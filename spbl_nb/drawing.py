@@ -32,6 +32,7 @@ SKY, RED, YELLOW, BLACK = "#56B4E9", "#D55E00", "#F0E442", "#000000"
 PALETTE = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
+HATCH = "////"  # of bars that colour sets apart from the bars they stand on
 FAINT = "0.9"  # grid lines and empty places
 DPI = 96
 FEW = 20  # up to so many classes each has its name on the axis and its number in the picture

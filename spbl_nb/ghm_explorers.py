@@ -137,7 +137,7 @@ class GHMExplorer(Explorer):
         line: dict[str, Any] = {"edgecolor": "0.3", "linewidth": 0.6}
         self.all_bars = axes.stairs([1], edges, baseline=0.5, fill=True, facecolor="#BFDDF0", **line)
         self.outlier_bars = axes.stairs(
-            [1], edges, baseline=0.5, fill=True, facecolor=drawing.ORANGE, hatch="////", **line
+            [1], edges, baseline=0.5, fill=True, facecolor=drawing.ORANGE, hatch=drawing.HATCH, **line
         )
         self.memory = axes.stairs([1], edges, baseline=None, color="black", linewidth=1.4)
         _logarithmic(axes, "questions", (0.5, 2.2 * self.batch))

@@ -170,7 +170,11 @@ class MetricExplorer(_ReportExplorer):
         values = np.where(np.array([*_METRICS]) == "mauc", self.mauc, _values(report))
         self.show_report(report, values)
         self.row.set_y(self.names.index(true) - 0.5)
-        done = f"{count} of {report.confusion.sum()} test samples moved, all of {true}" if count else "No sample moved"
+        done = (
+            f"{count} of {report.confusion.sum()} test samples moved, all of {true}"
+            if count
+            else f"No sample of {true} moved"
+        )
         return (
             f"{done}; τ = {self.taus[self._nearest(tau)]:.1f}. In brackets the change since training: "
             f"{self.told(values, 'accuracy', 'f1', 'g_mean_corrected', 'g_mean')}. {self.never_recognised(report)} The MAUC "

@@ -291,7 +291,9 @@ class CurriculumPlayer(Explorer):
         }
         axes["losses"].legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False, fontsize=9)
         self.lines = self.columns.lines(axes["losses"])
-        self.in_bars = drawing.Bars(axes["shares"], np.zeros(len(self.names)), facecolor=drawing.ORANGE)
+        self.in_bars = drawing.Bars(
+            axes["shares"], np.zeros(len(self.names)), facecolor=drawing.ORANGE, hatch=drawing.HATCH
+        )
         self.stay_bars = drawing.Bars(axes["shares"], np.zeros(len(self.names)))
         self.starved = self.columns.crosses(axes["shares"])
         course = self._build_course(axes["course"])

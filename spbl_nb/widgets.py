@@ -40,7 +40,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
-from spbl_nb import checks, drawing, plots
+from spbl_nb import accessible, checks, drawing, plots
 from spbl_nb.controls import Choice, Control, Player, Slider, Toggle, label_width
 from spbl_nb.notebook_errors import ERROR_MARK
 
@@ -202,9 +202,12 @@ class _Panel:
         self.alert = ipywidgets.HTML()
         for holder in self.holders.values():
             holder.observe(self.answer, names="value")
-        title = ipywidgets.HTML(f"<strong>{html.escape(explorer.title)}</strong>")
+        title = ipywidgets.HTML(f"{accessible.STYLE}<strong>{html.escape(explorer.title)}</strong>")
+        title.add_class("spbl-title")
+        self.caption.add_class("spbl-caption")
         rows = [live.row for live in self.controls.values()]
-        self.box = ipywidgets.VBox([title, *rows, self._buttons(), self.alert, self.image, self.caption])
+        parts = [title, *rows, self._buttons(), self.alert, self.image, self.caption, accessible.script()]
+        self.box = ipywidgets.VBox(parts)
         self.box.add_class("spbl-explorer")
         self.image.value, text = explorer.render()
         self._say(text)
@@ -251,7 +254,7 @@ class _Panel:
 
     def _say(self, text: str) -> None:
         style = "max-width: 62em; line-height: 1.45; margin: 0.2em 0"
-        self.caption.value = f'<p role="status" style="{style}">{html.escape(text)}</p>'
+        self.caption.value = f'<p style="{style}">{html.escape(text)}</p>'
 
 
 def check_explorer(explorer: Explorer) -> int:
@@ -293,5 +296,5 @@ def check_explorer(explorer: Explorer) -> int:
 
 def _error_html(error: Exception, addition: str) -> str:
     text = html.escape(f"{type(error).__name__}: {error}")
-    style = "color: #a00000; font-weight: bold; max-width: 62em"
+    style = "color: #a00000; background: #fff0f0; font-weight: bold; max-width: 62em; padding: 0.2em"
     return f'<p role="alert" {ERROR_MARK} style="{style}">{text}. {addition}</p>'

@@ -264,6 +264,7 @@ def test_the_player_shows_and_says_each_step(player):
     assert "3 of 5 classes have their new count. b, of complexity 0.09, had 25 samples and gets 12." in said[5]
     assert "no class gains more than 20; that holds back 1 of 5 classes" in said[8]
     assert "m = 19" in said[9]
+    assert all(text.endswith("Caps: nobody gains more than 20; below m = 19 nobody loses.") for text in said.values())
     assert "spares 3 of 5 classes, and 2 lose samples. 92 samples were selected, 101 are shown." in said[9]
     player.render(step=5)
     np.testing.assert_allclose(_heights(player.bars), [6, 9, 12, 9, 6])
@@ -273,7 +274,7 @@ def test_the_player_shows_and_says_each_step(player):
     assert colours[0] == colours[1] != colours[2] != colours[3] == colours[4]
     assert len(player.stairs.get_xdata()) == 5
     assert len(player.floor.get_xdata()) == 0
-    assert player.caps.get_text() == "caps: nobody gains more than 100; below m = 57 nobody loses"
+    assert player.caps.get_text() == "Caps: nobody gains more than 100; below m = 57 nobody loses"
     player.render(step=9)
     assert player.floor.get_ydata()[0] == 57
     assert len(player.stairs.get_xdata()) == 0

@@ -2,16 +2,19 @@
 
 import base64
 import io
+import re
 from types import MappingProxyType
 
 import ipywidgets
 import numpy as np
 import pytest
+from every_explorer import every_explorer, tab_order
 from PIL import Image
 
 from spbl_nb import drawing, plots, widgets
 from spbl_nb.controls import label_width
-from spbl_nb.notebook_errors import ERROR_MARK
+from spbl_nb.notebook_errors import ERROR_MARK, find_errors
+from spbl_nb.places import PACKAGE
 from spbl_nb.widgets import Choice, Explorer, Player, Slider, Toggle
 
 
@@ -160,6 +163,48 @@ def test_the_tab_key_goes_from_controls_to_reset():
     order = [type(widget).__name__ for widget in _of_type(Wave().widget, kinds)]
     assert order == ["FloatSlider", "BoundedFloatText", "IntSlider", "BoundedIntText", "Dropdown", "Checkbox", "IntSlider",
                      "BoundedIntText", "Play", "Button", "Button"]  # fmt: skip
+
+
+def test_the_script_that_names_things_is_in_every_explorer_and_reports_no_error():
+    (output,) = _of_type(Wave().widget, ipywidgets.Output)
+    assert "alt" in output.outputs[0]["data"]["application/javascript"]
+    notebook = {
+        "metadata": {
+            "widgets": {"application/vnd.jupyter.widget-state+json": {"state": {"1": {"state": output.get_state()}}}}
+        }
+    }
+    assert find_errors(notebook) == []
+
+
+def test_a_rounding_error_of_the_browser_reaches_neither_field_nor_slider_again(monkeypatch):
+    explorer = Wave()
+    slider, field = explorer.holders["speed"], _of_type(explorer.widget, ipywidgets.BoundedFloatText)[0]
+    drawn = []
+    monkeypatch.setattr(explorer, "render", lambda **values: drawn.append(values) or (b"", "caption"))
+    slider.value = 3.5000000000000004
+    assert field.value == 3.5
+    assert len(drawn) == 1
+
+
+def test_the_browser_tests_see_every_explorer_and_each_name_once():
+    explorers = every_explorer()
+    kinds = [type(explorer) for explorer in explorers]
+    written = [
+        name
+        for path in PACKAGE.glob("*explorers.py")
+        for name in re.findall(r"^class ([A-Z]\w*)\(", path.read_text("utf-8"), re.M)
+    ]
+    assert sorted(kind.__name__ for kind in kinds) == sorted(written)
+    for explorer in explorers:
+        order = tab_order(explorer)
+        assert len(set(order)) == len(order), explorer.title
+
+
+def test_no_two_pictures_of_an_explorer_have_the_same_words():
+    for explorer in every_explorer():
+        for control in explorer.controls:
+            drawn = {explorer.render(**{control.name: value}) for value in control.probes()}
+            assert len({caption for _, caption in drawn}) == len(drawn), (explorer.title, control.label)
 
 
 def test_an_error_in_a_callback_is_shown_kept_and_overcome():

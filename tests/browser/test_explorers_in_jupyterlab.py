@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import axe
 import lab_page
 import nbformat
 import pytest
@@ -89,6 +90,7 @@ def test_a_failing_callback_is_seen_and_typing_and_reset_work(tmp_path, open_not
     page.page.get_by_role("alert").wait_for()
     (error,) = page.errors()
     assert "RuntimeError: the greatest value <fails>" in error
+    assert axe.violations(page.page, ".spbl-explorer") == []
     page.field("Value (v)").fill("0.25")
     assert page.press(page.field("Value (v)"), "Tab")
     assert page.caption() == "v = 0.25"
