@@ -131,6 +131,9 @@ def _parser() -> argparse.ArgumentParser:
         "names", nargs="*", metavar="NAME", help="notebooks, as 03_self_paced_selection (default: all)"
     )
     command.add_argument("--check", action="store_true", help="run nothing; say which committed pages are stale")
+    command.add_argument(
+        "--readme", action="store_true", help="run nothing; renew what README.md shows of pages and results"
+    )
     command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: the number of cores)")
     _add_places(command)
 
@@ -339,18 +342,21 @@ def _lint(options: argparse.Namespace) -> int:
 
 
 def _render(options: argparse.Namespace) -> int:
-    from spbl_nb import places, rendering
+    from spbl_nb import front_page, rendering
 
     if options.check:
-        problems = rendering.check(options.names, options.notebooks)
+        problems = rendering.check(options.names, options.notebooks) + front_page.stale(options.notebooks)
         for problem in problems:
             print(problem)
         print(f"{len(problems)} found" if problems else "the committed pages show the present notebooks and library")
         return 1 if problems else 0
-    problems = rendering.render(options.names, folder=options.notebooks, runs_dir=options.runs_dir, jobs=options.jobs)
-    readme = places.notebooks_dir(options.notebooks).parent / "README.md"
-    if readme.is_file() and rendering.update_table(readme, options.notebooks):
-        print("the table of the notebooks in README.md is renewed")
+    problems = []
+    if not options.readme:
+        problems = rendering.render(
+            options.names, folder=options.notebooks, runs_dir=options.runs_dir, jobs=options.jobs
+        )
+    for name in front_page.update(options.notebooks):
+        print(f"{name} is renewed")
     return 1 if problems else 0
 
 

@@ -28,11 +28,10 @@ from spbl_nb import checks, cluster, files, fingerprints, notebook_lint, paramet
 
 PRESET = "fast"
 LARGEST = 400_000  # bytes of a committed notebook
-SECONDS_FILE = Path("results") / "notebook_seconds.json"
+SECONDS_FILE = "seconds.json"  # beside the notebooks: what each took
 _KEY = "spbl_nb"  # in a notebook's metadata
 _TIME_LIMIT = 900.0
 _KEPT = ("image/png", "text/html", "text/markdown", "text/latex", "text/plain")
-_TABLE = re.compile(r"(<!-- notebook table -->\n).*?(\n<!-- end of notebook table -->)", re.S)
 
 
 class RenderError(ValueError):
@@ -73,7 +72,7 @@ def render(
                 print(f"FAILED {name}: {error}", flush=True)
             else:
                 print(f"{name:<28}{seconds[name]:6.1f} s{size / 1000:8.0f} kB", flush=True)
-    _remember(where.parent / SECONDS_FILE, seconds, jobs)
+    _remember(where / SECONDS_FILE, seconds, jobs)
     return problems
 
 
@@ -104,7 +103,7 @@ def faults(notebook: series.Notebook) -> list[str]:
 
 def seconds(folder: str | os.PathLike | None = None) -> dict[str, float]:
     """Return the seconds that each notebook took when it was last rendered, from the committed file; empty without one."""
-    path = places.notebooks_dir(folder).parent / SECONDS_FILE
+    path = places.notebooks_dir(folder) / SECONDS_FILE
     return files.read_json(path)["seconds"] if path.is_file() else {}
 
 
@@ -128,15 +127,6 @@ def table(folder: str | os.PathLike | None = None) -> str:
         time_taken = in_words(took[name]) if name in took else "not measured"
         lines.append(f"| [{title}]({where.name}/{name}.ipynb) | {questions.get(title, '')} | {time_taken} |")
     return "\n".join(lines)
-
-
-def update_table(readme: Path, folder: str | os.PathLike | None = None) -> bool:
-    """Put :func:`table` between the marks of a README; False where it has none or nothing changed."""
-    text = readme.read_text(encoding="utf-8")
-    new = _TABLE.sub(lambda found: found[1] + table(folder) + found[2], text)
-    if new != text:
-        files.write_text(readme, new)
-    return new != text
 
 
 def _questions(start: series.Notebook) -> dict[str, str]:

@@ -217,18 +217,6 @@ def test_the_table_has_a_question_for_every_chapter():
         assert took.startswith(("about", "not measured"))
 
 
-def test_the_table_goes_between_the_marks_of_a_readme(tmp_path):
-    readme = tmp_path / "README.md"
-    readme.write_text("a\n<!-- notebook table -->\nold\n<!-- end of notebook table -->\nb\n", encoding="utf-8")
-    assert rendering.update_table(readme)
-    assert not rendering.update_table(readme)
-    text = readme.read_text(encoding="utf-8")
-    assert text.startswith("a\n<!-- notebook table -->\n| notebook |")
-    assert text.endswith("\n<!-- end of notebook table -->\nb\n")
-    readme.write_text("no marks", encoding="utf-8")
-    assert not rendering.update_table(readme)
-
-
 def test_the_report_is_not_rendered_without_runs(tmp_path, capsys):
     assert cli.main(["render", "09_reproduction_report", "--runs-dir", str(tmp_path)]) == 2
     assert "make them with 'spbl-nb reproduce --no-notebooks'" in capsys.readouterr().err

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 from saved_runs import save_run
 
@@ -82,23 +81,3 @@ def test_the_committed_results_are_as_they_were_written():
         records = result_files.read(path)
         assert records
         assert all(not record["git_revision"].endswith("-dirty") for record in records)
-
-
-def test_the_readme_tells_what_the_result_file_holds():
-    """Each row of the README's table on HAM10000 is mean ± standard deviation over the seeds of the committed file."""
-    root = places.PACKAGE.parent
-    records = result_files.read(root / "results" / "ham10000_28.json")
-    readme = (root / "README.md").read_text(encoding="utf-8")
-    columns = ("precision", "recall", "f1", "g_mean", "weighted_harmonic", "mauc", "accuracy")
-    for method in ("spbl_released", "spbl_clean", "spbl_intended", "ce"):
-        runs_of_method = [
-            record["report"]
-            for record in records
-            if record["fingerprint"]["method"] == method and record["fingerprint"]["config"]["precision"] == "bf16"
-        ]
-        assert len(runs_of_method) == 3
-        values = np.array([[report[column] for column in columns] for report in runs_of_method])
-        mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
-        cells = [f"{m:.3f} ± {s:.3f}".replace("0.", ".") for m, s in zip(mean, spread, strict=True)]
-        row = next(line for line in readme.splitlines() if line.startswith(f"| `{method}`"))
-        assert row.split(" | ")[1:] == [*cells[:-1], f"{cells[-1]} |"], method
