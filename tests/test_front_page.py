@@ -85,3 +85,18 @@ def test_a_folder_without_a_readme_has_no_front_page(tmp_path):
     shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
     assert front_page.update(tmp_path / "notebooks") == []
     assert front_page.stale(tmp_path / "notebooks") == []
+
+
+def test_what_the_readme_says_of_the_shuffled_weights_is_in_the_result_file():
+    """Accuracy of the two variants with shuffled weights goes by the weight that melanoma happened to get at the last pace."""
+    by_weight = {True: [], False: []}
+    for record in result_files.read(ROOT / "results" / "ham10000_28.json"):
+        if record["fingerprint"]["method"] in ("spbl_released", "spbl_clean"):
+            weight = record["details"]["paces"][-1]["weights"][record["class_names"].index("mel")]
+            assert weight < 2.5 or weight > 4
+            by_weight[weight < 2.5].append(round(record["report"]["accuracy"], 3))
+    assert [len(found) for found in by_weight.values()] == [6, 6]
+    low, high = ((min(found), max(found)) for found in (by_weight[False], by_weight[True]))
+    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    told = "accuracy is {:.3f} to {:.3f}; in the six with a weight above 4, it is {:.3f} to {:.3f}."
+    assert told.format(*high, *low).replace("0.", ".") in readme
