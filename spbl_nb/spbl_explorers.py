@@ -95,12 +95,12 @@ def arrivals(
         counts[label] = len(own)
         for block, rows in zip(blocks, (own[:each], own[::-1][:each]), strict=True):
             block[label, : len(rows)] = images[rows]
-    figure = drawing.new_figure(1.9 + 1.1 * each, 0.5 + 0.5 * len(names))
+    figure = drawing.new_figure(1.9 + 0.95 * each, 0.5 + 0.43 * len(names))
     for axes, block, word in zip(figure.subplots(1, 2, sharey=True), blocks, ("easiest", "hardest"), strict=True):
         axes.imshow(
             drawing.mosaic(block), extent=(0, each, len(names) - 0.5, -0.5), aspect="auto", interpolation="nearest"
         )
-        axes.set_title(f"pace {pace}, newly admitted: {word} first", loc="left", fontsize=9)
+        axes.set_title(f"new at pace {pace}: {word}", loc="left", fontsize=9)
         axes.set_xticks([])
         axes.tick_params(left=False)
         axes.spines[:].set_visible(False)
