@@ -228,10 +228,10 @@ def fast_png(pixels: np.ndarray) -> bytes:
 
 
 def small_png(pixels: np.ndarray) -> bytes:
-    """Encode uint8[H,W,3 or more] as a PNG of 64 colours, a quarter of the size of an exact one: for notebooks kept in git."""
+    """Encode uint8[H,W,3 or more] as a PNG of 48 colours, a quarter of the size of an exact one: for notebooks kept in git."""
     picture = Image.fromarray(np.ascontiguousarray(pixels[..., :3]))
     buffer = io.BytesIO()
-    picture.quantize(64, kmeans=4, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
+    picture.quantize(48, kmeans=4, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 

@@ -75,7 +75,6 @@ class GHMExplorer(Explorer):
     presets: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         {
             "easy questions and a few outliers": {},
-            "no outliers": {"outliers": 0.0},
             "one bin is cross-entropy": {"bins": 1},
             "first batch as released": {"steps": 1, "bias_correction": False},
         }
