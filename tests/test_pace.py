@@ -133,6 +133,14 @@ def test_diversity_spreads_the_selection():
     assert pace.diverse_selection(loss, groups, 0, 0).tolist() == [False] * 5
 
 
+@pytest.mark.parametrize("decimals", [0, 1, 17])
+@pytest.mark.parametrize("highest", [1, 200, 70_000, 10**15])
+def test_samples_are_ranked_in_their_group_as_a_stable_sort_of_two_keys_ranks_them(decimals, highest):
+    rng = np.random.default_rng(decimals)
+    loss, groups = rng.exponential(size=3000).round(decimals), rng.integers(0, highest, 3000)
+    np.testing.assert_array_equal(pace._order_in_groups(loss, groups), np.lexsort((loss, groups)))
+
+
 def test_diverse_selection_breaks_ties_by_index_and_takes_any_group_numbers():
     tied = np.full(4, 0.5)
     assert pace.diverse_selection(tied, [10**15, 10**15, 7, 7], 0, 1).tolist() == [True, False, True, False]
