@@ -281,7 +281,8 @@ def _lab(options: argparse.Namespace) -> int:
     command += (
         ["--LabApp.default_url=/lab/tree/00_start_here.ipynb"] if (folder / "00_start_here.ipynb").exists() else []
     )
-    with subprocess.Popen([*command, *extra], env=os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"}) as server:
+    environment = os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"} | places.cache_variable()
+    with subprocess.Popen([*command, *extra], env=environment) as server:
         while True:
             try:
                 return server.wait()

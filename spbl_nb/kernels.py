@@ -20,7 +20,7 @@ from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 
-from spbl_nb.places import PACKAGE
+from spbl_nb.places import PACKAGE, cache_variable
 
 _LONGEST_SOCKET_FOLDER = 60  # a socket's path may have about 100 characters, and its own name takes some
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -68,7 +68,7 @@ def environment(home: Path, threads: int | None) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name != "MALLOC_TRIM_THRESHOLD_"}
     private = {"IPYTHONDIR": str(home / "ipython"), "JUPYTER_PREFER_ENV_PATH": "1"}
     numerics = {} if threads is None else dict.fromkeys(_THREAD_VARIABLES, str(threads))
-    return inherited | private | numerics | _import_path()
+    return inherited | private | numerics | cache_variable() | _import_path()
 
 
 def _short_folder() -> str | None:

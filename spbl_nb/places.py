@@ -22,6 +22,12 @@ def runs_dir(path: str | os.PathLike | None = None) -> Path:
     return (checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()) / "runs"
 
 
+def cache_variable() -> dict[str, str]:
+    """Return ``SPBL_NB_CACHE`` with an absolute path, where it is set, for a process that works in another folder."""
+    chosen = os.environ.get("SPBL_NB_CACHE")
+    return {"SPBL_NB_CACHE": str(Path(chosen).expanduser().absolute())} if chosen else {}
+
+
 def notebooks_dir(path: str | os.PathLike | None = None) -> Path:
     """Return the folder of the notebooks: ``path``, or ``notebooks/`` beside the package's checkout.
 

@@ -66,6 +66,14 @@ def test_threads_and_working_folder(run, tmp_path):
     assert tiny.printed(executed).split() == ["1", "1", str(tmp_path)]
 
 
+def test_a_relative_cache_folder_is_the_same_for_a_kernel_that_works_elsewhere(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SPBL_NB_CACHE", "a cache")
+    (tmp_path / "elsewhere").mkdir()
+    executed = run("from spbl_nb import picture_cache\nprint(picture_cache.cache_folder())", folder=tmp_path / "elsewhere")
+    assert tiny.printed(executed).strip() == str(tmp_path / "a cache")
+
+
 def test_names_with_braces_and_spaces(tmp_path):
     source = tiny.write(tmp_path / "a {b} c" / "tiny.ipynb", "print(N)")
     output = tmp_path / "{out}" / "tiny {1}.ipynb"

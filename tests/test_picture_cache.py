@@ -392,6 +392,9 @@ def test_where_caches_lie(monkeypatch, tmp_path):
     monkeypatch.setenv("SPBL_NB_CACHE", str(tmp_path / "mine"))
     assert picture_cache.cache_folder() == tmp_path / "mine"
     assert picture_cache.cache_folder("given") == Path.cwd() / "given"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SPBL_NB_CACHE", "below/here")
+    assert picture_cache.cache_folder() == tmp_path / "below" / "here"
 
 
 @pytest.mark.parametrize(
