@@ -76,7 +76,8 @@ def class_axis(axes: Axes, names: Sequence[str], which: str = "x") -> None:
     count = len(names)
     if count <= FEW:
         labels = [str(name) for name in names]
-        slanted = which == "x" and max(map(len, labels)) > 4
+        room = axes.bbox.width / axes.figure.dpi / count  # inches for a name; a character of 9 points takes about 0.08
+        slanted = which == "x" and 0.085 * max(map(len, labels)) > room
         turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
         getattr(axes, f"set_{which}ticks")(range(count), labels, fontsize=9, **turned)
     else:

@@ -1,5 +1,6 @@
 """The commands: quick help, and messages instead of tracebacks."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -35,6 +36,21 @@ def test_python_m_is_the_same_command():
         [sys.executable, "-m", "spbl_nb", "--version"], capture_output=True, text=True, cwd=places.PACKAGE.parent
     )
     assert answer.stdout.startswith("spbl-nb ")
+
+
+def test_a_relative_cache_folder_is_the_same_for_jupyterlab(monkeypatch, tmp_path):
+    class Pretended(contextlib.nullcontext):
+        def __init__(self, command, env):
+            self.cache = env["SPBL_NB_CACHE"]
+            super().__init__(self)
+
+        def wait(self):
+            return 0 if self.cache == str(tmp_path / "a cache") else 1
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SPBL_NB_CACHE", "a cache")
+    monkeypatch.setattr(subprocess, "Popen", Pretended)
+    assert cli.main(["lab"]) == 0
 
 
 def test_the_default_grid(calls):
