@@ -15,10 +15,11 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from spbl_nb import checks
+from spbl_nb import boxes, checks
 from spbl_nb.boxed_images import DetectionData, Detections
 from spbl_nb.drawing import BLACK, PALETTE, new_figure
 
+_SAME_PLACE = 0.4  # boxes that overlap more share their place, and only the best of them says its class
 _HALO = 1.6  # points of white on either side of a line or letter, so that it is seen on any picture
 
 
@@ -34,6 +35,8 @@ def predictions(
     scale: float = 2.4,
 ) -> Figure:
     """Draw pictures with found boxes (solid, with class and score) and the true ones (dashed) in rows of ``columns``.
+
+    Of found boxes that share a place only the best says its class and score.
 
     Parameters
     ----------
@@ -67,9 +70,11 @@ def predictions(
             _draw_truth(axes, data, row, detections is None)
         if detections is not None:
             found = detections[place]
-            for index in np.flatnonzero(found.scores >= least_score)[:most]:
+            drawn = np.flatnonzero(found.scores >= least_score)[:most]
+            over = np.tril(boxes.overlap(found.boxes[drawn], found.boxes[drawn]) > _SAME_PLACE, -1).any(axis=1)
+            for index, hidden in zip(drawn, over, strict=True):
                 text = f"{data.class_names[found.labels[index]]} {found.scores[index]:.2f}"
-                _draw(axes, found.boxes[index], found.labels[index], "-", text)
+                _draw(axes, found.boxes[index], found.labels[index], "-", "" if hidden else text)
     _legend(figure, data, detections is not None, truth)
     return figure
 

@@ -141,6 +141,14 @@ def test_pictures_tell_found_boxes_from_true_ones_by_line_and_word():
     figure.canvas.draw()
 
 
+def test_of_boxes_at_one_place_the_best_alone_says_its_class():
+    three = np.array([[1, 1, 9, 9], [1, 1, 9, 10], [7, 7, 15, 15]])
+    found = Detections(three, np.array([0.9, 0.8, 0.7]), np.array([0, 1, 1]))
+    figure = detection_plots.predictions(one_picture(), [0], [found], truth=False)
+    assert len(rectangles(figure)) == 3
+    assert [text.get_text() for text in figure.axes[0].texts] == ["a 0.90", "b 0.70"]
+
+
 def test_synthetic_pictures_are_called_so_where_they_are_shown():
     figure = detection_plots.predictions(detection_data.synthetic_lesions(2, 48), [0])
     assert figure.legends[0].get_title().get_text() == "synthetic pictures"
