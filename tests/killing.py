@@ -106,7 +106,7 @@ def train(folder: Path, event: Callable[[], None]) -> None:
     telling(training._Training, "_epoch", event)
     telling(training._Training, "_save", event)
     data = blobs([30, 20, 14])
-    config = preset("smoke", size=16, epochs=40, max_steps=None, batch_size=16)
+    config = preset("smoke", size=16, epochs=20, max_steps=None, batch_size=16)
     model = models.build("mnist_net", 3, data.size)
     training.fit(model, data, np.arange(64), config, checkpoint=folder / "checkpoint.pt", checkpoint_seconds=0)
     torch.save(model.state_dict(), folder / "final.pt")
