@@ -4,10 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from keeping import pytest_runtest_makereport as pytest_runtest_makereport
 from small_data import blobs
 
 from spbl_nb import splits
+
+# The same examples every time and no clock, so that a slow machine or a lucky draw decides nothing;
+# ``--hypothesis-profile=default`` looks for new ones.
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(name="blobs")
