@@ -1,7 +1,8 @@
 """Accidents for a grid that runs: processes killed at moments that are counted in events, not in seconds.
 
-The notebooks of such a grid write a line to the file named by the variable ``CHAOS_EVENTS`` whenever they have done
-something, so an accident falls on the same kind of moment on a quick machine and on a busy one.
+The notebooks of such a grid write to the file named by the variable ``CHAOS_EVENTS`` whenever they have done something,
+so an accident falls on the same kind of moment on a quick machine and on a busy one. A few events later they stand still
+until the accident has happened, so that no grid can come to its end before.
 """
 
 import os
@@ -10,11 +11,13 @@ import subprocess
 import time
 from pathlib import Path
 
+import nbformat
 import numpy as np
 import psutil
 import tiny_notebooks as tiny
 
-EVENT = 'import os; open(os.environ["CHAOS_EVENTS"], "a").write("x")'
+EVENT = "import chaos; chaos.event()"
+GRACE = 3  # events after which the notebooks stand still
 
 TRAINING = f"""\
 import os
@@ -33,6 +36,23 @@ for epoch in range(done, 5):
 START = int(state.sum() * 1e9)  # it seeds the guesses, so that a lost epoch changes every number"""
 
 
+def event() -> None:
+    """Tell of an event, and stand still while there is a gate and it has been reached; called in notebooks."""
+    events = Path(os.environ["CHAOS_EVENTS"])
+    with open(events, "a") as file:
+        file.write("x")
+    gate = events.with_suffix(".gate")
+    while events.stat().st_size >= _opens_at(gate):
+        time.sleep(0.02)
+
+
+def _opens_at(gate: Path) -> float:
+    try:
+        return int(gate.read_text())
+    except FileNotFoundError:
+        return float("inf")
+
+
 def experiment(folder: Path) -> Path:
     """Write a notebook 08 whose guesses come from five epochs of a chaotic map that can be resumed; return its path."""
     guess = tiny.EXPERIMENT.replace("default_rng(SEED)", "default_rng(START)")
@@ -47,6 +67,17 @@ def experiment(folder: Path) -> Path:
     )
 
 
+def undisturbed(notebook: Path, runs_dir: Path, **values) -> None:
+    """Run the cells of a notebook in this process, with the given parameters in the place of its own."""
+    code = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
+    names: dict = {}
+    for cell in code:
+        exec(cell.source, names)
+        if "parameters" in cell.metadata.get("tags", []):
+            names |= {"RUNS_DIR": str(runs_dir), "CHECKPOINT": str(runs_dir.with_suffix(".checkpoint"))} | values
+    Path(names["CHECKPOINT"]).unlink()
+
+
 class Grid:
     """A command that is started again whenever it was killed, and the accidents that befall it."""
 
@@ -58,22 +89,29 @@ class Grid:
     def start(self) -> None:
         """Start the command."""
         self.sessions += 1
-        environment = os.environ | {"CHAOS_EVENTS": str(self.events)}
+        path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+        environment = os.environ | {"CHAOS_EVENTS": str(self.events), "PYTHONPATH": path}
         self.log = open(self.events.with_suffix(".log"), "a")  # noqa: SIM115  it is open as long as the command runs
         self.parent = subprocess.Popen(self.command, env=environment, stdout=self.log, stderr=self.log)
 
     def run(self, victims: list[str], most_events: int) -> int:
         """Run with an accident to each victim, after one to ``most_events`` events; return the last exit status."""
-        self.start()
-        for victim in victims:
-            if not self.wait_for_events(int(self.rng.integers(1, most_events + 1))):
+        gate, next_gate = self.events.with_suffix(".gate"), self.events.with_suffix(".next-gate")
+        pauses = self.rng.integers(1, most_events + 1, len(victims))
+        for number, (victim, pause) in enumerate(zip(victims, pauses, strict=True)):
+            goal = self.happened() + int(pause)
+            next_gate.write_text(str(goal + GRACE))
+            next_gate.replace(gate)
+            if not number:
+                self.start()
+            if not self.wait_for_events(goal):
                 break
             self.strike(victim)
-        return self.parent.wait(300)
+        gate.unlink()
+        return self.parent.wait(600)
 
-    def wait_for_events(self, number: int) -> bool:
-        """Wait until so many more events have happened; return False if the command ended before."""
-        goal = self.happened() + number
+    def wait_for_events(self, goal: int) -> bool:
+        """Wait until so many events have happened; return False if the command ended before."""
         while self.happened() < goal:
             if self.parent.poll() is not None:
                 return False
@@ -91,7 +129,7 @@ class Grid:
             self.parent.send_signal(signal.SIGKILL)
             self.parent.wait()
             self.killed.append(victim)
-            _, alive = psutil.wait_procs(family, timeout=30)
+            _, alive = psutil.wait_procs(family, timeout=300)
             assert alive == [], "a killed command left processes behind"
             self.left |= {
                 path: stamp(path) for path in self.runs_dir.rglob("result.json") if ".staging" not in path.parts

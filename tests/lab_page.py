@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,7 +16,10 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from free_port import free_port
+
 ROOT = Path(__file__).parents[1]
+PATIENCE = 300  # seconds for anything that happens at once, on a machine that is slow and busy
 _FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -88,9 +90,7 @@ def jupyterlab(home: Path):
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
     }
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     lab = Lab(folders["notebooks"], f"http://127.0.0.1:{port}", secrets.token_hex(16))
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}"]
     command += [
@@ -107,14 +107,14 @@ def jupyterlab(home: Path):
             yield lab
         finally:
             server.terminate()
-            server.wait(20)
+            server.wait(PATIENCE)
 
 
-def _wait_for_answer(url: str, server: subprocess.Popen, log: Path, seconds: float = 60) -> None:
+def _wait_for_answer(url: str, server: subprocess.Popen, log: Path, seconds: float = PATIENCE) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and server.poll() is None:
         with contextlib.suppress(OSError):
-            urllib.request.urlopen(url, timeout=1).close()
+            urllib.request.urlopen(url, timeout=PATIENCE).close()
             return
         time.sleep(0.2)
     raise RuntimeError(f"JupyterLab did not start within {seconds:g} s:\n{log.read_text(encoding='utf-8')}")
@@ -123,22 +123,24 @@ def _wait_for_answer(url: str, server: subprocess.Popen, log: Path, seconds: flo
 @contextlib.contextmanager
 def chromium():
     """Run a headless Chromium; yield the browser."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=1000 * PATIENCE)
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium_path(), args=_FLAGS)
+        browser = driver.chromium.launch(executable_path=chromium_path(), args=_FLAGS, timeout=1000 * PATIENCE)
         yield browser
         browser.close()
 
 
 @contextlib.contextmanager
-def opened(lab: Lab, browser, notebook: Path, seconds: float = 120):
+def opened(lab: Lab, browser, notebook: Path, seconds: float = 2 * PATIENCE):
     """Open a copy of ``notebook`` in JupyterLab, run all its cells, and yield the :class:`NotebookPage`."""
     shutil.copy(notebook, lab.folder / notebook.name)
     page = browser.new_page(viewport={"width": 1300, "height": 1400})
+    page.set_default_timeout(1000 * PATIENCE)
     try:
         page.goto(f"{lab.address}/lab/tree/{notebook.name}?token={lab.token}&reset")
-        _until(page, _READY, 60)
+        _until(page, _READY, PATIENCE)
         page.evaluate(_RUN_ALL)
         _until(page, _FINISHED, seconds)
         yield NotebookPage(page)
@@ -209,16 +211,20 @@ class NotebookPage:
         """Write a PNG of the explorer as it stands in the page."""
         self.explorer.screenshot(path=path)
 
-    def changed(self, act, seconds: float = 10) -> bool:
-        """Call ``act`` and say whether the picture then differs from the one before, waiting ``seconds`` for it."""
+    def changed(self, act) -> bool:
+        """Call ``act`` and say whether the picture then differs from the one before."""
         before = self.picture()
         act()
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            if self.picture() != before:
-                return True
+        return self.becomes(lambda picture: picture != before)
+
+    def becomes(self, wanted) -> bool:
+        """Say whether ``wanted(picture)`` comes true."""
+        deadline = time.monotonic() + PATIENCE
+        while not wanted(self.picture()):
+            if time.monotonic() > deadline:
+                return False
             time.sleep(0.05)
-        return False
+        return True
 
     def press(self, locator, key: str) -> bool:
         """Press a key in a control as a person without a mouse does; say whether the picture changed."""

@@ -1,5 +1,6 @@
 """A grid whose workers, kernels and parent are killed at random, and that is started again until it is done."""
 
+import itertools
 import sys
 
 import chaos
@@ -14,6 +15,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="sends signals"),
 ]
 
+METHODS, SEEDS = ["ce", "oversample"], [0, 1]
 VICTIMS = ["worker", "kernel", "worker", "parent"]
 
 
@@ -30,51 +32,32 @@ def numbers(folder):
     }
 
 
-def test_nothing_is_lost_nothing_double_and_the_numbers_are_the_same(tmp_path):
-    """The same grid undisturbed, and with two workers, a kernel and the whole command killed with -9."""
+def test_nothing_is_lost_nothing_double_and_the_numbers_are_the_same(tmp_path, monkeypatch):
+    """A grid of which two workers, a kernel and the whole command are killed with -9, and its cells undisturbed."""
     notebook = chaos.experiment(tmp_path / "notebooks")
     report = 'PRESET: str = "smoke"  # configuration\nRUNS_DIR: str = ""  # folder'
     tiny.write(notebook.with_name("09_reproduction_report.ipynb"), "print(PRESET)", parameters=report)
+    calm_events = tmp_path / "calm.events"
+    monkeypatch.setenv("CHAOS_EVENTS", str(calm_events))
+    for method, seed in itertools.product(METHODS, SEEDS):
+        chaos.undisturbed(notebook, tmp_path / "calm", METHOD=method, SEED=seed)
+    assert calm_events.stat().st_size == 4 * 7
 
-    def grid(name):
-        command = [
-            sys.executable,
-            "-m",
-            "spbl_nb",
-            "reproduce",
-            "--datasets",
-            "digits",
-            "--methods",
-            "ce",
-            "oversample",
-        ]
-        command += [
-            "--seeds",
-            "0-1",
-            "--jobs",
-            "2",
-            "--notebooks",
-            str(notebook.parent),
-            "--runs-dir",
-            str(tmp_path / name),
-        ]
-        return chaos.Grid(command, tmp_path / f"{name}.events", tmp_path / name, seed=5)
-
-    calm, stormy = grid("calm"), grid("stormy")
-    assert calm.run([], 0) == 0
+    command = [sys.executable, "-m", "spbl_nb", "reproduce", "--datasets", "digits", "--methods", *METHODS]
+    command += ["--seeds", "0-1", "--jobs", "2", "--notebooks", str(notebook.parent)]
+    folder = tmp_path / "stormy"
+    stormy = chaos.Grid([*command, "--runs-dir", str(folder)], tmp_path / "stormy.events", folder, seed=5)
     victims = [VICTIMS[place] for place in np.random.default_rng(7).permutation(len(VICTIMS))]
     assert stormy.run(victims, most_events=5) == 0, stormy.events.with_suffix(".log").read_text()
     assert stormy.killed == victims
     assert stormy.sessions == 2
-    assert calm.happened() == 4 * 7
-    assert stormy.happened() > calm.happened()
+    assert stormy.happened() > 4 * 7
 
     expected = numbers(tmp_path / "calm")
     assert len(expected) == 4
-    assert numbers(tmp_path / "stormy") == expected
+    assert numbers(folder) == expected
     assert {path: chaos.stamp(path) for path in stormy.left} == stormy.left  # what was complete was left alone
-    for name in ("calm", "stormy"):
-        assert list((tmp_path / name / ".staging").iterdir()) == []
-        assert list((tmp_path / name / ".checkpoints").iterdir()) == []
-        assert not list((tmp_path / name).rglob("*.broken-*"))
-        assert not list((tmp_path / name / "failed").glob("*"))
+    assert list((folder / ".staging").iterdir()) == []
+    assert list((folder / ".checkpoints").iterdir()) == []
+    assert not list(folder.rglob("*.broken-*"))
+    assert not list((folder / "failed").glob("*"))

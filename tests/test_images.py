@@ -90,7 +90,7 @@ def test_a_feature_that_is_no_number_is_named(row, column, dtype):
 def test_a_cache_larger_than_memory_is_trained_from(tmp_path):
     """The child may not have as much private memory as the file is large, and says how much it took."""
     child = Path(__file__).with_name("bounded_memory.py")
-    done = subprocess.run([sys.executable, child, tmp_path], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, child, tmp_path], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-2000:]
     file, limit, grown, steps = map(float, done.stdout.split())
     assert limit < 0.6 * file
@@ -102,6 +102,6 @@ def test_a_cache_larger_than_memory_is_trained_from(tmp_path):
 def test_the_limit_is_one(tmp_path):
     """The negative control: a copy of the file does not fit."""
     child = Path(__file__).with_name("bounded_memory.py")
-    done = subprocess.run([sys.executable, child, tmp_path, "copy"], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, child, tmp_path, "copy"], capture_output=True, text=True, timeout=900)
     assert done.returncode != 0
     assert "MemoryError" in done.stderr

@@ -7,7 +7,7 @@ from spbl_nb import notebook_runner as runner
 
 pytestmark = pytest.mark.notebooks
 
-GREEDY = "import time\nhoard = [bytearray(10**8) for _ in range(6)]\ntime.sleep(5)"
+GREEDY = "import time\nhoard = [bytearray(10**8) for _ in range(6)]\ntime.sleep(900)"
 BY_A_CHILD = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {GREEDY!r}])"
 MAPPED = """\
 import numpy as np

@@ -268,7 +268,7 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path, cache):
     done = np.zeros(120, dtype=bool)
     for kill in range(3):
         child = _start(tmp_path / "data", cache, tmp_path / f"log{kill}", 0.01, most=32, task_files=2)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         target = done.sum() + 20
         while time.monotonic() < deadline and child.poll() is None:
             with_marks = list(cache.glob("*/progress.npy"))
@@ -318,7 +318,7 @@ def test_a_damaged_cache_is_made_anew(paths, cache, harm):
 def test_two_processes_build_one_cache_together(tmp_path, cache):
     folder_of(tmp_path / "data", 60)
     children = [_start(tmp_path / "data", cache, tmp_path / f"log{one}", 0.01) for one in range(2)]
-    answers = [child.communicate(timeout=100)[0] for child in children]
+    answers = [child.communicate(timeout=6000)[0] for child in children]
     assert [child.returncode for child in children] == [0, 0]
     assert answers[0] == answers[1]
     logs = [(tmp_path / f"log{one}").read_text().split() for one in range(2)]
@@ -333,7 +333,7 @@ def test_the_one_that_waits_takes_over_from_one_that_is_killed(tmp_path, cache):
         time.sleep(0.01)
     second = _start(tmp_path / "data", cache, tmp_path / "log1", 0)
     first.kill()
-    assert second.communicate(timeout=60)[0].startswith("60 ")
+    assert second.communicate(timeout=600)[0].startswith("60 ")
     first.communicate()
     done_by_second = (tmp_path / "log1").read_text().split()
     assert 0 < len(done_by_second) <= 60

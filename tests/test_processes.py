@@ -36,7 +36,7 @@ def launched(tmp_path_factory):
         env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return lambda task, rank=0: dict(np.load(folder / f"{task}-{rank}.npz")), folder

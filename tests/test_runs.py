@@ -164,7 +164,7 @@ def test_two_processes_that_write_the_same_run(tmp_path):
     writers = [context.Process(target=write_at_once, args=(str(tmp_path), barrier, answers)) for _ in range(2)]
     for writer in writers:
         writer.start()
-    written = sorted(answers.get(timeout=60) for _ in writers)
+    written = sorted(answers.get(timeout=600) for _ in writers)
     for writer in writers:
         writer.join()
     assert written == [False, True]
@@ -179,7 +179,7 @@ def write_at_once(root, barrier, answers):
     publish = runs.publish
 
     def publish_together(stage, folder):
-        barrier.wait(30)
+        barrier.wait(600)
         return publish(stage, folder)
 
     runs.publish = publish_together
@@ -208,7 +208,7 @@ try:
 except OSError as error:
     print(error)
 """
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600)
     assert "could not write the run" in answer.stdout, answer.stderr
     assert "nothing was left there" in answer.stdout
     assert [path for path in tmp_path.rglob("*") if path.name != staging.STAGING] == []

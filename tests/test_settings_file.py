@@ -174,7 +174,7 @@ def test_a_grid_of_a_file(file, monkeypatch, capsys):
     (cell,), options = seen[0]
     assert (cell.dataset, cell.method, cell.seed, cell.config.stage_epochs) == ("mnist", "spbl_released", 3, 2)
     assert options["data_root"] == "mnist.npz"
-    task = grid._task(cell, "08.ipynb", path.parent, None, None)
+    task = grid._task(cell, "08.ipynb", path.parent, None, "", None)
     assert task.values["CONFIG"] == str(path)
     assert f"--config {path}" in task.repeat
     assert "--preset" not in task.repeat

@@ -1,10 +1,10 @@
 """One run without a notebook: the same result file as notebook 08's, by one process or by several."""
 
-import socket
 import subprocess
 import sys
 
 import pytest
+from free_port import free_port
 
 from spbl_nb import cli, config, data, methods, metrics, runs, single_run
 
@@ -48,12 +48,10 @@ def test_mistakes_are_answered_in_one_line(tmp_path, capsys, arguments, message)
 
 def test_a_notebook_launches_several_processes(tmp_path):
     """In a process of its own, for one that has trained already cannot launch others."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     options = f"('ce', 'digits', 'smoke', 0, None, {str(tmp_path)!r}), num_processes=2, use_port='{port}'"
     code = f"import accelerate, spbl_nb.single_run as s; accelerate.notebook_launcher(s.train, {options})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "by 2 process" in done.stdout
     assert done.stdout.count("written:") == 1

@@ -3,13 +3,8 @@
 import dataclasses
 import itertools
 import json
-import os
-import random
-import subprocess
-import sys
-import textwrap
-import time
 
+import killing
 import numpy as np
 import pytest
 from sklearn.svm import SVC
@@ -305,43 +300,8 @@ def test_remembered_parts_are_not_computed_again(data, split, tmp_path, monkeypa
     assert again.details == whole.details
 
 
-KILLED = textwrap.dedent(
-    """
-    import sys
-    sys.path.insert(0, sys.argv[2])
-    from small_data import blobs
-    from spbl_nb import data as data_module, files, methods, metrics, runs, spbl, training
-    from spbl_nb.config import preset
-
-    def telling(owner, name):
-        original = getattr(owner, name)
-        def told(*arguments, **options):
-            print(name, flush=True)
-            return original(*arguments, **options)
-        setattr(owner, name, told)
-
-    training.fit.__kwdefaults__["checkpoint_seconds"] = 0
-    telling(training._Training, "_epoch")
-    telling(training._Training, "_save")
-    telling(spbl.StackedSVC, "fit")
-    data = blobs([60, 20, 10])
-    split = data_module.make_split(data, 0.15, 0.3)
-    config = preset("smoke", size=16, epochs=150, max_steps=150, batch_size=16, variant="released")
-    result = methods.run("spbl_released", data, split, config, checkpoint=sys.argv[1] + "/run.pt")
-    report = metrics.report(data.labels[split.test], result.scores, 3, result.predicted)
-    runs.save(sys.argv[1] + "/runs", method="spbl_released", data=data, split=split, config=config, seed=0, result=result,
-              report=report)
-    """
-)
-
-
-def test_killed_at_ten_random_moments_the_result_file_is_the_same(tmp_path):
+def test_killed_at_twelve_random_moments_the_result_file_is_the_same(tmp_path):
     """SIGKILL the process at random moments, start it again, and compare the result file with an undisturbed run's."""
-
-    def start(folder):
-        folder.mkdir(exist_ok=True)
-        command = [sys.executable, "-c", KILLED, str(folder), os.path.dirname(__file__)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
     def result_in(folder):
         (path,) = folder.glob("runs/*/*/*/seed-0/result.json")
@@ -349,27 +309,16 @@ def test_killed_at_ten_random_moments_the_result_file_is_the_same(tmp_path):
         record = json.loads(path.read_text())
         return {key: value for key, value in record.items() if key != "timing"}, dict(np.load(scores))
 
-    undisturbed = start(tmp_path / "undisturbed")
-    events = len(undisturbed.stdout.readlines())
-    assert undisturbed.wait() == 0
-    moments, kills = random.Random(0), 0
-    disturbed = tmp_path / "disturbed"
-    for _ in range(12):
-        process = start(disturbed)
-        if not all(process.stdout.readline() for _ in range(moments.randint(1, events // 15))):
-            break  # it came to its end
-        time.sleep(moments.uniform(0, 0.02))
-        process.kill()
-        process.wait()
-        kills += 1
-    last = start(disturbed)
-    last.stdout.readlines()
-    assert last.wait() == 0
-    assert kills >= 10
-    (record, arrays), (expected, expected_arrays) = result_in(disturbed), result_in(tmp_path / "undisturbed")
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    for folder in (undisturbed, disturbed):
+        folder.mkdir()
+    events = killing.finish(killing.run_spbl, undisturbed)
+    killing.kill_at_random(killing.run_spbl, disturbed, events, times=12)
+    killing.finish(killing.run_spbl, disturbed)
+    (record, arrays), (expected, expected_arrays) = result_in(disturbed), result_in(undisturbed)
     assert record == expected
     assert all(np.array_equal(arrays[name], expected_arrays[name]) for name in expected_arrays)
-    assert runs.scan(tmp_path / "disturbed" / "runs").broken == []
+    assert runs.scan(disturbed / "runs").broken == []
 
 
 def test_selection_is_the_librarys(features, split):

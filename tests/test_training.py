@@ -1,12 +1,6 @@
 """The training loop: it learns, repeats bit for bit, resumes bit for bit, and looking does not change it."""
 
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
-
+import killing
 import numpy as np
 import pytest
 import torch
@@ -107,49 +101,15 @@ def test_resume_after_the_end_takes_no_step(data, tmp_path):
     assert len(fitted.history) == QUICK.epochs
 
 
-KILLED = textwrap.dedent(
-    """
-    import sys
-    sys.path.insert(0, sys.argv[2])
-    import numpy as np, torch
-    from small_data import blobs
-    from spbl_nb import models, training
-    from spbl_nb.config import preset
-
-    data = blobs([30, 20, 14])
-    config = preset("smoke", size=16, epochs=40, max_steps=None, batch_size=16)
-    model = models.build("mnist_net", 3, data.size)
-    print("ready", flush=True)
-    training.fit(model, data, np.arange(64), config, checkpoint=sys.argv[1] + "/checkpoint.pt", checkpoint_seconds=0)
-    torch.save(model.state_dict(), sys.argv[1] + "/final.pt")
-    """
-)
-
-
 def test_killed_at_any_moment_and_resumed_is_bit_equal(tmp_path):
     """Kill the process for good (SIGKILL) at several moments, start it again, and compare with an undisturbed one."""
-
-    def start(folder):
-        folder.mkdir(exist_ok=True)
-        command = [sys.executable, "-c", KILLED, str(folder), os.path.dirname(__file__)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-    undisturbed = start(tmp_path / "undisturbed")
-    disturbed, kills = tmp_path / "disturbed", 0
-    for moment in (0.15, 0.4, 0.3):
-        process = start(disturbed)
-        process.stdout.readline()
-        time.sleep(moment)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        process.communicate()
-    assert start(disturbed).wait() == 0
-    assert undisturbed.wait() == 0
-    undisturbed.stdout.close()
-    assert kills > 0
-    states = [torch.load(folder / "final.pt", weights_only=True) for folder in (tmp_path / "undisturbed", disturbed)]
-    assert _equal(*states)
+    undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
+    for folder in (undisturbed, disturbed):
+        folder.mkdir()
+    events = killing.finish(killing.train, undisturbed)
+    killing.kill_at_random(killing.train, disturbed, events, times=4)
+    assert killing.finish(killing.train, disturbed) < events, "it went on where it was"
+    assert _equal(*(torch.load(folder / "final.pt", weights_only=True) for folder in (undisturbed, disturbed)))
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def open_page(browser):
 @contextlib.contextmanager
 def _opened(browser, path, width=1280, scheme="light"):
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.set_default_timeout(1000 * lab_page.PATIENCE)
     asked = []
 
     def only_files(route):

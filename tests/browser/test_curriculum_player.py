@@ -22,11 +22,13 @@ pytestmark = pytest.mark.browser
 
 
 def test_play_walks_to_the_last_pace_and_the_field_follows(tmp_path, open_notebook):
+    from playwright.sync_api import expect
+
     page = open_notebook(tiny_notebooks.write(tmp_path / "player.ipynb", RUN))
     assert page.caption().startswith("Pace 1 of 3")
     play = page.page.locator(".spbl-explorer .widget-play button").first
     play.focus()
     page.page.keyboard.press("Enter")
-    page.page.get_by_text("Pace 3 of 3").wait_for(timeout=15_000)
-    assert page.field("Pace (t)").input_value() == "3"
+    page.page.get_by_text("Pace 3 of 3").wait_for()
+    expect(page.field("Pace (t)")).to_have_value("3")
     assert not page.errors()

@@ -36,7 +36,7 @@ def test_runs_clean_at_smoke(path, tmp_path):
         path,
         tmp_path / path.name,
         {name: value for name, value in values.items() if name in known},
-        time_limit=240,
+        time_limit=1200,
         threads=1,
     )
     pictures = [out for cell in executed.cells for out in cell.get("outputs", []) if "image/png" in out.get("data", {})]
