@@ -71,7 +71,7 @@ def predictions(
         if detections is not None:
             found = detections[place]
             drawn = np.flatnonzero(found.scores >= least_score)[:most]
-            over = np.tril(boxes.overlap(found.boxes[drawn], found.boxes[drawn]) > _SAME_PLACE, -1).any(axis=1)
+            over = np.tril(boxes.overlap(found.boxes[drawn], found.boxes[drawn]) > _SAME_PLACE, -1).any(axis=1).tolist()
             for index, hidden in zip(drawn, over, strict=True):
                 text = f"{data.class_names[found.labels[index]]} {found.scores[index]:.2f}"
                 _draw(axes, found.boxes[index], found.labels[index], "-", "" if hidden else text)
