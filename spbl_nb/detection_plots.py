@@ -71,10 +71,10 @@ def predictions(
         if detections is not None:
             found = detections[place]
             drawn = np.flatnonzero(found.scores >= least_score)[:most]
-            over = np.tril(boxes.overlap(found.boxes[drawn], found.boxes[drawn]) > _SAME_PLACE, -1).any(axis=1).tolist()
-            for index, hidden in zip(drawn, over, strict=True):
+            shared = np.tril(boxes.overlap(found.boxes[drawn], found.boxes[drawn]), -1) > _SAME_PLACE
+            for index, better in zip(drawn, shared, strict=True):
                 text = f"{data.class_names[found.labels[index]]} {found.scores[index]:.2f}"
-                _draw(axes, found.boxes[index], found.labels[index], "-", "" if hidden else text)
+                _draw(axes, found.boxes[index], found.labels[index], "-", "" if better.any() else text)
     _legend(figure, data, detections is not None, truth)
     return figure
 
