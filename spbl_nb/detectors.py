@@ -88,7 +88,7 @@ def build(
     """
     checks.one_of("model", name, NAMES)
     losses = Losses(
-        checks.integer("num_classes", num_classes, 1),
+        checks.class_number("num_classes", num_classes),
         checks.one_of("classification", classification, CLASSIFICATIONS),
         checks.one_of("regression", regression, REGRESSIONS),
         GHMC(**ghmc or {}),

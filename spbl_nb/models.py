@@ -66,7 +66,7 @@ def build(
     Raises ValueError for an unknown name, a size the network cannot take, or weights for a network that has none.
     """
     checks.one_of("model", name, NAMES)
-    num_classes = checks.integer("num_classes", num_classes, 2)
+    num_classes = checks.class_number("num_classes", num_classes, 2)
     height, width = (size, size) if isinstance(size, int) else size
     smallest = _SMALLEST.get(name, 32)
     if min(height, width) < smallest:

@@ -101,7 +101,10 @@ def collect(rows: Iterable[tuple[str, Hashable, float]]) -> dict[str, dict[Hasha
     For :func:`spbl_nb.ranking.rank_methods` the middle entry may be any block, such as (data set, seed).
     """
     values: dict[str, dict[Hashable, float]] = {}
-    for method, seed, value in rows:
+    for row in checks.sequence("rows", rows):
+        if not isinstance(row, tuple | list) or len(row) != 3 or not all(isinstance(one, Hashable) for one in row[:2]):
+            raise ValueError(f"rows hold {row!r:.80}; allowed: (method, seed, value)")
+        method, seed, value = row
         of_method = values.setdefault(method, {})
         if seed in of_method:
             raise ValueError(f"rows hold {method!r} with seed {seed} twice; allowed: one row per method and seed")
@@ -170,6 +173,7 @@ def paired_comparison(
 
     Taught in: notebooks/07_evaluation, section 5.
     """
+    checks.one_of("baseline", baseline, values if isinstance(values, Mapping) else ())
     methods, seeds, table = paired_table(values, baseline)
     numbers = [checks.integer(f"a seed of values[{baseline!r}]", seed, 0) for seed in seeds]
     rivals = [method for method in methods if method != baseline]
