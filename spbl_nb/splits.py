@@ -41,7 +41,7 @@ class Split:
     origin: str
 
     def __post_init__(self) -> None:
-        parts = {name: np.asarray(getattr(self, name)) for name in _NAMES}
+        parts = {name: checks.as_array(f"split.{name}", getattr(self, name)) for name in _NAMES}
         for name, rows in parts.items():
             if rows.ndim != 1 or rows.size == 0 or rows.dtype.kind not in "iu":
                 raise ValueError(f"split.{name} has shape {rows.shape}; a non-empty list of row indices is needed")

@@ -128,12 +128,6 @@ def png(function):
     return lambda **arguments: plots.to_png(function(**arguments))
 
 
-def fitted_svm(features, labels, weights, judged, **made):
-    machine = svm.StackedSVC(**made)
-    machine.add(features, labels, weights)
-    return machine.fit().decide(judged)
-
-
 def answered(check):
     """A checker on an answer of the reader's that gives back what is drawn, whatever it is asked."""
     return lambda answer: check(lambda *_, **__: answer)
@@ -224,44 +218,17 @@ ARRAYS = {
     ),
     "boxes.faults": Call(boxes.faults, {"boxes": BOXES, "sizes": np.full((3, 2), 48.0)}),
     "boxes.checked": Call(boxes.checked, {"boxes": BOXES, "sizes": np.full((3, 2), 48.0)}, {"name": "boxes"}),
-    "boxes.clipped": Call(boxes.clipped, {"boxes": BOXES, "sizes": np.full((3, 2), 48.0)}),
-    "boxes.areas": Call(boxes.areas, {"boxes": BOXES}),
-    "boxes.overlap": Call(boxes.overlap, {"first": BOXES, "second": BOXES[:2]}),
-    "svm.rbf_kernel": Call(svm.rbf_kernel, {"a": FEATURES, "b": FEATURES[:5]}),
-    "svm.StackedSVC": Call(
-        fitted_svm,
-        {"num_classes": C, "cost": 1.0, "memory": 1.0, "features": FEATURES, "labels": LABELS, "weights": LOSS,
-         "judged": FEATURES[:3]},
-    ),  # fmt: skip
     "cached_head.CachedFeatures": Call(
         cached_head.CachedFeatures,
         {"features": FEATURES, "labels": LABELS, "loss": LOSS, "validation_features": FEATURES,
          "validation_labels": LABELS, "names": NAMES},
     ),  # fmt: skip
-    "cached_head.CachedHead": Call(
-        lambda rows, weights: cached_head.CachedHead(_cached()).report(rows, weights),
-        {"rows": np.arange(N), "weights": COMPLEXITY},
-    ),
-    "decoupled.smote": Call(
-        lambda **arguments: decoupled.smote(random=np.random.RandomState(0), **arguments),
-        {"features": FEATURES, "labels": LABELS, "neighbours": 2},
-    ),
     "rivals.balanced_order": Call(
         lambda labels: rivals.balanced_order(labels, np.random.default_rng(0)), {"labels": LABELS}
     ),
-    "jobs.shares_of": Call(jobs.shares_of, {"total": 10, "sizes": [3, 4, 5]}),
-    "jobs.part_of_each_class": Call(
-        jobs.part_of_each_class, {"labels": LABELS, "rows": np.arange(N), "share": 0.5, "seed": 0}
-    ),
     "self_paced.losses_of": Call(self_paced.losses_of, {"logits": FEATURES, "labels": LABELS % 3}),
-    "self_paced.feature_clusters": Call(self_paced.feature_clusters, {"features": FEATURES, "clusters": 3, "seed": 0}, cost=4),
-    "self_paced.weigh": Call(
-        self_paced.weigh,
-        {"loss": LOSS, "labels": LABELS, "fraction": 0.5, "config": SMALL, "diversity": 0.2, "groups": LABELS},
-    ),
     "lesion_classes.class_prototypes": Call(lesion_classes.class_prototypes, {"num_classes": 5}),
     "lesion_classes.default_difficulty": Call(lesion_classes.default_difficulty, {"num_classes": 5}),
-    "lesion_classes.sibling": Call(lesion_classes.sibling, {"index": 1, "num_classes": 5}),
     "lesion_groups.draw": Call(
         lesion_groups.draw,
         {"count": 2, "size": 48, "seed": 0, "num_classes": 3, "least": 1, "most": 2, "factor": 2.0,
@@ -275,19 +242,9 @@ ARRAYS = {
     "ghm_explorers.focal_gradient": Call(
         ghm_explorers.focal_gradient, {"norms": np.linspace(0, 1, 9), "gamma": 2.0}
     ),
-    "data_check.pixel_keys": Call(data_check.pixel_keys, {"images": PICTURES}),
-    "data_check.repeated": Call(data_check.repeated, {"keys": np.array([1, 2, 1, 3], dtype=np.uint64)}),
-    "tables.plus_minus": Call(tables.plus_minus, {"values": LOSS, "digits": 3, "scale": 1.0}),
-    "report_words.signed": Call(report_words.signed, {"value": 0.25, "digits": 3}),
-    "training.learning_rate_factor": Call(training.learning_rate_factor, {"step": 3, "total": 9}, {"config": SMALL}),
-    "training.step_budget": Call(training.step_budget, {"samples": 90}, {"config": SMALL}),
     "training.generator_for": Call(
         lambda **of: training.generator_for(**of).random(), {"seed": 0, "purpose": "order", "stage": "train", "epoch": 1}
     ),
-    "exercise_checks.difference": Call(exercise_checks.difference, {"answer": LOSS, "expected": LOSS}),
-    "exercise_checks.misfit": Call(exercise_checks.misfit, {"answer": LOSS}, {"kind": "float", "shape": (N,)}),
-    "exercise_checks.show": Call(exercise_checks.show, {"value": LOSS, "name": "loss"}),
-    "files.to_json": Call(files.to_json, {"value": {"a": LOSS, "b": [1, None]}, "indent": 1}),
 }
 
 
@@ -345,12 +302,6 @@ TENSORS = {
     "gradient_harmonizing.one_vs_all": Call(
         gradient_harmonizing.one_vs_all, {"logits": LOGITS, "labels": CLASSES}, known=RANGE
     ),
-    "gradient_harmonizing.count_in_bins": Call(
-        gradient_harmonizing.count_in_bins, {"norms": torch.rand(8), "bins": 5, "counted": torch.ones(8) > 0}
-    ),
-    "gradient_harmonizing.harmonized_weights": Call(
-        gradient_harmonizing.harmonized_weights, {"counts": torch.ones(5), "density": torch.ones(5)}
-    ),
     "gradient_harmonizing.GHMC": Call(
         then(losses.GHMC, "logits", "target"),
         {"bins": 10, "momentum": 0.5, "bias_correction": True, "logits": LOGITS, "target": TARGET},
@@ -372,9 +323,6 @@ TENSORS = {
 PICTURE_CALLS = {
     "images.resize": Call(images.resize, {"images": PICTURES, "size": 4}),
     "images.as_rgb": Call(images.as_rgb, {"images": PICTURES[:, 0]}),
-    "images.PictureRows": Call(
-        lambda pictures, rows: np.asarray(images.PictureRows(pictures, rows)), {"pictures": PICTURES, "rows": np.arange(3)}
-    ),
     "images.ImageData": Call(
         images.ImageData,
         {"name": "x", "images": PICTURES, "labels": LABELS, "class_names": NAMES, "groups": np.arange(N),
@@ -389,15 +337,9 @@ PICTURE_CALLS = {
         {"train": np.arange(5), "validation": np.arange(5, 8), "test": np.arange(8, 12), "data_sha256": "0", "origin": "x"},
     ),
     "splits.make_split": Call(
-        splits.make_split, {"data": small_data(), "validation": 0.2, "test": 0.3, "seed": 0, "fold": None}
+        splits.make_split, {"validation": 0.2, "test": 0.3, "seed": 0, "fold": None}, {"data": small_data()}
     ),
-    "splits.held_out_rows": Call(splits.held_out_rows, {"data": small_data(), "test": 0.3, "seed": 0}),
-    "splits.group_leaks": Call(splits.group_leaks, {"data": grouped_data(), "split": splits.make_split(grouped_data())}),
-    "batches.shift_and_mirror": Call(
-        batches.shift_and_mirror,
-        {"pictures": torch.rand(3, 3, 8, 8), "shift": torch.ones(3, 2, dtype=torch.int64), "mirror": torch.ones(3) > 0,
-         "margin": 1},
-    ),
+    "splits.held_out_rows": Call(splits.held_out_rows, {"test": 0.3, "seed": 0}, {"data": small_data()}),
     "boxed_images.DetectionData": Call(
         boxed_images.DetectionData,
         {"name": "x", "images": np.zeros((2, 3, 48, 48), np.uint8), "owner": np.array([0, 0, 1]), "boxes": BOXES,
@@ -405,10 +347,7 @@ PICTURE_CALLS = {
          "sizes": np.full((2, 2), 48), "scale": np.ones(2), "areas": np.ones(3)},
     ),
     "average_precision.coco_numbers": Call(
-        average_precision.coco_numbers, {"data": detected(), "rows": np.arange(2), "detections": truth()}, cost=6
-    ),
-    "average_precision.per_class": Call(
-        average_precision.per_class, {"data": detected(), "rows": np.arange(2), "detections": truth()}, cost=6
+        average_precision.coco_numbers, {"rows": np.arange(2), "detections": truth()}, {"data": detected()}, cost=6
     ),
     "boxed_images.Detections": Call(
         lambda **found: average_precision.per_class(detected(), np.arange(1), [boxed_images.Detections(**found)]),
@@ -420,27 +359,9 @@ PICTURE_CALLS = {
          "test_share": 0.5}, cost=6,
     ),
     "detection_data.load": Call(detection_data.load, {"name": "synthetic", "root": None, "size": 48}, {"count": 4}, cost=6),
-    "letterbox.held_size": Call(letterbox.held_size, {"height": 40, "width": 80, "size": 32}),
-    "embedded.drawn_lesions": Call(
-        embedded.drawn_lesions,
-        {"size": 16, "num_classes": 2, "profile": "exponential", "factor": 2.0, "largest": 4, "test_per_class": 1,
-         "difficulty": 0.5, "pictures_per_lesion": 1, "seed": 0}, {"name": "lesions", "root": None}, cost=6,
-    ),
-    "embedded.digits": Call(
-        embedded.digits,
-        {"size": 8, "profile": "exponential", "factor": 2.0, "largest": 20, "test_per_class": 5, "seed": 0},
-        {"name": "digits", "root": None}, cost=6,
-    ),
-    "embedded.reduce_training": Call(
-        embedded.reduce_training,
-        {"data": blobs([30, 30, 30], split=np.arange(90) % 3), "profile": "exponential", "factor": 2.0, "largest": 5, "seed": 0},
-    ),
     "data.load": Call(data.load, {"name": "digits", "root": None, "size": 8}, {"factor": 2.0, "largest": 5, "test_per_class": 3}, cost=4),
-    "data.load_for": Call(data.load_for, {"config": SMALL, "name": "digits", "root": None}, cost=6),
+    "data.load_for": Call(data.load_for, {"name": "digits", "root": None}, {"config": SMALL}, cost=6),
     "data.options_from": Call(data.options_from, {"text": "profile: step, factor: 20", "name": "digits"}),
-    "picture_files.decode": Call(
-        picture_files.decode, {"content": encoded(smooth()), "name": "x.png", "size": 16, "crops": np.array([[0, 0, 9, 9]])}
-    ),
     "models.build": Call(
         models.build, {"name": "small_cnn", "num_classes": 3, "size": 16, "weights": None, "seed": 0}, cost=6
     ),

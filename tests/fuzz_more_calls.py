@@ -62,20 +62,8 @@ FIGURES = {
         {"values": np.full((2, 3, 2), 0.5), "methods": ["ce", "spl"], "metrics": ["a", "b", "c"]}, cost=8,
     ),
     "plots.seeds_and_means": Call(png(plots.seeds_and_means), {"groups": SEEDS, "label": "macro F1"}, cost=8),
-    "plots.png_bundle": Call(plots.png_bundle, {"png": b"x", "alt": "a picture"}),
-    "plots.to_png": Call(plots.to_png, {"figure": drawing.new_figure()}, cost=4),
-    "drawing.new_figure": Call(drawing.new_figure, {"width": 3.0, "height": 2.0}),
-    "drawing.shade": Call(drawing.shade, {"difficulty": np.array([0.0, 0.5, 1.0])}),
-    "drawing.two_lines": Call(drawing.two_lines, {"name": "two words"}),
-    "drawing.mosaic": Call(drawing.mosaic, {"images": PICTURES.reshape(4, 6, 3, 8, 8)}, {"gap": 2}),
-    "drawing.row_shares": Call(drawing.row_shares, {"confusion": np.arange(16).reshape(4, 4)}),
-    "drawing.fast_png": Call(drawing.fast_png, {"pixels": np.zeros((4, 5, 3), np.uint8)}),
-    "drawing.small_png": Call(drawing.small_png, {"pixels": np.zeros((4, 5, 3), np.uint8)}),
     "report_plots.scores": Call(
         png(report_plots.scores), {"values": {"macro F1": SEEDS}, "marks": {"ce": " *"}}, cost=8
-    ),
-    "report_plots.differences": Call(
-        png(report_plots.differences), {"comparisons": list(COMPARED), "metric": "macro F1", "marks": None}, cost=8
     ),
     "report_plots.recall_map": Call(
         png(report_plots.recall_map), {"recall": FRACTIONS, "names": NAMES, "sizes": COUNTS}, cost=8
@@ -87,25 +75,20 @@ FIGURES = {
     "report_plots.costs": Call(
         png(report_plots.costs), {"parts": {"ce": {"a": 1.0, "b": 2.0}}, "deviations": {"ce": 0.5}}, cost=8
     ),
-    "rank_plots.rank_plot": Call(png(rank_plots.rank_plot), {"ranking": ranking.rank_methods(SCORES)}, cost=8),
-    "rank_plots.ranking_in_words": Call(rank_plots.ranking_in_words, {"ranking": ranking.rank_methods(SCORES)}),
     "detection_plots.predictions": Call(
         png(detection_plots.predictions),
-        {"data": detected(), "rows": np.arange(2), "detections": truth(), "least_score": 0.3, "most": 5, "truth": True,
-         "columns": 2, "scale": 2.0}, cost=10,
+        {"rows": np.arange(2), "least_score": 0.3, "most": 5, "truth": True, "columns": 2, "scale": 2.0},
+        {"data": detected(), "detections": truth()}, cost=10,
     ),
     "spbl_explorers.arrivals": Call(
         png(spbl_explorers.arrivals),
-        {"records": spbl_records(), "pace": 1, "labels": LABELS, "names": NAMES, "images": PICTURES, "each": 2}, cost=8,
-    ),
-    "spbl_explorers.pace_table": Call(
-        png(spbl_explorers.pace_table), {"records": spbl_records(), "names": NAMES}, cost=8
+        {"pace": 1, "labels": LABELS, "names": NAMES, "images": PICTURES, "each": 2}, {"records": spbl_records()}, cost=8,
     ),
 }  # fmt: skip
 
 EXPLORERS = {
     "balance_explorers.BalanceExplorer": Call(
-        drawn(balance_explorers.BalanceExplorer), {"cached": _cached(), "seed": 0}, cost=15
+        drawn(balance_explorers.BalanceExplorer), {"seed": 0}, {"cached": _cached()}, cost=15
     ),
     "balance_explorers.ReconstructionPlayer": Call(
         drawn(balance_explorers.ReconstructionPlayer), {"counts": COUNTS, "complexity": COMPLEXITY, "names": NAMES}, cost=10
@@ -134,10 +117,10 @@ EXPLORERS = {
     ),
     "pace_explorers.CurriculumPlayer": Call(
         drawn(pace_explorers.CurriculumPlayer),
-        {"records": pace_records(), "labels": LABELS, "names": NAMES, "thumbnails": PICTURES}, cost=15,
+        {"labels": LABELS, "names": NAMES, "thumbnails": PICTURES}, {"records": pace_records()}, cost=15,
     ),
     "spbl_explorers.PacePlayer": Call(
-        drawn(spbl_explorers.PacePlayer), {"records": spbl_records(), "labels": LABELS, "names": NAMES}, cost=15
+        drawn(spbl_explorers.PacePlayer), {"labels": LABELS, "names": NAMES}, {"records": spbl_records()}, cost=15
     ),
 }  # fmt: skip
 
@@ -175,7 +158,6 @@ WORK = {
     "config.preset": Call(config.preset, {"name": "fast", **config.preset("fast").to_dict()} | {"preset": "fast"}),
     "config.Config": Call(config.Config, {**config.preset("fast").to_dict(), "size": 32, "backbone_lr": 0.1}),
     "detection.settings": Call(detection.settings, {"preset": "fast", "lr": 0.1, "epochs": 3}),
-    "spbl_variants.switches_of": Call(spbl_variants.switches_of, {"config": SMALL}),
     "original_names.of_spbl": Call(
         original_names.of_spbl,
         {"names": {"input_size": 224, "lr": 0.01, "batch_size": 64, "iter_step": 5, "gamma": 0.3, "train_ratio": 0.2,
@@ -193,59 +175,30 @@ WORK = {
     ),
     "cli.seed_list": Call(cli.seed_list, {"text": "0-3,5"}),
     "methods.run": Call(
-        methods.run, {"method": "ce", "data": small_data(), "split": small_split(), "seed": 0}, {"config": SMALL}, cost=15
+        methods.run, {"method": "ce", "seed": 0}, {"data": small_data(), "split": small_split(), "config": SMALL}, cost=15
     ),
     "spbl.run": Call(
-        lambda **arguments: list(spbl.run(**arguments)), {"data": small_data(), "split": small_split(), "seed": 0},
-        {"config": PACED}, cost=25,
+        lambda **arguments: list(spbl.run(**arguments)), {"seed": 0},
+        {"data": small_data(), "split": small_split(), "config": PACED}, cost=25,
     ),
-    "spbl.first_kept_epoch": Call(spbl.first_kept_epoch, {"epochs": 5}),
     "self_paced.record_paces": Call(
-        self_paced.record_paces, {"data": small_data(), "split": small_split(), "seed": 0, "diversity": 0.2},
-        {"config": PACED}, cost=25,
+        self_paced.record_paces, {"seed": 0, "diversity": 0.2},
+        {"data": small_data(), "split": small_split(), "config": PACED}, cost=25,
     ),
-    "self_paced.weighted_loss": Call(self_paced.weighted_loss, {"normaliser": "weights"}),
     "training.fit": Call(
         _training,
-        {"data": small_data(), "rows": np.arange(12), "seed": 0, "stage": "train", "validation": np.arange(12, 20),
-         "look_from": 1, "labels": np.arange(12) % 3, "weights": np.ones(12)}, cost=10,
+        {"rows": np.arange(12), "seed": 0, "stage": "train", "validation": np.arange(12, 20),
+         "look_from": 1, "labels": np.arange(12) % 3, "weights": np.ones(12)},
+        {"data": small_data()}, cost=10,
     ),
     "training.predict": Call(
         lambda **arguments: training.predict(network(), config=SMALL, **arguments),
-        {"data": small_data(), "rows": np.arange(5), "batch_size": 2}, cost=4,
+        {"rows": np.arange(5), "batch_size": 2}, {"data": small_data()}, cost=4,
     ),
-    "runs.save": Call(_saved, {"method": "ce", "seed": 0, "config": SMALL}),
+    "runs.save": Call(_saved, {"method": "ce", "seed": 0}, {"config": SMALL}),
     "runs.run_folder": Call(
         runs.run_folder, {"root": "x", "config_name": "fast", "dataset": "digits", "method": "ce", "seed": 0}
     ),
-    "runs.differences": Call(runs.differences, {"wanted": {"a": {"b": 1}}, "found": {"a": {"b": 2}, "c": 3}}),
-    "runs.record_sha256": Call(runs.record_sha256, {"record": {"a": 1, "b": [0.5, None]}}),
-    "runs.load": Call(runs.load, {"folder": next(Path(run_folder()).glob("*/*/*/seed-0"))}),
-    "runs.scan": Call(runs.scan, {"root": run_folder(), "config_name": "smoke"}),
-    "report.collect": Call(report.collect, {"root": run_folder(), "preset": "smoke"}),
-    "report.complete_block": Call(report.complete_block, {"values": SCORES, "keep": ["ce"]}),
-    "report.ordered": Call(report.ordered, {"methods": ["spl", "ce"]}),
-    "report.differences": Call(
-        report.differences, {"table": tables.frame(some_runs()), "dataset": "digits", "metric": "f1"}
-    ),
-    "report.leak": Call(report.leak, {"table": tables.frame(some_runs()), "dataset": "digits", "metric": "f1"}),
-    "report.ranks": Call(report.ranks, {"table": tables.frame(some_runs()), "metric": "f1"}),
-    "report.missing": Call(report.missing, {"table": tables.frame(some_runs())}),
-    "report_tables.means": Call(
-        report_tables.means, {"table": tables.frame(some_runs()), "columns": ["accuracy", "f1"]}
-    ),
-    "report_tables.by_method": Call(report_tables.by_method, {"table": tables.frame(some_runs()), "metric": "f1"}),
-    "tables.frame": Call(tables.frame, {"runs": some_runs()}),
-    "tables.mean_and_spread": Call(
-        tables.mean_and_spread, {"table": tables.frame(some_runs()), "columns": ["accuracy", "f1"]}
-    ),
-    "tables.to_latex": Call(
-        tables.to_latex, {"table": tables.frame(some_runs()), "caption": "a caption", "label": "tab:a"}
-    ),
-    "published.protocol_of": Call(published.protocol_of, {"dataset": "sd198"}),
-    "published.value_of": Call(published.value_of, {"dataset": "sd198", "column": "SPBL"}),
-    "published.definition_badges": Call(published.definition_badges, {"dataset": "sd198"}),
-    "rendering.in_words": Call(rendering.in_words, {"measured": 12.0}),
     "parameters.declared": Call(parameters.declared, {"notebook": NOTEBOOK}),
     "parameters.read_cell": Call(parameters.read_cell, {"source": CELL}),
     "parameters.checked": Call(parameters.checked, {"parameters": {"N": 2, "NAMES": ["a"]}}, {"known": parameters.read_cell(CELL)}),
