@@ -6,11 +6,16 @@
 import collections
 import contextlib
 import io
+import itertools
+import shutil
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import fuzz
 import fuzz_calls
+import fuzz_files
 import fuzz_more_calls
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -58,14 +63,52 @@ def sweep(call, examples: int, counts=None):
     return faults
 
 
+def sweep_files(reader, folder, examples: int, counts=None):
+    """Return {fault: the first case that shows it} of a reader on changed files."""
+    faults: dict[str, str] = {}
+    counts = collections.Counter() if counts is None else counts
+    pristine = Path(folder) / "pristine"
+    pristine.mkdir()
+    target = reader.make(pristine)
+    content, place = target.read_bytes(), target.relative_to(pristine)
+    answer, wrong = fuzz.fault(lambda: reader.read(pristine))
+    if wrong or answer is None:
+        faults[f"the valid file: {wrong}"] = "as in the table"
+    number = itertools.count()
+
+    @settings(
+        max_examples=max(3, examples // reader.cost), derandomize=True, deadline=None, database=None,
+        phases=[Phase.generate], suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(st.data())
+    def run(data):
+        kind, spoilt = data.draw(fuzz_files.changed(content, place.name))
+        case = Path(folder) / f"case-{next(number)}"
+        shutil.copytree(pristine, case, ignore=shutil.ignore_patterns("out"))
+        (case / place).write_bytes(spoilt)
+        found, wrong = fuzz.fault(lambda: reader.read(case))
+        counts["at fault" if wrong else "refused" if found is None else "answered"] += 1
+        if wrong:
+            faults.setdefault(wrong.replace(str(case), "…"), f"{kind}: {spoilt[:300]!r}")
+        shutil.rmtree(case)
+
+    run()
+    shutil.rmtree(pristine)
+    return faults
+
+
 if __name__ == "__main__":
-    total, chosen = collections.Counter(), sys.argv[2:] or list(CALLS)
+    total, chosen = collections.Counter(), sys.argv[2:] or [*CALLS, *fuzz_files.READERS]
     kinds, begun = collections.Counter(), time.time()
-    for name, call in CALLS.items():
-        if not any(name.startswith(one) for one in chosen):
+    for name, one in {**CALLS, **fuzz_files.READERS}.items():
+        if not any(name.startswith(start) for start in chosen) and not ("readers" in chosen and name in fuzz_files.READERS):
             continue
         counts, start = collections.Counter(), time.time()
-        found = sweep(call, int(sys.argv[1]), counts)
+        if name in CALLS:
+            found = sweep(one, int(sys.argv[1]), counts)
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                found = sweep_files(one, folder, int(sys.argv[1]), counts)
         summary = {key: counts[key] for key in ("refused", "answered", "known", "at fault")}
         total.update(summary)
         print(f"== {name} {summary} {time.time() - start:.1f} s", flush=True)
