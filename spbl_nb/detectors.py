@@ -127,6 +127,12 @@ def build(
     return model
 
 
+def _settings_of(name: str, given: dict[str, Any] | None, allowed: tuple[str, ...]) -> dict[str, Any]:
+    """Return the settings of a loss, whose names must be ``allowed`` ones."""
+    settings = {} if given is None else checks.instance(name, given, dict)
+    return {checks.one_of(f"setting of {name}", key, allowed): value for key, value in settings.items()}
+
+
 class Losses(nn.Module):
     """Both losses of a batch of anchors, with the state of GHM.
 

@@ -118,11 +118,9 @@ class ImageData(_Labelled):
     cached: "Cached | None" = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 4 or self.images.shape[1] != 3 or self.images.dtype != np.uint8:
-            raise ValueError(
-                f"images of {self.name} have shape {self.images.shape} and dtype {self.images.dtype}; "
-                "uint8[N,3,H,W] is needed"
-            )
+        shape, dtype = getattr(self.images, "shape", ()), getattr(self.images, "dtype", None)
+        if len(shape) != 4 or shape[1] != 3 or dtype != np.uint8:
+            raise ValueError(f"images of {self.name} have shape {shape} and dtype {dtype}; uint8[N,3,H,W] is needed")
         names = tuple(checks.texts("class_names", self.class_names))
         labels = checks.label_array(f"labels of {self.name}", self.labels, len(names), length=len(self.images))
         counts = np.bincount(labels, minlength=len(names))
@@ -209,7 +207,10 @@ class FeatureData(_Labelled):
         labels = checks.label_array("labels", self.labels, len(checks.texts("class_names", self.class_names)))
         features = checks.as_array("features", self.features)
         if features.dtype != np.float32 or features.shape[:-1] != labels.shape or not np.isfinite(features).all():
-            features = checks.finite_array("features", features, ndim=2, length=len(labels)).astype(np.float32)
+            features = checks.finite_array("features", features, ndim=2, length=len(labels))
+            if np.abs(features).max(initial=0) > np.finfo(np.float32).max:
+                raise ValueError(f"features reach {np.abs(features).max():g}, beyond float32; scale them down")
+            features = features.astype(np.float32)
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "features", features)
 

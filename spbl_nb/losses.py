@@ -170,7 +170,7 @@ class CosineHead(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             directions = functional.normalize(at_least_float32(features), dim=1, eps=_SMALLEST_NORM)
             classes = functional.normalize(at_least_float32(self.weight), dim=1, eps=_SMALLEST_NORM)
-            return functional.linear(directions, classes)
+            return functional.linear(directions, classes.to(directions.dtype))
 
 
 def class_prior(counts: Counts) -> Tensor:
@@ -239,4 +239,4 @@ def _positive_counts(counts: Counts) -> Tensor:
     if counts.min() <= 0:
         where = int(counts.argmin())
         raise ValueError(f"counts[{where}] is {counts[where]:g}; allowed: above 0. Leave out a class without samples")
-    return torch.from_numpy(counts)
+    return torch.tensor(counts)

@@ -104,7 +104,7 @@ def losses_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return float64[N], -ln of the probability of the true class, from logits [N,C] (no rounding to infinity)."""
     scores = checks.finite_array("logits", logits, ndim=2)
     labels = checks.label_array("labels", labels, scores.shape[1], length=len(scores))
-    loss = functional.cross_entropy(torch.tensor(scores), torch.tensor(labels), reduction="none")
+    loss = functional.cross_entropy(torch.from_numpy(scores.copy()), torch.from_numpy(labels.copy()), reduction="none")
     return loss.numpy()
 
 

@@ -123,8 +123,6 @@ def fit(
         raise ValueError("weights are given, but the default loss takes none; give a loss of (logits, labels, weights)")
     if validation is not None:
         validation = checks.row_array("validation", validation, len(data))
-    if labels is not None:
-        labels = checks.label_array("labels", labels, data.num_classes, length=len(rows))
     if weights is not None:
         weights = checks.finite_array("weights", weights, ndim=1, length=len(rows))
     with torch_threads(config.threads):
@@ -195,8 +193,9 @@ def torch_threads(count: int) -> Iterator[None]:
 
 def generator_for(seed: int, purpose: str, stage: str = "", epoch: int = 0) -> np.random.Generator:
     """Return the random stream of one purpose ("order", "augmentation", …) in one epoch of one stage."""
+    checks.instance("purpose", purpose, str), checks.instance("stage", stage, str)
     seed, epoch = checks.integer("seed", seed, 0), checks.integer("epoch", epoch, 0)
-    return np.random.default_rng([seed, zlib.crc32(purpose.encode()), zlib.crc32(stage.encode()), epoch])
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode(errors="surrogatepass")), zlib.crc32(stage.encode(errors="surrogatepass")), epoch])
 
 
 def learning_rate_factor(config: Config, step: int, total: int) -> float:

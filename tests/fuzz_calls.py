@@ -55,7 +55,10 @@ HISTORY = [{"epoch": at, "train_loss": 1.0, "validation_loss": 2.0, "train_accur
 LOGITS = torch.from_numpy(RNG.normal(size=(6, C)))
 TARGET = torch.from_numpy((RNG.random((6, C)) < 0.3).astype(float))
 CLASSES = torch.tensor([0, 1, 2, 3, 0, 1])
-RANGE = {"IndexError": "labels out of range are found by torch itself: reading a value would make a GPU wait (loss_inputs)"}
+RANGE = {
+    text: "labels out of range are found by torch itself: reading a value would make a GPU wait (loss_inputs)"
+    for text in ("IndexError", "Class values must be")
+}
 
 
 @functools.cache

@@ -62,19 +62,6 @@ FIGURES = {
         {"values": np.full((2, 3, 2), 0.5), "methods": ["ce", "spl"], "metrics": ["a", "b", "c"]}, cost=8,
     ),
     "plots.seeds_and_means": Call(png(plots.seeds_and_means), {"groups": SEEDS, "label": "macro F1"}, cost=8),
-    "report_plots.scores": Call(
-        png(report_plots.scores), {"values": {"macro F1": SEEDS}, "marks": {"ce": " *"}}, cost=8
-    ),
-    "report_plots.recall_map": Call(
-        png(report_plots.recall_map), {"recall": FRACTIONS, "names": NAMES, "sizes": COUNTS}, cost=8
-    ),
-    "report_plots.recall_pairs": Call(
-        png(report_plots.recall_pairs),
-        {"recall": FRACTIONS, "sides": {"size": COUNTS * 1.0}, "names": NAMES, "linear": []}, cost=8,
-    ),
-    "report_plots.costs": Call(
-        png(report_plots.costs), {"parts": {"ce": {"a": 1.0, "b": 2.0}}, "deviations": {"ce": 0.5}}, cost=8
-    ),
     "detection_plots.predictions": Call(
         png(detection_plots.predictions),
         {"rows": np.arange(2), "least_score": 0.3, "most": 5, "truth": True, "columns": 2, "scale": 2.0},
