@@ -226,7 +226,11 @@ def _write(path: Path, members: list[_Member], target: Path, limit: int) -> None
         except (FileExistsError, NotADirectoryError):
             raise ValueError(f"{path}: {member.name!r} is both a file and a folder; nothing was unpacked") from None
         try:
-            with cast(IO[bytes], member.open()) as source, open(place, "xb") as copy:
+            opened = member.open()
+        except OSError as error:  # a directory that points out of the file
+            raise EOFError(str(error)) from None
+        try:
+            with cast(IO[bytes], opened) as source, open(place, "xb") as copy:
                 left = _copy(path, source, copy, left, limit)
         except (IsADirectoryError, FileExistsError):
             raise ValueError(f"{path}: {member.name!r} is there twice; nothing was unpacked") from None

@@ -63,7 +63,8 @@ def _evaluated(data: DetectionData, rows: np.ndarray, detections: Sequence[Detec
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    rows = checks.row_array("rows", rows, len(data))
+    rows = checks.row_array("rows", rows, len(checks.instance("data", data, DetectionData)))
+    detections = [checks.instance("detections", one, Detections) for one in checks.sequence("detections", detections)]
     if len(detections) != len(rows) or len(np.unique(rows)) < len(rows):
         raise ValueError(
             f"detections has {len(detections)} entries for {len(np.unique(rows))} different rows of {len(rows)}; one for each "
@@ -106,7 +107,7 @@ def _entry(index: int, row: int, label: int, box: np.ndarray, scale: float) -> d
 
 
 def _check(found: Detections, data: DetectionData, row: int) -> None:
-    count = len(found.labels)
+    count = len(checks.as_array("labels", found.labels))
     if np.shape(found.boxes) != (count, 4) or np.shape(found.scores) != (count,):
         raise ValueError(
             f"detections of row {row} have boxes {np.shape(found.boxes)}, scores {np.shape(found.scores)} and {count} labels; "

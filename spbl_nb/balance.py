@@ -107,7 +107,7 @@ def consistent_costs(num_classes: int, max_cost: float = 10, rng: object = None)
 
     Source: the SPBL release after Zhou and Liu 2010. Taught in: notebooks/04_balance_learning, section 3.
     """
-    num_classes = checks.integer("num_classes", num_classes, 2)
+    num_classes = checks.class_number("num_classes", num_classes, 2)
     spread = checks.real("max_cost", max_cost, 1, _LARGEST_COST) - 1
     rng = np.random.RandomState(_RELEASE_SEED) if rng is None else checks.random_generator(rng)
     weights = 1 + spread * rng.random(num_classes)
@@ -268,6 +268,8 @@ def resample(labels: np.ndarray, change: np.ndarray, rng: object = None, *, repl
             f"change[{c}] is {change[c]}, and class {c} has {counts[c]} sample{'s' if counts[c] != 1 else ''}; "
             "allowed: at least one sample before and after, or 0 for an empty class"
         )
+    if change.max() > checks.MOST_SAMPLES:
+        raise ValueError(f"change[{int(change.argmax())}] is {change.max()}; allowed: up to {checks.MOST_SAMPLES:,} more samples")
     positions = []
     for own, delta in zip(np.split(by_class, np.cumsum(counts)[:-1]), change, strict=True):
         drawn = _draw(own, delta if delta > 0 else len(own) + delta, rng, replacement) if delta else own[:0]
@@ -287,7 +289,7 @@ def _sizes_and_losses(
     loss: np.ndarray, labels: np.ndarray, selected: np.ndarray, num_classes: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return float64[C] class sizes and mean losses of the selected samples, NaN where nothing is selected."""
-    num_classes = checks.integer("num_classes", num_classes, 1)
+    num_classes = checks.class_number("num_classes", num_classes)
     labels = checks.label_array("labels", labels, num_classes)
     loss = checks.finite_array("loss", loss, ndim=1, length=len(labels))
     if loss.min() < 0:

@@ -84,14 +84,14 @@ class DetectionData:
                 f"images of {self.name} have shape {shape} and dtype {self.images.dtype}; uint8[N,3,H,W] is needed, N >= 1"
             )
         number, count = shape[0], len(self.labels)
-        names = tuple(str(name) for name in self.class_names)
+        names = tuple(checks.texts("class_names", self.class_names))
         if not names:
             raise ValueError(f"{self.name} has no class names; at least one class is needed")
         labels = checks.label_array("labels", self.labels, len(names)) if count else np.zeros(0, dtype=np.int64)
         owner = checks.row_array("owner", self.owner, number) if count else np.zeros(0, dtype=np.int64)
         if len(owner) != count or (np.diff(owner) < 0).any():
             raise ValueError(f"owner has {len(owner)} entries for {count} labels; one each, ascending, is needed")
-        sizes = np.broadcast_to(shape[2:], (number, 2)) if np.size(self.sizes) == 0 else np.asarray(self.sizes)
+        sizes = np.broadcast_to(shape[2:], (number, 2)) if np.size(self.sizes) == 0 else checks.float_array("sizes", self.sizes)
         scale = np.ones(number) if np.size(self.scale) == 0 else checks.finite_array("scale", self.scale, ndim=1)
         if sizes.shape != (number, 2) or scale.shape != (number,) or scale.min() <= 0:
             raise ValueError(
@@ -105,14 +105,14 @@ class DetectionData:
         boxes = box_tools.checked(f"boxes of {self.name}", boxes, held[owner])
         own = box_tools.areas(boxes) / scale[owner] ** 2
         ignored = np.zeros(count, dtype=bool) if np.size(self.ignored) == 0 else np.asarray(self.ignored, dtype=bool)
-        areas = own if np.size(self.areas) == 0 else np.asarray(self.areas, dtype=np.float64)
+        areas = own if np.size(self.areas) == 0 else checks.float_array("areas", self.areas)
         if ignored.shape != (count,) or areas.shape != (count,):
             raise ValueError(
                 f"ignored {ignored.shape} and areas {areas.shape} of {self.name} must have one entry for each of {count} boxes"
             )
         split = self.split
         if split is not None:
-            split = np.asarray(split)
+            split = checks.as_array("split", split)
             if split.shape != (number,) or not np.isin(split, (TRAIN, VALIDATION, TEST)).all():
                 raise ValueError(
                     f"split of {self.name} must hold 0 (train), 1 (validation) or 2 (test) for each picture"

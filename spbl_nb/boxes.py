@@ -23,10 +23,12 @@ def faults(boxes: np.ndarray, sizes: np.ndarray | tuple[int, int]) -> list[tuple
     corners the wrong way round, boxes without area, and boxes that reach out of the picture by more than
     :data:`ROUNDING`.
     """
-    boxes = checks.float_array("boxes", boxes)
+    boxes, sizes = checks.float_array("boxes", boxes), checks.float_array("sizes", sizes)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes has shape {boxes.shape}; allowed: [M,4], each (left, top, right, bottom) in pixels")
-    height, width = np.broadcast_to(checks.float_array("sizes", sizes), (len(boxes), 2)).T
+    if sizes.shape not in ((2,), (len(boxes), 2)):
+        raise ValueError(f"sizes has shape {sizes.shape}; allowed: [2] or [{len(boxes)},2], height and width in pixels")
+    height, width = np.broadcast_to(sizes, (len(boxes), 2)).T
     with np.errstate(invalid="ignore"):
         extent = boxes[:, [RIGHT, BOTTOM]] - boxes[:, [LEFT, TOP]]
         tests = {
@@ -48,10 +50,11 @@ def faults(boxes: np.ndarray, sizes: np.ndarray | tuple[int, int]) -> list[tuple
 
 def checked(name: str, boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Return float32[M,4], ``boxes`` cut at the border of their pictures, or raise ValueError naming the first wrong one."""
+    boxes, sizes = checks.float_array(name, boxes), checks.float_array("sizes", sizes)
     if wrong := faults(boxes, sizes):
         index, words = wrong[0]
         raise ValueError(
-            f"{name}[{index}] {described(np.asarray(boxes)[index])} {words}; {len(wrong)} of {len(boxes)} boxes are wrong; "
+            f"{name}[{index}] {described(boxes[index])} {words}; {len(wrong)} of {len(boxes)} boxes are wrong; "
             "allowed: left < right and top < bottom, inside the picture"
         )
     return clipped(boxes, sizes)

@@ -34,6 +34,7 @@ class CachedFeatures:
     names: Sequence[str]
 
     def __post_init__(self) -> None:
+        checks.texts("names", self.names)
         labels = checks.label_array("labels", self.labels, len(self.names))
         if len(self.names) < 2 or (counts := np.bincount(labels, minlength=len(self.names))).min() == 0:
             found = "one class" if len(self.names) < 2 else f"no sample of {self.names[int(counts.argmin())]!r}"

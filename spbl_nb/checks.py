@@ -7,9 +7,16 @@ in the same words everywhere. All of them raise :class:`ValueError`; none change
 import difflib
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
+from typing import Any, TypeVar
 
 import numpy as np
+
+MOST_CLASSES = 1_000_000  # beyond these numbers a count is a mistake, and what it asks for would fill the memory
+MOST_SAMPLES = 1_000_000_000
+_MOST = int(np.iinfo(np.int64).max)
+
+T = TypeVar("T")
 
 
 def nearest(value: object, allowed: Iterable[str]) -> str:
@@ -20,7 +27,7 @@ def nearest(value: object, allowed: Iterable[str]) -> str:
 
 def one_of(name: str, value: object, allowed: Iterable[str]) -> str:
     """Return ``value`` if it is one of the ``allowed`` names, else raise and suggest the nearest one."""
-    allowed = list(allowed)
+    allowed = list(map(str, allowed))
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} is {value!r}; allowed: {', '.join(allowed)}{nearest(value, allowed)}")
     return value
@@ -42,9 +49,12 @@ def real(
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value[()]
     interval = f"{'(' if open_low or low == -math.inf else '['}{low:g}, {high:g}{')' if open_high or high == math.inf else ']'}"
-    if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.number)):
+    if isinstance(value, (bool, np.complexfloating)) or not isinstance(value, (numbers.Real, np.number)):
         raise ValueError(f"{name} is {value!r} ({type(value).__name__}); allowed: a number in {interval}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an int or a fraction beyond all floats
+        number = math.inf if value > 0 else -math.inf
     inside = (number > low if open_low else number >= low) and (number < high if open_high else number <= high)
     if not math.isfinite(number) or not inside:
         raise ValueError(f"{name} is {number:g}; allowed: a finite number in {interval}")
@@ -52,14 +62,19 @@ def real(
 
 
 def integer(name: str, value: object, low: int | None = None, high: int | None = None) -> int:
-    """Return ``value`` as an int inside ``[low, high]`` (either end may be None: unbounded)."""
-    bounds = f"an integer from {low if low is not None else '-inf'} to {high if high is not None else 'inf'}"
+    """Return ``value`` as an int inside ``[low, high]`` (either end may be None: as far as 64 bits go)."""
+    bounds = f"an integer from {low if low is not None else '-2^63'} to {high if high is not None else '2^63 - 1'}"
     if isinstance(value, bool) or not isinstance(value, (numbers.Integral, np.integer)):
         raise ValueError(f"{name} is {value!r} ({type(value).__name__}); allowed: {bounds}")
     number = int(value)
-    if (low is not None and number < low) or (high is not None and number > high):
-        raise ValueError(f"{name} is {number}; allowed: {bounds}")
+    if not (-_MOST - 1 if low is None else low) <= number <= (_MOST if high is None else high):
+        raise ValueError(f"{name} is {_short(number)}; allowed: {bounds}")
     return number
+
+
+def class_number(name: str, value: object, low: int = 1) -> int:
+    """Return ``value`` as a number of classes, from ``low`` to :data:`MOST_CLASSES`."""
+    return integer(name, value, low, MOST_CLASSES)
 
 
 def boolean(name: str, value: object) -> bool:
@@ -69,9 +84,19 @@ def boolean(name: str, value: object) -> bool:
     return bool(value)
 
 
+def as_array(name: str, values: object, what: str = "an array") -> np.ndarray:
+    """Return ``values`` as an array of any type and shape; masked entries and rows of different lengths are refused."""
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked entries; fill them in or leave them out")
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # rows of different lengths; a tensor with a gradient
+        raise ValueError(f"{name} cannot be read as {what}: {error}") from None
+
+
 def integer_array(name: str, values: object, low: int | None = None, *, length: int | None = None) -> np.ndarray:
     """Return ``values``, one per class, as int64[C]; none may be below ``low``."""
-    array = _as_array(name, values)
+    array = as_array(name, values)
     allowed = "integers" if low is None else f"integers of {low} or more"
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
         raise ValueError(f"{name} has shape {array.shape} and dtype {array.dtype}; allowed: {allowed}, one per class")
@@ -80,7 +105,7 @@ def integer_array(name: str, values: object, low: int | None = None, *, length: 
     if low is not None and array.min() < low:
         where = int(array.argmin())
         raise ValueError(f"{name}[{where}] is {array[where]}; allowed: {allowed}, one per class")
-    if int(array.max()) > np.iinfo(np.int64).max:
+    if int(array.max()) > _MOST:
         raise ValueError(
             f"{name}[{int(array.argmax())}] is {array.max()}; allowed: {allowed} below 2^63, one per class"
         )
@@ -93,7 +118,7 @@ def label_array(name: str, labels: object, num_classes: int | None = None, *, le
     Floats are refused even when whole (a float label is nearly always a regression target or a score by mistake).
     With ``length`` the array must have that many entries. An empty array is refused.
     """
-    array = _as_array(name, labels)
+    array = as_array(name, labels)
     if array.ndim != 1:
         raise ValueError(f"{name} has shape {array.shape}; allowed: one dimension, one class index per sample")
     if array.size == 0:
@@ -106,15 +131,16 @@ def label_array(name: str, labels: object, num_classes: int | None = None, *, le
     if array.min() < 0:
         where = int(np.argmin(array))
         raise ValueError(f"{name}[{where}] is {array[where]}; allowed: 0..C-1, and class indices are never negative")
-    if num_classes is not None and array.max() >= num_classes:
+    classes = MOST_CLASSES if num_classes is None else class_number("num_classes", num_classes)
+    if array.max() >= classes:
         where = int(np.argmax(array))
-        raise ValueError(f"{name}[{where}] is {array[where]}; allowed: 0..{num_classes - 1} for {num_classes} classes")
+        raise ValueError(f"{name}[{where}] is {array[where]}; allowed: 0..{classes - 1} for {classes} classes")
     return array
 
 
 def row_array(name: str, rows: object, length: int) -> np.ndarray:
     """Return ``rows`` as int64[n], indices into something of ``length`` rows; at least one."""
-    array = _as_array(name, rows)
+    array = as_array(name, rows)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
         raise ValueError(
             f"{name} has shape {array.shape} and dtype {array.dtype}; a non-empty list of row indices is needed"
@@ -126,10 +152,13 @@ def row_array(name: str, rows: object, length: int) -> np.ndarray:
 
 
 def float_array(name: str, values: object) -> np.ndarray:
-    """Return ``values`` as float64 of any shape."""
+    """Return ``values`` as float64 of any shape; texts, dates and complex numbers are refused."""
+    array = as_array(name, values, "numbers")
+    if array.dtype.kind not in "biufO":
+        raise ValueError(f"{name} has dtype {array.dtype}; allowed: real numbers")
     try:
-        return np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+        return array.astype(np.float64, copy=False)
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} cannot be read as numbers: {error}") from None
 
 
@@ -165,8 +194,35 @@ def random_generator(rng: object) -> np.random.Generator | np.random.RandomState
     return np.random.default_rng(integer("rng", rng, 0))
 
 
-def _as_array(name: str, values: object) -> np.ndarray:
+def instance(name: str, value: Any, kind: type[T] | tuple[type[T], ...]) -> T:
+    """Return ``value`` if it is of the class, or one of the classes, that is needed."""
+    if not isinstance(value, kind):
+        wanted = " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
+        raise ValueError(f"{name} is {value!r:.80} ({type(value).__name__}); allowed: {wanted}")
+    return value
+
+
+def sequence(name: str, values: Any, what: str = "a list") -> list:
+    """Return ``values`` as a list; a text, bytes, a mapping, a set and what cannot be walked through are refused."""
     try:
-        return np.asarray(values)
-    except ValueError as error:  # rows of different lengths
-        raise ValueError(f"{name} cannot be read as integers: {error}") from None
+        if isinstance(values, (str, bytes, Mapping, Set)):
+            raise TypeError
+        return list(values)
+    except TypeError:
+        raise ValueError(f"{name} is {values!r:.80} ({type(values).__name__}); allowed: {what}") from None
+
+
+def texts(name: str, values: object, length: int | None = None, *, per: str = "class") -> list[str]:
+    """Return ``values``, one ``per`` what the message says, as a list of texts."""
+    found = list(map(str, sequence(name, values, f"a list of texts, one per {per}")))
+    for text in found:
+        if any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise ValueError(f"{name} holds {text!r:.80}, which has half a character; allowed: texts that can be written")
+    if length is not None and len(found) != length:
+        raise ValueError(f"{name} has {len(found)} entries; {length} are needed, one per {per}")
+    return found
+
+
+def _short(number: int) -> str:
+    """Return a number in digits, or its size where it has too many."""
+    return str(number) if abs(number) < 10**30 else f"beyond {'-' * (number < 0)}10^30"

@@ -100,9 +100,10 @@ def options_from(text: str, name: str) -> dict[str, Any]:
 
     Raises ValueError for what is not ``option: value`` joined by commas, and for an option that ``name`` does not have.
     """
+    checks.instance("data options", text, str)
     try:
         asked = yaml.safe_load("{" + text + "}")
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, OverflowError):  # also a date that is none, a number of endless digits
         asked = None
     if not isinstance(asked, dict) or any(value is None for value in asked.values()):
         raise ValueError(

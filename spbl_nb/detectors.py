@@ -88,7 +88,7 @@ def build(
     """
     checks.one_of("model", name, NAMES)
     losses = Losses(
-        checks.integer("num_classes", num_classes, 1),
+        checks.class_number("num_classes", num_classes),
         checks.one_of("classification", classification, CLASSIFICATIONS),
         checks.one_of("regression", regression, REGRESSIONS),
         GHMC(**ghmc or {}),
@@ -125,6 +125,12 @@ def build(
         )
     model.transform = BatchTransform(_STRIDES[name])
     return model
+
+
+def _settings_of(name: str, given: dict[str, Any] | None, allowed: tuple[str, ...]) -> dict[str, Any]:
+    """Return the settings of a loss, whose names must be ``allowed`` ones."""
+    settings = {} if given is None else checks.instance(name, given, dict)
+    return {checks.one_of(f"setting of {name}", key, allowed): value for key, value in settings.items()}
 
 
 class Losses(nn.Module):

@@ -107,7 +107,7 @@ def sha256_of(*parts: "bytes | str | np.ndarray | PictureRows | None") -> str:
         if part is None:
             digest.update(b"\0none\0")
         elif isinstance(part, (str, bytes)):
-            data = part.encode() if isinstance(part, str) else part
+            data = part.encode(errors="surrogatepass") if isinstance(part, str) else part
             digest.update(f"\0bytes {len(data)}\0".encode())
             digest.update(data)
         else:

@@ -211,7 +211,7 @@ class GHMExplorer(Explorer):
 
 
 def _norms(norms: np.ndarray) -> np.ndarray:
-    norms = np.asarray(norms, dtype=float)
+    norms = checks.float_array("norms", norms)
     if not norms.size or not ((norms >= 0) & (norms <= 1)).all():
         found = f"values from {norms.min():g} to {norms.max():g}" if norms.size else "no value"
         raise ValueError(f"norms has {found}; allowed: at least one gradient norm, each in [0, 1]")

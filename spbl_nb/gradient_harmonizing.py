@@ -23,9 +23,11 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from spbl_nb import checks
-from spbl_nb.loss_inputs import at_least_float32, scores_and_labels
+from spbl_nb.loss_inputs import at_least_float32, plain_tensor, scores_and_labels
 
 Smooth = Callable[[Tensor], Tensor]
+
+MOST_BINS = 100_000
 
 
 def ghm_c(
@@ -114,7 +116,7 @@ def count_in_bins(norms: Tensor, bins: int, counted: Tensor | None = None) -> tu
 
     Taught in: notebooks/06_gradient_harmonizing, section 1.
     """
-    bins = checks.integer("bins", bins, 1)
+    bins = checks.integer("bins", bins, 1, MOST_BINS)
     index = (norms.flatten() * bins).long().clamp_(0, bins - 1)
     if counted is not None:
         index = torch.where(counted.flatten(), index, bins)
@@ -156,9 +158,9 @@ class GradientDensity(nn.Module):
 
     def __init__(self, bins: int, momentum: float, bias_correction: bool) -> None:
         super().__init__()
-        self.bins = checks.integer("bins", bins, 1)
+        self.bins = checks.integer("bins", bins, 1, MOST_BINS)
         self.momentum = checks.real("momentum", momentum, 0, 1, open_high=True)
-        self.bias_correction = bool(bias_correction)
+        self.bias_correction = checks.boolean("bias_correction", bias_correction)
         self.register_buffer("smoothed", torch.zeros(self.bins, dtype=torch.float64))
         self.register_buffer("updates", torch.zeros(self.bins, dtype=torch.int64))
 
@@ -267,6 +269,7 @@ def _weights(norms: Tensor, counted: Tensor | None, bins: int, smooth: Smooth | 
 
 def _elements(name: str, values: Tensor, target: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return (values and target, detached, in float32 at least, 0 where not valid; bool, which elements are valid)."""
+    plain_tensor("target", target, plain_tensor(name, values))
     if not values.is_floating_point():
         raise ValueError(f"{name} has type {values.dtype}; allowed: floats (convert with .float())")
     if target.shape != values.shape or not target.is_floating_point():
@@ -285,7 +288,7 @@ def _elements(name: str, values: Tensor, target: Tensor, valid: Tensor | None) -
 def _counted(valid: Tensor | None, name: str, values: Tensor) -> Tensor | None:
     if valid is None:
         return None
-    if valid.shape != values.shape:
+    if plain_tensor("valid", valid, values).shape != values.shape or valid.is_complex():
         raise ValueError(f"valid has shape {tuple(valid.shape)}; allowed: that of {name}, {tuple(values.shape)}")
     return valid > 0
 

@@ -19,7 +19,7 @@ from nbconvert.exporters import HTMLExporter
 from nbconvert.exporters.html import contextfilter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-from spbl_nb import files
+from spbl_nb import checks, files
 
 _TEMPLATE = """
 {%- extends 'lab/index.html.j2' -%}
@@ -132,6 +132,7 @@ def heading(notebook: nbformat.NotebookNode) -> str:
 
 def to_mathml(formula: str, display: str = "inline") -> str:
     """Return a LaTeX formula as MathML (``display``: inline or block); what cannot be read is shown as its source."""
+    checks.instance("formula", formula, str)
     spaced = formula.replace("\\\\", "\\\\ ").strip()  # the converter reads a line break only before a space,
     spaced = spaced.replace("{aligned}", "{align*}")  # and knows the one environment, but not the other
     try:

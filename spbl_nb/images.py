@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from spbl_nb.picture_cache import Cached
 
 
+_LARGEST = 16_384  # side of a picture, pixels
+
+
 class PictureRows:
     """Some rows of pictures that lie in a file: reads like an array uint8[n,3,H,W] and loads only what is asked for.
 
@@ -115,12 +118,10 @@ class ImageData(_Labelled):
     cached: "Cached | None" = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        if self.images.ndim != 4 or self.images.shape[1] != 3 or self.images.dtype != np.uint8:
-            raise ValueError(
-                f"images of {self.name} have shape {self.images.shape} and dtype {self.images.dtype}; "
-                "uint8[N,3,H,W] is needed"
-            )
-        names = tuple(str(name) for name in self.class_names)
+        shape, dtype = getattr(self.images, "shape", ()), getattr(self.images, "dtype", None)
+        if len(shape) != 4 or shape[1] != 3 or dtype != np.uint8:
+            raise ValueError(f"images of {self.name} have shape {shape} and dtype {dtype}; uint8[N,3,H,W] is needed")
+        names = tuple(checks.texts("class_names", self.class_names))
         labels = checks.label_array(f"labels of {self.name}", self.labels, len(names), length=len(self.images))
         counts = np.bincount(labels, minlength=len(names))
         if len(names) < 2:
@@ -134,12 +135,12 @@ class ImageData(_Labelled):
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "class_names", names)
         if self.groups is not None:
-            groups = np.asarray(self.groups)
+            groups = checks.as_array("groups", self.groups)
             if groups.shape != labels.shape:
                 raise ValueError(f"groups of {self.name} have shape {groups.shape}; {labels.shape} is needed")
             object.__setattr__(self, "groups", np.unique(groups, return_inverse=True)[1].astype(np.int64))
         if self.split is not None:
-            split = np.asarray(self.split)
+            split = checks.as_array("split", self.split)
             if split.shape != labels.shape or not np.isin(split, (TRAIN, VALIDATION, TEST)).all():
                 raise ValueError(
                     f"split of {self.name} must hold 0 (train), 1 (validation) or 2 (test) for each sample"
@@ -203,10 +204,13 @@ class FeatureData(_Labelled):
     mirror: bool = False
 
     def __post_init__(self) -> None:
-        labels = checks.label_array("labels", self.labels, len(self.class_names))
-        features = np.asarray(self.features)
+        labels = checks.label_array("labels", self.labels, len(checks.texts("class_names", self.class_names)))
+        features = checks.as_array("features", self.features)
         if features.dtype != np.float32 or features.shape[:-1] != labels.shape or not np.isfinite(features).all():
-            features = checks.finite_array("features", features, ndim=2, length=len(labels)).astype(np.float32)
+            features = checks.finite_array("features", features, ndim=2, length=len(labels))
+            if np.abs(features).max(initial=0) > np.finfo(np.float32).max:
+                raise ValueError(f"features reach {np.abs(features).max():g}, beyond float32; scale them down")
+            features = features.astype(np.float32)
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "features", features)
 
@@ -220,6 +224,7 @@ def resize(images: np.ndarray, size: int, block: int = 2**23) -> np.ndarray:
     """Resize uint8[N,3,H,W] to uint8[N,3,size,size] (bilinear, antialiased), about ``block`` bytes of pictures at a time."""
     import torch
 
+    images, size = _pictures(images), checks.integer("size", size, 1, _LARGEST)
     if images.shape[2:] == (size, size):
         return images
     result = np.empty((len(images), 3, size, size), dtype=np.uint8)
@@ -233,8 +238,19 @@ def resize(images: np.ndarray, size: int, block: int = 2**23) -> np.ndarray:
     return result
 
 
+def _pictures(images: Any) -> Any:
+    """Return ``images`` if they are uint8[N,3,H,W], in an array or in a file."""
+    shape, dtype = getattr(images, "shape", ()), getattr(images, "dtype", None)
+    if len(shape) != 4 or shape[1] != 3 or 0 in shape or dtype != np.uint8:
+        raise ValueError(f"images has shape {tuple(shape)} and dtype {dtype}; allowed: uint8[N,3,H,W], N >= 1")
+    return images
+
+
 def as_rgb(images: np.ndarray) -> np.ndarray:
     """Return uint8[N,3,H,W] from grey [N,H,W], [N,H,W,1] or colour [N,H,W,3] pictures."""
+    images = checks.as_array("images", images)
     if images.ndim == 3:
         images = images[..., None]
+    if images.ndim != 4 or images.shape[3] not in (1, 3):
+        raise ValueError(f"images has shape {images.shape}; allowed: [N,H,W], [N,H,W,1] or [N,H,W,3]")
     return np.ascontiguousarray(np.broadcast_to(images, (*images.shape[:3], 3)).transpose(0, 3, 1, 2))

@@ -18,9 +18,9 @@ PROFILES = ("natural", "exponential", "step", "odd_classes")
 def imbalance_factor(factor: float) -> float:
     """Return the imbalance factor as largest over smallest class (at least 1); 0.01 and 100 mean the same.
 
-    Raises ValueError when ``factor`` is zero, negative or not finite.
+    Raises ValueError when ``factor`` is not a number from 1e-300 to 1e300.
     """
-    factor = checks.real("factor", factor, 0.0, open_low=True)
+    factor = checks.real("factor", factor, 1e-300, 1e300)
     return max(factor, 1.0 / factor)
 
 
@@ -38,7 +38,7 @@ def keep_fractions(profile: str, num_classes: int, factor: float = 1.0) -> np.nd
     classes 1, 3, 5, … 1/factor; *natural* gives everyone 1.
     """
     checks.one_of("profile", profile, PROFILES)
-    num_classes = checks.integer("num_classes", num_classes, 2)
+    num_classes = checks.class_number("num_classes", num_classes, 2)
     smallest = 1.0 / imbalance_factor(factor)
     index = np.arange(num_classes)
     if profile == "exponential":
@@ -58,7 +58,7 @@ def class_counts(profile: str, num_classes: int, largest: int | np.ndarray, fact
     with no sample is a ValueError naming the class, because a class without training samples cannot be learnt.
     """
     fractions = keep_fractions(profile, num_classes, factor)
-    sizes = np.asarray(largest)
+    sizes = checks.as_array("largest", largest)
     if sizes.ndim == 0:
         sizes = np.full(num_classes, checks.integer("largest", largest, 1))
     elif sizes.shape != (num_classes,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
@@ -66,6 +66,8 @@ def class_counts(profile: str, num_classes: int, largest: int | np.ndarray, fact
             f"largest has shape {sizes.shape} and dtype {sizes.dtype}; allowed: one integer, or {num_classes} integers "
             "of at least 1, one per class"
         )
+    if sizes.max() > checks.MOST_SAMPLES:
+        raise ValueError(f"largest is {sizes.max()}; allowed: up to {checks.MOST_SAMPLES:,} samples of a class")
     counts = np.floor(sizes * fractions + 0.5).astype(np.int64)
     if counts.min() < 1:
         empty = int(np.argmin(counts))
@@ -92,7 +94,8 @@ def subsample(
     adds or removes samples and never swaps them.
     """
     labels = checks.label_array("labels", labels, num_classes)
-    num_classes = num_classes or int(labels.max()) + 1
+    num_classes = int(labels.max()) + 1 if num_classes is None else num_classes
+    seed = checks.integer("seed", seed, 0)
     sizes = np.bincount(labels, minlength=num_classes)
     if sizes.min() == 0:
         raise ValueError(f"labels hold no sample of class {int(np.argmin(sizes))}; every class needs at least one")

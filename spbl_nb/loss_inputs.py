@@ -11,6 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spbl_nb import checks
+
+
+def plain_tensor(name: str, values: object, like: Tensor | None = None) -> Tensor:
+    """Return ``values`` if they are a tensor that is not sparse and lies where ``like`` lies; else raise ValueError."""
+    if not isinstance(values, Tensor):
+        raise ValueError(f"{name} is a {type(values).__name__}; allowed: a torch tensor (see torch.from_numpy)")
+    if values.layout != torch.strided:
+        raise ValueError(f"{name} is a sparse tensor; allowed: a dense one (convert with .to_dense())")
+    if like is not None and values.device != like.device:
+        raise ValueError(f"{name} lies on {values.device}; allowed: {like.device}, where the other tensors lie")
+    return values
+
 
 def at_least_float32(values: Tensor) -> Tensor:
     """Return half and bfloat16 values as float32, float32 and float64 as they are."""
@@ -22,6 +35,7 @@ def scores_and_labels(name: str, scores: Tensor, labels: Tensor) -> tuple[Tensor
 
     ``name`` is what the caller calls the scores. Raises ValueError for other shapes and types.
     """
+    plain_tensor("labels", labels, plain_tensor(name, scores))
     if scores.ndim != 2 or 0 in scores.shape or not scores.is_floating_point():
         raise ValueError(
             f"{name} has shape {tuple(scores.shape)} and type {scores.dtype}; "
@@ -33,6 +47,16 @@ def scores_and_labels(name: str, scores: Tensor, labels: Tensor) -> tuple[Tensor
             f"allowed: int64 [{len(scores)}], one class index per row of {name}"
         )
     return at_least_float32(scores), labels
+
+
+def as_tensor(name: str, values: Tensor | np.ndarray | Sequence[float]) -> Tensor:
+    """Return a tensor as it is, and an array or a list as a tensor of its type; ValueError for what is not numbers."""
+    if isinstance(values, Tensor):
+        return plain_tensor(name, values)
+    array = checks.as_array(name, values)
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{name} has dtype {array.dtype}; allowed: numbers")
+    return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
 
 
 @overload
@@ -60,7 +84,7 @@ def per_class(
     """
     if values is None:
         return None
-    values = torch.as_tensor(values)
+    values = as_tensor(name, values)
     if values.shape != scores.shape[1:] or not values.is_floating_point():
         raise ValueError(
             f"{name} has shape {tuple(values.shape)} and type {values.dtype}; "

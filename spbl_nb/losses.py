@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from spbl_nb import checks
 from spbl_nb.gradient_harmonizing import GHMC, GHMR, GHMSoftmax, ghm_c, ghm_r, ghm_softmax, one_vs_all
-from spbl_nb.loss_inputs import at_least_float32, per_class, scores_and_labels
+from spbl_nb.loss_inputs import as_tensor, at_least_float32, per_class, plain_tensor, scores_and_labels
 
 __all__ = [
     "GHMC",
@@ -106,7 +106,7 @@ def deferred_weights(weights: PerClass, step: int, steps: int, start: float = 0.
 
     Source: Cao et al. 2019, Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss, algorithm 1.
     """
-    weights = torch.as_tensor(weights)
+    weights = as_tensor("weights", weights)
     steps = checks.integer("steps", steps, 1)
     step = checks.integer("step", step, 0)
     return weights if step >= checks.real("start", start, 0, 1) * steps else torch.ones_like(weights)
@@ -159,16 +159,18 @@ class CosineHead(nn.Module):
 
     def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
-        self.in_features = checks.integer("in_features", in_features, 1)
-        self.out_features = checks.integer("out_features", out_features, 1)
+        self.in_features = checks.integer("in_features", in_features, 1, checks.MOST_CLASSES)
+        self.out_features = checks.class_number("out_features", out_features)
         self.weight = nn.Parameter(functional.normalize(torch.randn(out_features, in_features), dim=1))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the cosine of each of the features float[B,D] with each class, float[B,C] in [-1, 1]."""
+        if plain_tensor("features", features, self.weight).shape[1:] != (self.in_features,):
+            raise ValueError(f"features has shape {tuple(features.shape)}; allowed: [B,{self.in_features}]")
         with torch.autocast(features.device.type, enabled=False):
             directions = functional.normalize(at_least_float32(features), dim=1, eps=_SMALLEST_NORM)
             classes = functional.normalize(at_least_float32(self.weight), dim=1, eps=_SMALLEST_NORM)
-            return functional.linear(directions, classes)
+            return functional.linear(directions, classes.to(directions.dtype))
 
 
 def class_prior(counts: Counts) -> Tensor:
@@ -203,7 +205,7 @@ def adjust_logits(logits: Tensor, prior: PerClass, tau: float = 1.0) -> Tensor:
 
     Source: Menon et al. 2021, equation 9.
     """
-    if logits.ndim != 2 or not logits.is_floating_point():
+    if plain_tensor("logits", logits).ndim != 2 or not logits.is_floating_point():
         raise ValueError(f"logits has shape {tuple(logits.shape)} and type {logits.dtype}; allowed: floats [B,C]")
     logits = at_least_float32(logits)
     return logits - _log_prior(logits, prior, tau)
@@ -217,7 +219,7 @@ def tau_normalized(weight: Tensor, tau: float) -> Tensor:
 
     Source: Kang et al. 2020, Decoupling Representation and Classifier for Long-Tailed Recognition.
     """
-    if weight.ndim != 2 or not weight.is_floating_point():
+    if plain_tensor("weight", weight).ndim != 2 or not weight.is_floating_point():
         raise ValueError(f"weight has shape {tuple(weight.shape)} and type {weight.dtype}; allowed: floats [C,D]")
     tau = checks.real("tau", tau, 0)
     weight = at_least_float32(weight)
@@ -237,4 +239,4 @@ def _positive_counts(counts: Counts) -> Tensor:
     if counts.min() <= 0:
         where = int(counts.argmin())
         raise ValueError(f"counts[{where}] is {counts[where]:g}; allowed: above 0. Leave out a class without samples")
-    return torch.from_numpy(counts)
+    return torch.tensor(counts)

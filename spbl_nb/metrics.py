@@ -149,13 +149,15 @@ def report_from_confusion(confusion: np.ndarray) -> Report:
 
     Taught in: notebooks/02_baseline_cnn, section 4.
     """
-    matrix = np.asarray(confusion)
+    matrix = checks.as_array("confusion", confusion)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 2:
         raise ValueError(f"confusion has shape {matrix.shape}; allowed: [C, C], C >= 2 (rows true, columns predicted)")
     if matrix.dtype.kind not in "iu":
         raise ValueError(f"confusion has dtype {matrix.dtype}; allowed: integers, the number of samples in each cell")
     if matrix.min() < 0:
         raise ValueError(f"confusion has smallest entry {matrix.min()}; allowed: counts of 0 or more")
+    if matrix.astype(np.float64).sum() > 2**62:
+        raise ValueError(f"confusion has largest entry {matrix.max()}; allowed: fewer than 2^62 samples in all")
     if matrix.sum() == 0:
         raise ValueError("confusion holds no sample; at least one is needed")
     return _from_confusion(matrix.astype(np.int64), math.nan, {"mauc": "a confusion matrix holds no scores"})
@@ -202,7 +204,7 @@ def _checked(labels: np.ndarray, scores: np.ndarray, num_classes: int | None) ->
     columns = scores.shape[1]
     if columns < 2:
         raise ValueError(f"scores has shape {scores.shape}; allowed: [N, C] with at least two classes")
-    if num_classes is not None and columns != checks.integer("num_classes", num_classes, 2):
+    if num_classes is not None and columns != checks.class_number("num_classes", num_classes, 2):
         raise ValueError(f"scores has {columns} columns; {num_classes} are needed, one per class (num_classes)")
     return checks.label_array("labels", labels, columns, length=len(scores)), scores
 

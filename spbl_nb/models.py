@@ -66,8 +66,9 @@ def build(
     Raises ValueError for an unknown name, a size the network cannot take, or weights for a network that has none.
     """
     checks.one_of("model", name, NAMES)
-    num_classes = checks.integer("num_classes", num_classes, 2)
-    height, width = (size, size) if isinstance(size, int) else size
+    num_classes = checks.class_number("num_classes", num_classes, 2)
+    sides = size if isinstance(size, tuple | list) and len(size) == 2 else (size, size)
+    height, width = (checks.integer("size", side, 1) for side in sides)
     smallest = _SMALLEST.get(name, 32)
     if min(height, width) < smallest:
         raise ValueError(f"size is {height} x {width}; {name} needs pictures of at least {smallest} pixels")
@@ -90,7 +91,8 @@ def linear(features: int, num_classes: int, *, seed: int = 0) -> Classifier:
     """Build a linear head float[B,D] -> float[B,C] over cached features, with seeded random weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(checks.integer("seed", seed, 0))
-        return Classifier(nn.Identity(), nn.Linear(features, num_classes))
+        features = checks.integer("features", features, 1, checks.MOST_CLASSES)
+        return Classifier(nn.Identity(), nn.Linear(features, checks.class_number("num_classes", num_classes)))
 
 
 def _convolution(inputs: int, outputs: int, batch_norm: bool = True) -> list[nn.Module]:

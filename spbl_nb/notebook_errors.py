@@ -18,7 +18,14 @@ _TRACEBACK = "Traceback (most recent call last)"
 
 
 def find_errors(notebook: Mapping[str, Any]) -> list[str]:
-    """Return one text for each error in an executed notebook (nbformat 4), empty if it is clean."""
+    """Return one text for each error in an executed notebook (nbformat 4), empty if it is clean; ValueError for no notebook."""
+    try:
+        return _found(notebook)
+    except (AttributeError, TypeError) as error:
+        raise ValueError(f"notebook is none of nbformat 4: {error}; execute it again") from None
+
+
+def _found(notebook: Mapping[str, Any]) -> list[str]:
     found = []
     for index, cell in enumerate(notebook.get("cells", ())):
         found += [f"cell {index}: {text}" for text in _in_outputs(cell.get("outputs") or ())]

@@ -118,8 +118,8 @@ def family_of(names: Mapping[str, Any], where: str) -> str:
     known = {OWN: set(preset("fast").to_dict())}
     known |= {family: {name.original for name in NAMES if name.family == family} for family in (SPBL, GHM)}
     everything = sorted(set().union(*known.values()))
-    for name in names:
-        if name not in everything:
+    for name in checks.instance(where, names, Mapping):
+        if not isinstance(name, str) or name not in everything:
             raise ValueError(f"{where}: {name} is no setting{checks.nearest(name, everything)}")
     telling = {
         family: sorted(name for name in names if not any(name in known[other] for other in known if other != family))
@@ -152,7 +152,7 @@ def of_spbl(names: Mapping[str, Any]) -> Meaning:
         "step_size": 40,
         "train_ratio": 0.2,
         "add_ratios": [0.5, 0.75, 0.9, 1.0, 1.0],
-    } | dict(names)
+    } | dict(checks.instance("names", names, Mapping))
     dataset = _dataset("dataset", given["dataset"])
     model = _model(given["model"])
     small = model == "mnist_net"
@@ -187,10 +187,10 @@ def of_ghm(names: Mapping[str, Any]) -> Meaning:
 
     For a data set without boxes the method is ``ghm_c``. Raises ValueError for settings of the box loss there.
     """
-    given = {"datatype": "coco", "total_epochs": 12, "lr_config.step": [8, 11]} | dict(names)
+    given = {"datatype": "coco", "total_epochs": 12, "lr_config.step": [8, 11]} | dict(checks.instance("names", names, Mapping))
     dataset = given["datatype"] if given["datatype"] in DETECTION else _dataset("datatype", given["datatype"])
     boxes = dataset in DETECTION
-    of_boxes = sorted(name for name in names if name.startswith("train_cfg.ghmr."))
+    of_boxes = sorted(name for name in names if str(name).startswith("train_cfg.ghmr."))
     if of_boxes and not boxes:
         raise ValueError(
             f"{', '.join(of_boxes)}: a loss of boxes, but datatype is {given['datatype']!r}, which has none"

@@ -20,6 +20,7 @@ from spbl_nb import checks
 
 FORMS = ("hard", "linear", "logarithmic", "polynomial", "mixture", "logistic")
 SCHEDULES = ("linear", "geometric", "root")
+MOST_PACES = 100_000
 
 
 def self_paced_weights(
@@ -60,7 +61,7 @@ def self_paced_weights(
     """
     age, t, lower_age = _checked_parameters(form, age, t, lower_age)
     loss = _checked_losses(loss)
-    if rescale:
+    if checks.boolean("rescale", rescale):
         loss = loss / np.nextafter(loss.max(), math.inf)
     if form == "hard":
         return (loss < age).astype(np.float64)
@@ -181,7 +182,7 @@ def select_easiest(loss: np.ndarray, labels: np.ndarray, fraction: float, num_cl
     """
     loss = _checked_losses(loss)
     if num_classes is not None:
-        num_classes = checks.integer("num_classes", num_classes, 1)
+        num_classes = checks.class_number("num_classes", num_classes)
     labels = checks.label_array("labels", labels, num_classes, length=len(loss))
     fraction = checks.real("fraction", fraction, 0, 1)
     return _lowest_per_class(loss, labels, np.ceil(fraction * np.bincount(labels)))
@@ -254,7 +255,7 @@ def growing_ages(first: float, factor: float, paces: int) -> np.ndarray:
     """
     first = checks.real("first", first, 0, open_low=True)
     factor = checks.real("factor", factor, 1)
-    exponents = np.arange(checks.integer("paces", paces, 1))
+    exponents = np.arange(checks.integer("paces", paces, 1, MOST_PACES))
     with np.errstate(over="ignore"):
         ages = first * factor**exponents
     if not np.isfinite(ages[-1]):
@@ -276,7 +277,7 @@ def pace_fractions(
 
     Taught in: notebooks/03_self_paced_selection, section 1.
     """
-    paces = checks.integer("paces", paces, 1)
+    paces = checks.integer("paces", paces, 1, MOST_PACES)
     if not isinstance(schedule, str):
         return _checked_schedule(schedule, paces)
     checks.one_of("schedule", schedule, SCHEDULES)

@@ -54,15 +54,20 @@ def declared(notebook: dict[str, Any]) -> dict[str, Parameter]:
     Raises :class:`ParameterError` unless exactly one code cell carries the tag ``parameters`` and each of its lines has
     the form ``NAME: type = default  # meaning`` with a literal default of that type.
     """
-    tagged = [
-        (index, cell) for index, cell in enumerate(notebook["cells"]) if TAG in cell.get("metadata", {}).get("tags", ())
-    ]
-    if len(tagged) != 1 or tagged[0][1]["cell_type"] != "code":
-        where = f" (cells {', '.join(str(index) for index, _ in tagged)})" if tagged else ""
+    try:
+        tagged = [
+            (index, cell["cell_type"], "".join(cell["source"]))
+            for index, cell in enumerate(notebook["cells"])
+            if TAG in cell.get("metadata", {}).get("tags", ())
+        ]
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ParameterError(f"it is no notebook, which has cells with type, source and metadata: {error!r}") from None
+    if len(tagged) != 1 or tagged[0][1] != "code":
+        where = f" (cells {', '.join(str(index) for index, *_ in tagged)})" if tagged else ""
         raise ParameterError(
             f"the notebook has {len(tagged)} cells tagged {TAG!r}{where}; exactly one code cell is needed"
         )
-    return read_cell("".join(tagged[0][1]["source"]))
+    return read_cell(tagged[0][2])
 
 
 def of_file(notebook: str | os.PathLike) -> dict[str, Parameter]:
@@ -72,10 +77,11 @@ def of_file(notebook: str | os.PathLike) -> dict[str, Parameter]:
 
 def read_cell(source: str) -> dict[str, Parameter]:
     """Return the parameters declared by the source of a parameters cell; see :func:`declared`."""
+    checks.instance("source", source, str)
     try:
         statements = ast.parse(source).body
         comments = _comments(source)
-    except (SyntaxError, tokenize.TokenError) as error:
+    except (SyntaxError, tokenize.TokenError, ValueError, RecursionError, MemoryError) as error:
         raise ParameterError(f"the parameters cell is no Python: {error}") from None
     parameters: dict[str, Parameter] = {}
     for statement in statements:
@@ -132,11 +138,12 @@ def checked(parameters: dict[str, Any], known: dict[str, Parameter]) -> dict[str
 
     Raises :class:`ParameterError` for an unknown name (the nearest is suggested) or a value of another type.
     """
+    checks.instance("parameters", parameters, dict)
     for name in parameters:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             allowed = ", ".join(known) or "none"
             raise ParameterError(
-                f"the notebook has no parameter {name!r}; it has: {allowed}{checks.nearest(name.upper(), known)}"
+                f"the notebook has no parameter {name!r}; it has: {allowed}{checks.nearest(str(name).upper(), known)}"
             )
     return {name: fit(name, known[name].kind, value) for name, value in parameters.items()}
 
@@ -163,7 +170,7 @@ def _fit_scalar(name: str, kind: Kind, value: Any) -> Any:
     if type(value) is wanted:
         return value
     if wanted is float and type(value) is int:
-        return float(value)
+        return checks.real(name, value)
     raise ParameterError(f"{name} is {value!r} ({type(value).__name__}); allowed: {kind}{_advice(wanted, value)}")
 
 

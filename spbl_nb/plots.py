@@ -40,6 +40,7 @@ from spbl_nb.drawing import (
     tidy,
 )
 
+_DRAWN = {"epoch"} | {f"{part}_{what}" for part in ("train", "validation", "test") for what in ("loss", "accuracy")}
 History = Sequence[Mapping[str, Any]]
 
 
@@ -83,7 +84,9 @@ def class_sizes(
     ``counts`` int[C], ``names`` C texts; ``difficulty`` float[C] in [0, 1] shades the bars (dark is hard) and stands in
     brackets over them. ``sort`` puts the largest class first; ``logarithmic`` makes equal ratios equal steps.
     """
-    counts, names = _values("counts", counts, names), list(names)
+    names = checks.texts("names", names)
+    counts = _values("counts", counts, names)
+    sort, logarithmic = checks.boolean("sort", sort), checks.boolean("logarithmic", logarithmic)
     order = np.argsort(-counts, kind="stable") if sort else np.arange(len(counts))
     figure = new_figure(8.5, 3.8)
     axes = figure.subplots()
@@ -116,10 +119,11 @@ def picture_grid(
     ``titles`` has one text per picture, written over it, or one per row, written to its left; ``scale`` is the side of a
     picture in inches. Raises ValueError for no pictures, or another number of titles.
     """
-    images = np.asarray(images)
+    images = checks.as_array("images", images)
     if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8 or len(images) == 0:
         raise ValueError(f"images has shape {images.shape} and dtype {images.dtype}; allowed: uint8[N,3,H,W], N >= 1")
-    columns = min(checks.integer("columns", columns, 1), len(images))
+    columns, scale = min(checks.integer("columns", columns, 1), len(images)), checks.real("scale", scale, 0.1, 20)
+    titles = None if titles is None else checks.texts("titles", titles, per="picture or row")
     rows = -(-len(images) // columns)
     if titles is not None and len(titles) not in (len(images), rows):
         raise ValueError(
@@ -155,8 +159,12 @@ def contact_sheet(
     ``images`` uint8[N,3,H,W], ``labels`` int[N]. A class with fewer pictures leaves the rest of its row empty. ``counts``
     int[C] gives the sizes where ``images`` are a choice out of more.
     """
+    names, scale = checks.texts("names", names), checks.real("scale", scale, 0.1, 20)
+    images = checks.as_array("images", images)
+    if images.ndim != 4 or images.shape[1] != 3 or images.dtype != np.uint8:
+        raise ValueError(f"images has shape {images.shape} and dtype {images.dtype}; allowed: uint8[N,3,H,W]")
     labels = checks.label_array("labels", labels, len(names), length=len(images))
-    per_class = checks.integer("per_class", per_class, 1)
+    per_class = checks.integer("per_class", per_class, 1, 1000)
     cells = np.full((len(names), per_class, *images.shape[1:]), 255, dtype=np.uint8)
     for index in range(len(names)):
         mine = np.flatnonzero(labels == index)[:per_class]
@@ -181,6 +189,13 @@ def learning_curves(history: History | Mapping[str, History]) -> Figure:
     colour and marker each.
     """
     runs = history if isinstance(history, Mapping) else {"": history}
+    for entries in runs.values():
+        for entry in checks.sequence("history", entries, "a list of mappings, one an epoch"):
+            for key, value in checks.instance("an entry of history", entry, Mapping).items():
+                if key in _DRAWN and value is not None:
+                    checks.real(f"{key} of history", value, -_MOST, _MOST)
+            if "epoch" not in entry:
+                raise ValueError(f"an entry of history has {', '.join(map(str, entry))}, but no epoch")
     figure = new_figure(9, 3.4)
     panels = figure.subplots(1, 2)
     for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
@@ -206,7 +221,13 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> Figure:
 
     Up to 20 classes the numbers of samples stand in the cells.
     """
+    names = checks.texts("names", names)
     matrix = checks.finite_array("matrix", matrix, ndim=2, length=len(names))
+    if matrix.shape[1] != len(names) or matrix.min() < 0 or matrix.max() > checks.MOST_SAMPLES:
+        raise ValueError(
+            f"matrix has shape {matrix.shape} and values from {matrix.min():g} to {matrix.max():g}; allowed: counts "
+            f"[{len(names)},{len(names)}] from 0 to {checks.MOST_SAMPLES:,}"
+        )
     few = len(names) <= FEW
     figure = new_figure(7.2, 5.6) if few else new_figure(6.4, 5.4)
     axes = figure.subplots()
@@ -237,7 +258,7 @@ def recall_against_size(
     With ``difficulty`` float[C] in [0, 1] hard classes are darker, larger and, above 0.5, squares. A recall of NaN is left
     out.
     """
-    names = list(names)
+    names = checks.texts("names", names)
     counts, recall = _values("counts", counts, names), _values("recall", recall, names, missing=True)
     figure = new_figure(8.5, 4.4)
     axes = figure.subplots()
@@ -269,7 +290,10 @@ def class_bars(values: np.ndarray | Mapping[str, np.ndarray], names: Sequence[st
     ``values`` float[C], or several by name, which are drawn in panels below one another.
     """
     several = values if isinstance(values, Mapping) else {"": values}
-    names = list(names)
+    names, label = checks.texts("names", names), checks.texts("label", [label])[0]
+    several = dict(zip(checks.texts("values", list(several)), several.values(), strict=True))
+    if not several:
+        raise ValueError("values is empty; at least one set of values is needed")
     figure = new_figure(8.5, 1.3 + 1.9 * len(several))
     panels = figure.subplots(len(several), 1, sharex=True, squeeze=False)[:, 0]
     for axes, colour, (title, heights) in zip(panels, PALETTE * len(several), several.items(), strict=False):
@@ -293,7 +317,10 @@ def compare_methods(values: np.ndarray, methods: Sequence[str], metrics: Sequenc
     ``values`` float[M,K,S]: M methods, K metrics, S seeds; NaN where a method has fewer seeds. The deviation is that of
     a sample (n - 1) and is left out for a single seed.
     """
-    values = np.asarray(values, dtype=float)
+    methods, metrics = checks.texts("methods", methods, per="row"), checks.texts("metrics", metrics, per="column")
+    values = checks.float_array("values", values)
+    if not methods or not metrics or np.nan_to_num(np.abs(values)).max(initial=0) > _MOST:
+        raise ValueError(f"values have {len(methods)} methods, {len(metrics)} metrics; allowed: one or more, values to {_MOST:g}")
     if values.shape[:2] != (len(methods), len(metrics)) or values.ndim != 3:
         raise ValueError(
             f"values has shape {values.shape}; allowed: [{len(methods)}, {len(metrics)}, S], one row per method, one column "
@@ -323,10 +350,15 @@ def seeds_and_means(groups: Mapping[str, Sequence[float]], label: str) -> Figure
     """
     import seaborn  # takes seconds to import
 
+    if not checks.instance("groups", groups, Mapping):
+        raise ValueError("groups is empty; at least one group of values is needed")
+    groups = {str(name): checks.finite_array(f"groups[{name!r}]", values, ndim=1) for name, values in groups.items()}
+    if any(not len(values) or np.abs(values).max() > _MOST for values in groups.values()):
+        raise ValueError(f"groups hold an empty group or values beyond {_MOST:g}; allowed: one value a seed")
     rows = np.repeat(
         [f"{name} (n = {len(values)})" for name, values in groups.items()], list(map(len, groups.values()))
     )
-    values = np.concatenate([np.asarray(values, dtype=float) for values in groups.values()])
+    values = np.concatenate(list(groups.values()))
     figure = new_figure(8.5, 0.9 + 0.5 * len(groups))
     axes = figure.subplots()
     seaborn.stripplot(x=values, y=rows, ax=axes, jitter=False, color=SKY, edgecolor="0.3", linewidth=0.6, size=6)
@@ -350,14 +382,17 @@ def _draw_seeds(axes: Axes, values: np.ndarray, place: float, style: int, label:
         )
 
 
+_MOST = 1e100  # axes beyond it leave the range of numbers
 _ROUND_NUMBERS = [digit * 10**power for power in range(7) for digit in (1, 2, 5)]
 
 
 def _values(name: str, values: np.ndarray, names: Sequence[str], *, missing: bool = False) -> np.ndarray:
     """Return float64[C], one number per class; NaN only where values may be missing."""
-    array = np.asarray(values, dtype=float)
+    array = checks.float_array(name, values)
     gaps = np.isnan(array) & missing
-    checks.finite_array(name, np.where(gaps, 0, array), ndim=1, length=len(names))
+    known = checks.finite_array(name, np.where(gaps, 0, array), ndim=1, length=len(names))
+    if not len(known) or np.abs(known).max() > _MOST:
+        raise ValueError(f"{name} has {len(known)} values; allowed: one per class, up to {_MOST:g}")
     return array
 
 

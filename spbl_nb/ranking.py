@@ -63,7 +63,7 @@ def rank_methods(values: Values, *, higher_is_better: bool = True, alpha: float 
     Taught in: notebooks/07_evaluation, section 5.
     """
     methods, blocks, table = paired_table(values, None)
-    sign = -1 if higher_is_better else 1
+    sign = -1 if checks.boolean("higher_is_better", higher_is_better) else 1
     ranks = np.stack([_tied_ranks(sign * row) for row in np.column_stack([*table.values()])])
     order = np.argsort(ranks.mean(axis=0), kind="stable")
     ranked, mean_ranks = tuple(methods[index] for index in order), ranks.mean(axis=0)[order]

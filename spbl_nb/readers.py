@@ -100,7 +100,13 @@ def _open_npz(path: Path) -> dict[str, np.ndarray]:
         if isinstance(archive, np.ndarray):
             raise ValueError("it is a single array; an .npz file with named arrays is needed")
         with archive:
-            return {key: archive[key] for key in archive.files}
+            arrays = {key: archive[key] for key in archive.files}
+        for key, array in arrays.items():
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"its member {key!r} is no array")
+        return arrays
+    except MemoryError as error:
+        raise ValueError(f"{path} holds more than there is memory, or a damaged head says so ({error})") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise ValueError(f"{path} is truncated or no .npz file ({error}); copy it again from its source") from None
     except ValueError as error:

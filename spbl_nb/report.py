@@ -66,7 +66,7 @@ def collect(root: str | os.PathLike, preset: str) -> Collection:
     """
     root = Path(root)
     names = sorted({folder.parts[-4] for folder in root.glob("*/*/*/seed-*") if folder.parts[-4][0] != "."})
-    if not preset or set(preset) & set("*?[]/\\"):
+    if not isinstance(preset, str) or not preset or set(preset) & set("*?[]/\\"):
         raise ValueError(
             f"preset is {preset!r}; a report is on one configuration, for numbers of different budgets cannot be compared: "
             f"name one of {', '.join(names) or 'the presets'}"

@@ -82,7 +82,7 @@ class Scan:
 def run_folder(root: str | os.PathLike, config_name: str, dataset: str, method: str, seed: int) -> Path:
     """Return ``root/<configuration>/<data set>/<method>/seed-<k>``."""
     for name, part in (("configuration", config_name), ("dataset", dataset), ("method", method)):
-        if not part or part.startswith(".") or set(part) & set('/\\:*?"<>|'):
+        if not isinstance(part, str) or not part or part.startswith(".") or set(part) & set('/\\:*?"<>|'):
             raise ValueError(
                 f"{name} is {part!r}; it names a folder, so it may not be empty, start with a dot or hold /\\:"
             )
@@ -240,7 +240,7 @@ def _read_result(path: Path) -> dict[str, Any]:
     missing = needed - result.keys()
     if missing:
         raise _broken(f"{path} lacks {', '.join(sorted(missing))}")
-    if result["sha256"] != record_sha256(result) or not isinstance(result["timing"], dict):
+    if not isinstance(result["timing"], dict) or result["sha256"] != record_sha256(result):
         raise _broken(f"{path} was altered after it was written (SHA-256 differs)")
     return result
 
@@ -284,6 +284,8 @@ def _read_history(path: Path, rows: int) -> list[dict[str, Any]]:
 def scan(root: str | os.PathLike, config_name: str | None = None) -> Scan:
     """Read every run below ``root`` (of one configuration, if named): the complete ones, and the broken with the reason."""
     found = Scan([], [])
+    if config_name is not None and (not isinstance(config_name, str) or set(config_name) & set("/\\") or not config_name):
+        raise ValueError(f"config_name is {config_name!r:.80}; allowed: the name of one configuration, or None for all")
     folders = Path(root).glob(f"{config_name or '*'}/*/*/seed-*")
     for folder in sorted(path for path in folders if _SEED.fullmatch(path.name) and not path.parts[-4].startswith(".")):
         try:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from spbl_nb import pace, processes, training
+from spbl_nb import checks, pace, processes, training
 from spbl_nb.config import Config
 from spbl_nb.images import ImageData
 from spbl_nb.jobs import Job, Trained, shares_of, stage_of
@@ -102,8 +102,10 @@ def run_paces(job: Job, trained: Trained, diversity: float = 0.0) -> Iterator[Se
 
 def losses_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return float64[N], -ln of the probability of the true class, from logits [N,C] (no rounding to infinity)."""
-    scores = torch.from_numpy(logits).double()
-    return functional.cross_entropy(scores, torch.from_numpy(labels), reduction="none").numpy()
+    scores = checks.finite_array("logits", logits, ndim=2)
+    labels = checks.label_array("labels", labels, scores.shape[1], length=len(scores))
+    loss = functional.cross_entropy(torch.from_numpy(scores.copy()), torch.from_numpy(labels.copy()), reduction="none")
+    return loss.numpy()
 
 
 def weigh(

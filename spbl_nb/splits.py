@@ -41,7 +41,7 @@ class Split:
     origin: str
 
     def __post_init__(self) -> None:
-        parts = {name: np.asarray(getattr(self, name)) for name in _NAMES}
+        parts = {name: checks.as_array(f"split.{name}", getattr(self, name)) for name in _NAMES}
         for name, rows in parts.items():
             if rows.ndim != 1 or rows.size == 0 or rows.dtype.kind not in "iu":
                 raise ValueError(f"split.{name} has shape {rows.shape}; a non-empty list of row indices is needed")
@@ -76,7 +76,7 @@ class Split:
             raise ValueError(f"{path} is no split manifest: it lacks {', '.join(sorted(missing))}")
         if content["schema"] != _SCHEMA:
             raise ValueError(f"{path} has manifest schema {content['schema']!r}; this version reads schema {_SCHEMA}")
-        parts = {name: np.array(content[name], dtype=np.int64) for name in _NAMES}
+        parts = {name: checks.as_array(f"{path}: {name}", content[name]) for name in _NAMES}
         split = cls(**parts, data_sha256=content["data_sha256"], origin=content["origin"])
         if split.sha256 != content["sha256"]:
             raise ValueError(f"{path} was altered after it was written (SHA-256 differs); make the split again")

@@ -50,6 +50,9 @@ class Interval:
         return f"[{self.low:+.4f}, {self.high:+.4f}] ({self.method}, {100 * self.level:g} %)"
 
 
+_LARGEST = 1e150
+
+
 @dataclass(frozen=True)
 class SignFlipTest:
     """Two-sided ``p`` over ``flips`` ways to set the signs: all of them (``exact``), or as many drawn at random."""
@@ -101,7 +104,10 @@ def collect(rows: Iterable[tuple[str, Hashable, float]]) -> dict[str, dict[Hasha
     For :func:`spbl_nb.ranking.rank_methods` the middle entry may be any block, such as (data set, seed).
     """
     values: dict[str, dict[Hashable, float]] = {}
-    for method, seed, value in rows:
+    for row in checks.sequence("rows", rows):
+        if not isinstance(row, tuple | list) or len(row) != 3 or not all(isinstance(one, Hashable) for one in row[:2]):
+            raise ValueError(f"rows hold {row!r:.80}; allowed: (method, seed, value)")
+        method, seed, value = row
         of_method = values.setdefault(method, {})
         if seed in of_method:
             raise ValueError(f"rows hold {method!r} with seed {seed} twice; allowed: one row per method and seed")
@@ -170,6 +176,7 @@ def paired_comparison(
 
     Taught in: notebooks/07_evaluation, section 5.
     """
+    checks.one_of("baseline", baseline, values if isinstance(values, Mapping) else ())
     methods, seeds, table = paired_table(values, baseline)
     numbers = [checks.integer(f"a seed of values[{baseline!r}]", seed, 0) for seed in seeds]
     rivals = [method for method in methods if method != baseline]
@@ -300,6 +307,7 @@ def seeds_needed(comparisons: int = 1, alpha: float = 0.05) -> int:
 
 def attainable_sentence(seeds: int, comparisons: int = 1, alpha: float = 0.05) -> str:
     """Return one sentence on what so many seeds can show at best: "3 seeds can never reach 0.05: ..."."""
+    alpha = checks.real("alpha", alpha, 0, 1, open_low=True, open_high=True)
     smallest, needed = smallest_attainable_p(seeds, comparisons), seeds_needed(comparisons, alpha)
     one = comparisons == 1
     over = "" if one else f" over {comparisons} comparisons"
@@ -324,6 +332,8 @@ def _sample(name: str, values: np.ndarray) -> np.ndarray:
     values = checks.finite_array(name, values, ndim=1)
     if len(values) == 0:
         raise ValueError(f"{name} is empty; at least one value is needed, one per seed")
+    if np.abs(values).max() > _LARGEST:
+        raise ValueError(f"{name} reach {np.abs(values).max():g}; allowed: up to {_LARGEST:g}, so that squares are numbers")
     return values
 
 

@@ -68,7 +68,7 @@ class StackedSVC:
     """
 
     def __init__(self, num_classes: int, *, cost: float = 1.0, memory: float = 4.0, device: Any = "cpu") -> None:
-        self.num_classes = checks.integer("num_classes", num_classes, 2)
+        self.num_classes = checks.class_number("num_classes", num_classes, 2)
         self.cost = checks.real("cost", cost, 0, open_low=True)
         self.memory = checks.real("memory", memory, 0) * _GIB
         self.device = device

@@ -124,6 +124,10 @@ def fit(
         raise ValueError("selection is 'validation', but no validation rows are given")
     if weights is not None and loss is functional.cross_entropy:
         raise ValueError("weights are given, but the default loss takes none; give a loss of (logits, labels, weights)")
+    if validation is not None:
+        validation = checks.row_array("validation", validation, len(data))
+    if weights is not None:
+        weights = checks.finite_array("weights", weights, ndim=1, length=len(rows))
     with torch_threads(config.threads):
         looks = validation, checks.integer("look_from", look_from, 1)
         training = _Training(model, data, rows, config, seed, stage, looks, labels, weights, order, loss, run)
@@ -139,6 +143,8 @@ def predict(
     Several processes share the rows, and each gets the predictions of all.
     """
     rows = checks.row_array("rows", rows, len(data))
+    if batch_size is not None:
+        batch_size = checks.integer("batch_size", batch_size, 1)
     with torch_threads(config.threads):
         accelerator = accelerator_for(config)
         model.to(accelerator.device).to(memory_format=memory_format_of(config))
@@ -190,7 +196,9 @@ def torch_threads(count: int) -> Iterator[None]:
 
 def generator_for(seed: int, purpose: str, stage: str = "", epoch: int = 0) -> np.random.Generator:
     """Return the random stream of one purpose ("order", "augmentation", …) in one epoch of one stage."""
-    return np.random.default_rng([seed, zlib.crc32(purpose.encode()), zlib.crc32(stage.encode()), epoch])
+    checks.instance("purpose", purpose, str), checks.instance("stage", stage, str)
+    seed, epoch = checks.integer("seed", seed, 0), checks.integer("epoch", epoch, 0)
+    return np.random.default_rng([seed, zlib.crc32(purpose.encode(errors="surrogatepass")), zlib.crc32(stage.encode(errors="surrogatepass")), epoch])
 
 
 def learning_rate_factor(config: Config, step: int, total: int) -> float:
