@@ -269,7 +269,9 @@ def resample(labels: np.ndarray, change: np.ndarray, rng: object = None, *, repl
             "allowed: at least one sample before and after, or 0 for an empty class"
         )
     if change.max() > checks.MOST_SAMPLES:
-        raise ValueError(f"change[{int(change.argmax())}] is {change.max()}; allowed: up to {checks.MOST_SAMPLES:,} more samples")
+        raise ValueError(
+            f"change[{int(change.argmax())}] is {change.max()}; allowed: up to {checks.MOST_SAMPLES:,} more samples"
+        )
     positions = []
     for own, delta in zip(np.split(by_class, np.cumsum(counts)[:-1]), change, strict=True):
         drawn = _draw(own, delta if delta > 0 else len(own) + delta, rng, replacement) if delta else own[:0]

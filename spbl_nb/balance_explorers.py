@@ -251,11 +251,13 @@ class ReconstructionPlayer(Explorer):
 
     def __init__(self, counts: np.ndarray, complexity: np.ndarray, names: Sequence[str]) -> None:
         super().__init__()
+        names = checks.texts("names", names)
         complexity = checks.finite_array("complexity", complexity, ndim=1, length=len(names))
+        counts = checks.integer_array("counts", counts, 0, length=len(names))
         handed = balance.reconstruct_curriculum(counts, complexity, max_added=int(np.sum(counts)), keep_factor=0)
         self.order = np.argsort(complexity, kind="stable")
-        self.counts, self.complexity = np.asarray(counts)[self.order], complexity[self.order]
-        self.handed, self.names = handed[self.order], [str(names[label]) for label in self.order]
+        self.counts, self.complexity = counts[self.order], complexity[self.order]
+        self.handed, self.names = handed[self.order], [names[label] for label in self.order]
         portions = np.linspace(0, len(names), min(len(names), _PORTIONS) + 1).astype(int)
         self.done = np.array([0, 0, *portions, len(names), len(names)])  # classes with their new count, by step
         self.last = len(self.done) - 1

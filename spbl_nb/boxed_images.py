@@ -91,7 +91,11 @@ class DetectionData:
         owner = checks.row_array("owner", self.owner, number) if count else np.zeros(0, dtype=np.int64)
         if len(owner) != count or (np.diff(owner) < 0).any():
             raise ValueError(f"owner has {len(owner)} entries for {count} labels; one each, ascending, is needed")
-        sizes = np.broadcast_to(shape[2:], (number, 2)) if np.size(self.sizes) == 0 else checks.float_array("sizes", self.sizes)
+        sizes = (
+            np.broadcast_to(shape[2:], (number, 2))
+            if np.size(self.sizes) == 0
+            else checks.finite_array("sizes", self.sizes, ndim=2)
+        )
         scale = np.ones(number) if np.size(self.scale) == 0 else checks.finite_array("scale", self.scale, ndim=1)
         if sizes.shape != (number, 2) or scale.shape != (number,) or scale.min() <= 0:
             raise ValueError(

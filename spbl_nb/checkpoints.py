@@ -80,7 +80,9 @@ def load_arrays(path: str | os.PathLike, owner: dict[str, Any]) -> dict[str, np.
         with np.load(path, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
         found = dict(json.loads(str(arrays.pop("owner"))))
-    except Exception as error:  # zipfile, zlib and NumPy raise half a dozen types; a damaged head may ask for all memory
+    except (
+        Exception
+    ) as error:  # zipfile, zlib and NumPy raise half a dozen types; a damaged head may ask for all memory
         raise _unreadable(path, error) from None
     _check_owner(path, json.loads(files.to_json(owner)), found)
     return arrays

@@ -217,7 +217,9 @@ def texts(name: str, values: object, length: int | None = None, *, per: str = "c
     found = list(map(str, sequence(name, values, f"a list of texts, one per {per}")))
     for text in found:
         if any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise ValueError(f"{name} holds {text!r:.80}, which has half a character; allowed: texts that can be written")
+            raise ValueError(
+                f"{name} holds {text!r:.80}, which has half a character; allowed: texts that can be written"
+            )
     if length is not None and len(found) != length:
         raise ValueError(f"{name} has {len(found)} entries; {length} are needed, one per {per}")
     return found

@@ -47,8 +47,8 @@ class ImbalanceExplorer(Explorer):
         factor: int = 20,
     ) -> None:
         super().__init__()
-        self.names = list(names)
-        self.largest = checks.integer("largest", largest, 2)
+        self.names = checks.texts("names", names)
+        self.largest, factor = checks.integer("largest", largest, 2), checks.integer("factor", factor, 1)
         self.pictures = np.stack([draw_class_pictures(level, self.rows) for level in self.levels.tolist()])
         if self.pictures.shape[1:4] != (len(self.names), self.rows, 3):
             raise ValueError(

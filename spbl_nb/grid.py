@@ -69,8 +69,12 @@ def cells(
     """
     from spbl_nb.methods import METHODS  # brings torch, which the commands that need no grid do without
 
-    datasets = _distinct("data set", [checks.one_of("data set", name, data.NAMES) for name in checks.sequence("datasets", datasets)])
-    methods = _distinct("method", [checks.one_of("method", name, METHODS) for name in checks.sequence("methods", methods)])
+    datasets = _distinct(
+        "data set", [checks.one_of("data set", name, data.NAMES) for name in checks.sequence("datasets", datasets)]
+    )
+    methods = _distinct(
+        "method", [checks.one_of("method", name, METHODS) for name in checks.sequence("methods", methods)]
+    )
     seeds = _distinct("seed", [checks.integer("seed", seed, 0) for seed in checks.sequence("seeds", seeds)])
     path = str(Path(config_file).expanduser().absolute()) if config_file else ""
     if settings_file.request(path, settings.preset, device=settings.device).settings.digest != settings.digest:

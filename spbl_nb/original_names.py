@@ -187,7 +187,9 @@ def of_ghm(names: Mapping[str, Any]) -> Meaning:
 
     For a data set without boxes the method is ``ghm_c``. Raises ValueError for settings of the box loss there.
     """
-    given = {"datatype": "coco", "total_epochs": 12, "lr_config.step": [8, 11]} | dict(checks.instance("names", names, Mapping))
+    given = {"datatype": "coco", "total_epochs": 12, "lr_config.step": [8, 11]} | dict(
+        checks.instance("names", names, Mapping)
+    )
     dataset = given["datatype"] if given["datatype"] in DETECTION else _dataset("datatype", given["datatype"])
     boxes = dataset in DETECTION
     of_boxes = sorted(name for name in names if str(name).startswith("train_cfg.ghmr."))

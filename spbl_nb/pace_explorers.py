@@ -57,6 +57,8 @@ def select(
 
     Taught in: notebooks/03_self_paced_selection, section 8.
     """
+    loss = checks.finite_array("loss", loss, ndim=1)
+    labels = checks.label_array("labels", labels, length=len(loss))
     share = checks.real("share", share, 0, 1)
     diversity = checks.real("diversity", diversity, 0)
     if checks.one_of("scope", scope, (ONE_AGE, QUOTA)) == QUOTA:
@@ -140,7 +142,7 @@ class PaceExplorer(Explorer):
         self, loss: np.ndarray, labels: np.ndarray, names: Sequence[str], thumbnails: np.ndarray | None = None
     ) -> None:
         super().__init__()
-        self.names = list(names)
+        self.names = checks.texts("names", names)
         self.loss, self.labels = _checked(loss, labels, self.names, thumbnails)
         self.thumbnails = thumbnails
         self.columns = LossColumns(self.loss, self.labels, self.names)
@@ -259,7 +261,7 @@ class CurriculumPlayer(Explorer):
         thumbnails: np.ndarray | None = None,
     ) -> None:
         super().__init__()
-        self.records, self.names, self.thumbnails = list(records), list(names), thumbnails
+        self.records, self.names, self.thumbnails = list(records), checks.texts("names", names), thumbnails
         if len(self.records) < 2:
             raise ValueError(f"records has {len(self.records)} entries; at least 2 paces are needed to play")
         for record in self.records:

@@ -320,7 +320,9 @@ def compare_methods(values: np.ndarray, methods: Sequence[str], metrics: Sequenc
     methods, metrics = checks.texts("methods", methods, per="row"), checks.texts("metrics", metrics, per="column")
     values = checks.float_array("values", values)
     if not methods or not metrics or np.nan_to_num(np.abs(values)).max(initial=0) > _MOST:
-        raise ValueError(f"values have {len(methods)} methods, {len(metrics)} metrics; allowed: one or more, values to {_MOST:g}")
+        raise ValueError(
+            f"values have {len(methods)} methods, {len(metrics)} metrics; allowed: one or more, values to {_MOST:g}"
+        )
     if values.shape[:2] != (len(methods), len(metrics)) or values.ndim != 3:
         raise ValueError(
             f"values has shape {values.shape}; allowed: [{len(methods)}, {len(metrics)}, S], one row per method, one column "

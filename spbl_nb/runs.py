@@ -86,6 +86,7 @@ def run_folder(root: str | os.PathLike, config_name: str, dataset: str, method: 
             raise ValueError(
                 f"{name} is {part!r}; it names a folder, so it may not be empty, start with a dot or hold /\\:"
             )
+    checks.instance("root", root, (str, os.PathLike))
     return Path(root) / config_name / dataset / method / f"seed-{checks.integer('seed', seed, 0)}"
 
 
@@ -284,7 +285,9 @@ def _read_history(path: Path, rows: int) -> list[dict[str, Any]]:
 def scan(root: str | os.PathLike, config_name: str | None = None) -> Scan:
     """Read every run below ``root`` (of one configuration, if named): the complete ones, and the broken with the reason."""
     found = Scan([], [])
-    if config_name is not None and (not isinstance(config_name, str) or set(config_name) & set("/\\") or not config_name):
+    if config_name is not None and (
+        not isinstance(config_name, str) or set(config_name) & set("/\\") or not config_name
+    ):
         raise ValueError(f"config_name is {config_name!r:.80}; allowed: the name of one configuration, or None for all")
     folders = Path(root).glob(f"{config_name or '*'}/*/*/seed-*")
     for folder in sorted(path for path in folders if _SEED.fullmatch(path.name) and not path.parts[-4].startswith(".")):

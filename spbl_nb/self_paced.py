@@ -172,6 +172,7 @@ def record_paces(
     data: ImageData, split: Split, config: Config, seed: int = 0, diversity: float = 0.0
 ) -> tuple[Classifier, list[SelfPacedRecord]]:
     """Run self-paced training to its end and return (the network, one record per pace), for pictures of a curriculum."""
+    diversity = checks.real("diversity", diversity, 0)
     job = Job("record", data, split, config, seed, None, False)
     trained = Trained([job.network()])
     return trained.networks[0], list(run_paces(job, trained, diversity))

@@ -85,7 +85,7 @@ def arrivals(
 
     Taught in: notebooks/05_spbl, section 2.
     """
-    pace = checks.integer("pace", pace, 1, len(records))
+    pace, each = checks.integer("pace", pace, 1, len(records)), checks.integer("each", each, 1, 100)
     record, new = records[pace - 1], _arriving(records)[pace - 1]
     blocks = np.full((2, len(names), each, *images.shape[1:]), 255, dtype=np.uint8)
     counts = np.zeros(len(names), dtype=int)
@@ -150,10 +150,11 @@ class PacePlayer(Explorer):
 
     def __init__(self, records: Sequence[PaceRecord], labels: np.ndarray, names: Sequence[str]) -> None:
         super().__init__()
-        self.records, self.names = list(records), list(names)
+        self.records = checks.sequence("records", records)
         last = len(self.records)
         if last < 2:
             raise ValueError(f"records has {last} entries; at least 2 paces are needed to play")
+        self.names = checks.texts("names", names, len(self.records[0].ease))
         labels = checks.label_array("labels", labels, len(self.names))[self.records[0].rows]
         self.pool = np.bincount(labels, minlength=len(self.names))
         self.admitted, self.arrived = (

@@ -333,7 +333,9 @@ def _sample(name: str, values: np.ndarray) -> np.ndarray:
     if len(values) == 0:
         raise ValueError(f"{name} is empty; at least one value is needed, one per seed")
     if np.abs(values).max() > _LARGEST:
-        raise ValueError(f"{name} reach {np.abs(values).max():g}; allowed: up to {_LARGEST:g}, so that squares are numbers")
+        raise ValueError(
+            f"{name} reach {np.abs(values).max():g}; allowed: up to {_LARGEST:g}, so that squares are numbers"
+        )
     return values
 
 

@@ -198,7 +198,14 @@ def generator_for(seed: int, purpose: str, stage: str = "", epoch: int = 0) -> n
     """Return the random stream of one purpose ("order", "augmentation", …) in one epoch of one stage."""
     checks.instance("purpose", purpose, str), checks.instance("stage", stage, str)
     seed, epoch = checks.integer("seed", seed, 0), checks.integer("epoch", epoch, 0)
-    return np.random.default_rng([seed, zlib.crc32(purpose.encode(errors="surrogatepass")), zlib.crc32(stage.encode(errors="surrogatepass")), epoch])
+    return np.random.default_rng(
+        [
+            seed,
+            zlib.crc32(purpose.encode(errors="surrogatepass")),
+            zlib.crc32(stage.encode(errors="surrogatepass")),
+            epoch,
+        ]
+    )
 
 
 def learning_rate_factor(config: Config, step: int, total: int) -> float:

@@ -3,22 +3,43 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import report_runs
 import torch
-from picture_makers import encoded, smooth
 from small_data import blobs
 
 from spbl_nb import (
-    archives, average_precision, balance, balance_explorers, batches, boxed_images, boxes, cached_head, checks, config,
-    data, data_check, decoupled, detection_data, detection_plots, detectors, drawing, embedded, exercise_checks, explorers,
-    files, ghm_explorers, gradient_harmonizing, grid, images, imbalance, jobs, lesion_classes, lesion_groups, lesions,
-    letterbox, losses, methods, metric_explorers, metrics, models, original_names, pace, pace_explorers, parameters,
-    picture_cache, picture_files, plots, published, rank_plots, ranking, rendering, report, report_plots, report_words,
-    rivals, runs, self_paced, spbl, spbl_explorers, splits, statistics, svm, tables, training,
+    average_precision,
+    balance,
+    boxed_images,
+    boxes,
+    cached_head,
+    checks,
+    config,
+    data,
+    detection_data,
+    detectors,
+    ghm_explorers,
+    gradient_harmonizing,
+    images,
+    imbalance,
+    lesion_classes,
+    lesion_groups,
+    lesions,
+    losses,
+    metrics,
+    models,
+    pace,
+    plots,
+    ranking,
+    rivals,
+    self_paced,
+    spbl,
+    splits,
+    statistics,
+    training,
 )  # fmt: skip
 
 
@@ -40,7 +61,7 @@ RNG = np.random.default_rng(0)
 LABELS = np.repeat(np.arange(4), [9, 6, 5, 4])
 N, C = len(LABELS), 4
 LOSS = RNG.gamma(2.0, 0.5, N)
-SELECTED = LOSS < np.sort(LOSS)[16]
+SELECTED = np.sort(LOSS)[16] > LOSS
 COMPLEXITY = np.array([0.5, 1.0, 2.0, 8.0])
 COUNTS = np.array([40, 25, 12, 6])
 PROBABILITY = RNG.dirichlet(np.ones(C), N)
@@ -49,16 +70,18 @@ FEATURES = RNG.normal(size=(N, 3))
 NAMES = ["a", "b", "c", "d"]
 BOXES = np.array([[1.0, 2.0, 30.0, 20.0], [5.0, 5.0, 12.0, 40.0], [0.0, 0.0, 48.0, 48.0]])
 PICTURES = RNG.integers(0, 255, (N, 3, 8, 8), dtype=np.uint8)
-SCORES = {name: {seed: 0.5 + 0.01 * seed + 0.05 * at for seed in range(3)} for at, name in enumerate(("ce", "spl", "x"))}
+SCORES = {
+    name: {seed: 0.5 + 0.01 * seed + 0.05 * at for seed in range(3)} for at, name in enumerate(("ce", "spl", "x"))
+}
 SMALL = config.preset("smoke", max_steps=2, epochs=1, paces=1, add_ratios=(1.0,))
 HISTORY = [{"epoch": at, "train_loss": 1.0, "validation_loss": 2.0, "train_accuracy": 0.5} for at in (1, 2)]
 LOGITS = torch.from_numpy(RNG.normal(size=(6, C)))
 TARGET = torch.from_numpy((RNG.random((6, C)) < 0.3).astype(float))
 CLASSES = torch.tensor([0, 1, 2, 3, 0, 1])
-RANGE = {
-    text: "labels out of range are found by torch itself: reading a value would make a GPU wait (loss_inputs)"
-    for text in ("IndexError", "Class values must be")
-}
+RANGE = dict.fromkeys(
+    ("IndexError", "Class values must be"),
+    "labels out of range are found by torch itself: reading a value would make a GPU wait (loss_inputs)",
+)
 
 
 @functools.cache
@@ -137,7 +160,9 @@ def answered(check):
 
 
 ARRAYS = {
-    "balance.class_ease": Call(balance.class_ease, {"loss": LOSS, "labels": LABELS, "selected": SELECTED, "num_classes": C}),
+    "balance.class_ease": Call(
+        balance.class_ease, {"loss": LOSS, "labels": LABELS, "selected": SELECTED, "num_classes": C}
+    ),
     "balance.class_complexity": Call(
         balance.class_complexity, {"loss": LOSS, "labels": LABELS, "selected": SELECTED, "num_classes": C}
     ),
@@ -158,10 +183,12 @@ ARRAYS = {
         balance.resample, {"labels": LABELS, "change": np.array([-2, 0, 1, 2]), "rng": 0, "replacement": False}
     ),
     "pace.self_paced_weights": Call(
-        pace.self_paced_weights, {"loss": LOSS, "age": 1.0, "form": "mixture", "t": 2.0, "lower_age": 0.5, "rescale": False}
+        pace.self_paced_weights,
+        {"loss": LOSS, "age": 1.0, "form": "mixture", "t": 2.0, "lower_age": 0.5, "rescale": False},
     ),
     "pace.self_paced_regularizer": Call(
-        pace.self_paced_regularizer, {"weights": SELECTED * 0.5, "age": 1.0, "form": "linear", "t": 2.0, "lower_age": None}
+        pace.self_paced_regularizer,
+        {"weights": SELECTED * 0.5, "age": 1.0, "form": "linear", "t": 2.0, "lower_age": None},
     ),
     "pace.diverse_selection": Call(
         pace.diverse_selection, {"loss": LOSS, "groups": LABELS, "age": 1.0, "diversity": 0.5}
@@ -171,7 +198,8 @@ ARRAYS = {
         pace.select_easiest, {"loss": LOSS, "labels": LABELS, "fraction": 0.5, "num_classes": C}
     ),
     "pace.co_select": Call(
-        pace.co_select, {"probability": PROBABILITY.max(axis=1), "predicted": PREDICTED, "class_counts": COUNTS, "fraction": 0.1}
+        pace.co_select,
+        {"probability": PROBABILITY.max(axis=1), "predicted": PREDICTED, "class_counts": COUNTS, "fraction": 0.1},
     ),
     "pace.keep_at_least": Call(
         pace.keep_at_least, {"weights": SELECTED * 1.0, "loss": LOSS, "labels": LABELS, "least": 1}
@@ -223,9 +251,15 @@ ARRAYS = {
     "boxes.checked": Call(boxes.checked, {"boxes": BOXES, "sizes": np.full((3, 2), 48.0)}, {"name": "boxes"}),
     "cached_head.CachedFeatures": Call(
         cached_head.CachedFeatures,
-        {"features": FEATURES, "labels": LABELS, "loss": LOSS, "validation_features": FEATURES,
-         "validation_labels": LABELS, "names": NAMES},
-    ),  # fmt: skip
+        {
+            "features": FEATURES,
+            "labels": LABELS,
+            "loss": LOSS,
+            "validation_features": FEATURES,
+            "validation_labels": LABELS,
+            "names": NAMES,
+        },
+    ),
     "rivals.balanced_order": Call(
         lambda labels: rivals.balanced_order(labels, np.random.default_rng(0)), {"labels": LABELS}
     ),
@@ -234,19 +268,35 @@ ARRAYS = {
     "lesion_classes.default_difficulty": Call(lesion_classes.default_difficulty, {"num_classes": 5}),
     "lesion_groups.draw": Call(
         lesion_groups.draw,
-        {"count": 2, "size": 48, "seed": 0, "num_classes": 3, "least": 1, "most": 2, "factor": 2.0,
-         "difficulty": np.array([0.0, 0.5, 1.0]), "stream": 0}, cost=6,
-    ),  # fmt: skip
+        {
+            "count": 2,
+            "size": 48,
+            "seed": 0,
+            "num_classes": 3,
+            "least": 1,
+            "most": 2,
+            "factor": 2.0,
+            "difficulty": np.array([0.0, 0.5, 1.0]),
+            "stream": 0,
+        },
+        cost=6,
+    ),
     "lesions.draw": Call(
         lesions.draw,
-        {"counts": np.array([2, 1]), "difficulty": np.array([0.0, 1.0]), "size": 16, "seed": 0, "pictures_per_lesion": 1,
-         "stream": 0}, cost=4,
-    ),  # fmt: skip
-    "ghm_explorers.focal_gradient": Call(
-        ghm_explorers.focal_gradient, {"norms": np.linspace(0, 1, 9), "gamma": 2.0}
+        {
+            "counts": np.array([2, 1]),
+            "difficulty": np.array([0.0, 1.0]),
+            "size": 16,
+            "seed": 0,
+            "pictures_per_lesion": 1,
+            "stream": 0,
+        },
+        cost=4,
     ),
+    "ghm_explorers.focal_gradient": Call(ghm_explorers.focal_gradient, {"norms": np.linspace(0, 1, 9), "gamma": 2.0}),
     "training.generator_for": Call(
-        lambda **of: training.generator_for(**of).random(), {"seed": 0, "purpose": "order", "stage": "train", "epoch": 1}
+        lambda **of: training.generator_for(**of).random(),
+        {"seed": 0, "purpose": "order", "stage": "train", "epoch": 1},
     ),
 }
 
@@ -362,7 +412,9 @@ PICTURE_CALLS = {
          "test_share": 0.5}, cost=6,
     ),
     "detection_data.load": Call(detection_data.load, {"name": "synthetic", "root": None, "size": 48}, {"count": 4}, cost=6),
-    "data.load": Call(data.load, {"name": "digits", "root": None, "size": 8}, {"factor": 2.0, "largest": 5, "test_per_class": 3}, cost=4),
+    "data.load": Call(
+        data.load, {"name": "digits", "root": None, "size": 8}, {"factor": 2.0, "largest": 5, "test_per_class": 3}, cost=4
+    ),
     "data.load_for": Call(data.load_for, {"name": "digits", "root": None}, {"config": SMALL}, cost=6),
     "data.options_from": Call(data.options_from, {"text": "profile: step, factor: 20", "name": "digits"}),
     "models.build": Call(

@@ -22,9 +22,23 @@ from picture_makers import encoded, smooth
 from test_settings_file import RELEASED
 
 from spbl_nb import (
-    archives, checkpoints, corals, detection_readers, idx_files, parameters, photo_sets,
-    picture_files, readers, result_files, runs, series, settings_file, splits,
+    archives,
+    checkpoints,
+    corals,
+    detection_readers,
+    idx_files,
+    parameters,
+    photo_sets,
+    picture_files,
+    readers,
+    result_files,
+    runs,
+    series,
+    settings_file,
+    splits,
 )  # fmt: skip
+
+_TURNED = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"  # orientation 6
 
 
 class Reader(NamedTuple):
@@ -51,7 +65,9 @@ def _medmnist(folder):
 
 def _plain(folder):
     images = np.zeros((4, 6, 6, 3), np.uint8)
-    return _npz(folder, images=images, labels=np.array([0, 1, 0, 1]), class_names=np.array(["a", "b"]), lesion_id=np.arange(4))
+    return _npz(
+        folder, images=images, labels=np.array([0, 1, 0, 1]), class_names=np.array(["a", "b"]), lesion_id=np.arange(4)
+    )
 
 
 def _mnist(folder, name="train-images-idx3-ubyte", zipped=False):
@@ -68,7 +84,11 @@ def _mnist(folder, name="train-images-idx3-ubyte", zipped=False):
 
 def _table(folder):
     picture_trees.class_folders(folder, {"a": 3, "b": 3})
-    rows = [f"{name}/{name}_{at:02}.png,{name},g{at},{part}" for name in "ab" for at, part in enumerate(("train", "val", "test"))]
+    rows = [
+        f"{name}/{name}_{at:02}.png,{name},g{at},{part}"
+        for name in "ab"
+        for at, part in enumerate(("train", "val", "test"))
+    ]
     (folder / "labels.csv").write_text("path,label,group,split\n" + "\n".join(rows) + "\n")
     return folder / "labels.csv"
 
@@ -203,7 +223,9 @@ READERS = {
     "npz, MedMNIST": Reader(_medmnist, lambda folder: readers.read_npz(folder / "a.npz")),
     "npz, images": Reader(_plain, lambda folder: readers.read_npz(folder / "a.npz")),
     "idx pictures": Reader(_mnist, lambda folder: idx_files.read_mnist(folder, "mnist")),
-    "idx labels": Reader(lambda folder: _mnist(folder, "train-labels-idx1-ubyte"), lambda folder: idx_files.read_mnist(folder, "mnist")),
+    "idx labels": Reader(
+        lambda folder: _mnist(folder, "train-labels-idx1-ubyte"), lambda folder: idx_files.read_mnist(folder, "mnist")
+    ),
     "idx, gzip": Reader(lambda folder: _mnist(folder, zipped=True), lambda folder: idx_files.read_mnist(folder, "mnist")),
     "csv of a folder": Reader(_table, lambda folder: photo_sets.folder("folder", folder), 2),
     "HAM metadata": Reader(_ham, lambda folder: photo_sets.ham10000("ham10000", folder), 2),
@@ -221,7 +243,7 @@ READERS = {
     "own settings": Reader(_text("a.yaml", OWN), lambda folder: settings_file.read(folder / "a.yaml")),
     **{
         form: Reader(_picture(form, **options), _decoded(form))
-        for form, options in (("PNG", {}), ("JPEG", {"exif": b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"}),
+        for form, options in (("PNG", {}), ("JPEG", {"exif": _TURNED}),
                               ("BMP", {}), ("TIFF", {"compression": "tiff_lzw"}), ("WEBP", {}), ("PPM", {}))
     },
     "result.json": Reader(_run("result.json"), _load_run, 3),
@@ -252,7 +274,9 @@ def changed(draw, content: bytes, name: str):
         return "fields", _fields(draw, content)
     if name.endswith(".npz") and draw(st.booleans()):
         return "arrays", _arrays(draw, content)
-    kind = draw(st.sampled_from(["flip", "flip", "head", "cut", "insert", "repeat", "swap", "zero", "huge", "drawn", "empty"]))
+    kind = draw(
+        st.sampled_from(["flip", "flip", "head", "cut", "insert", "repeat", "swap", "zero", "huge", "drawn", "empty"])
+    )
     at = draw(st.integers(0, max(0, len(content) - 1)))
     size = draw(st.integers(1, max(1, len(content) // 3)))
     block = content[at : at + size]

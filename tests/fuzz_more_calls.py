@@ -2,24 +2,65 @@
 
 import functools
 import tempfile
-from pathlib import Path
 
 import numpy as np
 import report_runs
 from fuzz_calls import (
-    BOXES, C, COMPLEXITY, COUNTS, FEATURES, HISTORY, LABELS, LOSS, N, NAMES, PICTURES, PROBABILITY, SCORES, SELECTED, SMALL,
-    Call, _cached, answered, detected, drawn, network, pace_records, png, small_data, small_split, some_runs, spbl_records,
+    COMPLEXITY,
+    COUNTS,
+    HISTORY,
+    LABELS,
+    LOSS,
+    NAMES,
+    PICTURES,
+    PROBABILITY,
+    SCORES,
+    SMALL,
+    C,
+    Call,
+    _cached,
+    answered,
+    detected,
+    drawn,
+    network,
+    pace_records,
+    png,
+    small_data,
+    small_split,
+    spbl_records,
     truth,
 )  # fmt: skip
-
 from saved_runs import fake_result
 
 from spbl_nb import (
-    balance_exercises, balance_explorers, baseline_exercises, cli, config, data_exercises, detection, detection_plots,
-    detection_runs, drawing, evaluation_exercises, explorers, ghm_explorers, glossary_lint, grid, harmonizing_exercises,
-    html_pages, methods, metric_explorers, notebook_errors, original_names, pace_exercises, pace_explorers, parameters,
-    plots, published, rank_plots, ranking, rendering, report, report_plots, report_tables, report_words, runs, self_paced,
-    series, settings_file, spbl, spbl_exercises, spbl_explorers, spbl_variants, statistics, tables, training,
+    balance_exercises,
+    balance_explorers,
+    baseline_exercises,
+    config,
+    data_exercises,
+    detection,
+    detection_plots,
+    evaluation_exercises,
+    explorers,
+    ghm_explorers,
+    grid,
+    harmonizing_exercises,
+    html_pages,
+    methods,
+    metric_explorers,
+    notebook_errors,
+    original_names,
+    pace_exercises,
+    pace_explorers,
+    parameters,
+    plots,
+    runs,
+    self_paced,
+    spbl,
+    spbl_exercises,
+    spbl_explorers,
+    statistics,
+    training,
 )  # fmt: skip
 
 RECALL = np.array([0.9, 0.5, 0.3, np.nan])
@@ -129,7 +170,7 @@ def run_folder():
     return folder
 
 
-PACED = SMALL.replace(max_steps=4, epochs=4)
+PACED = SMALL.replace(max_steps=12, epochs=12)
 
 
 def _training(**arguments):
@@ -138,7 +179,14 @@ def _training(**arguments):
 
 def _saved(**arguments):
     with tempfile.TemporaryDirectory() as folder:
-        return runs.save(folder, data=small_data(), split=small_split(), result=fake_result(small_split()), report=report_runs.report_of([0.5] * 3), **arguments)
+        return runs.save(
+            folder,
+            data=small_data(),
+            split=small_split(),
+            result=fake_result(small_split()),
+            report=report_runs.report_of([0.5] * 3),
+            **arguments,
+        )
 
 
 WORK = {
@@ -160,7 +208,6 @@ WORK = {
     "grid.cells": Call(
         grid.cells, {"datasets": ["digits"], "methods": ["ce"], "seeds": [0, 1]}, {"settings": config.preset("fast")}
     ),
-    "cli.seed_list": Call(cli.seed_list, {"text": "0-3,5"}),
     "methods.run": Call(
         methods.run, {"method": "ce", "seed": 0}, {"data": small_data(), "split": small_split(), "config": SMALL}, cost=15
     ),
@@ -186,9 +233,10 @@ WORK = {
     "runs.run_folder": Call(
         runs.run_folder, {"root": "x", "config_name": "fast", "dataset": "digits", "method": "ce", "seed": 0}
     ),
-    "parameters.declared": Call(parameters.declared, {"notebook": NOTEBOOK}),
     "parameters.read_cell": Call(parameters.read_cell, {"source": CELL}),
-    "parameters.checked": Call(parameters.checked, {"parameters": {"N": 2, "NAMES": ["a"]}}, {"known": parameters.read_cell(CELL)}),
+    "parameters.checked": Call(
+        parameters.checked, {"parameters": {"N": 2, "NAMES": ["a"]}}, {"known": parameters.read_cell(CELL)}
+    ),
     "parameters.fit": Call(parameters.fit, {"value": 0.5}, {"name": "X", "kind": parameters.Kind("float")}),
     "notebook_errors.find_errors": Call(notebook_errors.find_errors, {"notebook": NOTEBOOK}),
     "html_pages.to_mathml": Call(html_pages.to_mathml, {"formula": r"\frac{1}{N_c}", "display": "inline"}),

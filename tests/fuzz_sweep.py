@@ -47,7 +47,9 @@ def sweep(call, examples: int, counts=None):
     def run(data):
         name = data.draw(st.sampled_from(list(call.arguments)))
         kind, value = data.draw(fuzz.malformed(call.arguments[name]))
-        found, wrong = answer({**call.arguments, name: value}, huge=any(one in kind for one in ("huge", "2^63", "int", "drawn", "places")))
+        found, wrong = answer(
+            {**call.arguments, name: value}, huge=any(one in kind for one in ("huge", "2^63", "int", "drawn", "places"))
+        )
         if wrong and any(text in wrong for text in call.known):
             counts["known"] += 1
             return
@@ -101,7 +103,9 @@ if __name__ == "__main__":
     total, chosen = collections.Counter(), sys.argv[2:] or [*CALLS, *fuzz_files.READERS]
     kinds, begun = collections.Counter(), time.time()
     for name, one in {**CALLS, **fuzz_files.READERS}.items():
-        if not any(name.startswith(start) for start in chosen) and not ("readers" in chosen and name in fuzz_files.READERS):
+        if not any(name.startswith(start) for start in chosen) and not (
+            "readers" in chosen and name in fuzz_files.READERS
+        ):
             continue
         counts, start = collections.Counter(), time.time()
         if name in CALLS:

@@ -8,6 +8,7 @@ import importlib
 import inspect
 import os
 import pkgutil
+from pathlib import Path
 
 import fuzz
 import numpy as np
@@ -24,12 +25,14 @@ EXAMPLES = int(os.environ.get("SPBL_NB_FUZZ", "16"))
 LEFT_OUT = {
     "the engine of batch work, kernels and notebooks": "batch cluster forked_kernels kernel_memory kernel_server kernels "
     "notebook_runner processes reproduce single_run",
-    "pages, reports and lint: what they are given, this package has made": "book controls detection_runs drawing "
-    "fingerprints glossary_lint loss_columns notebook_lint provenance published rank_plots rendering report report_plots "
-    "report_tables report_words tables widgets",
-    "checkers' own tools: the checkers themselves are swept": "exercise_checks",
+    "pages, reports and lint: what they are given, this package has made": "accessible book controls detection_runs drawing "
+    "fingerprints front_page glossary_lint loss_columns notebook_lint provenance published rank_plots rendering report "
+    "report_plots report_tables report_words tables widgets",
+    "checkers' own tools: the checkers themselves are swept": "exercise_checks checks.as_array checks.class_number "
+    "checks.instance checks.sequence checks.texts",
     "stages of a training, on a checked job": "cached_head.CachedHead co_training decoupled jobs rivals spbl_variants svm",
-    "drawing of pictures, behind lesions.draw and data.load": "embedded lesion_painting",
+    "drawing of pictures, behind lesions.draw and data.load": "embedded lesion_painting lesions.checked_difficulty "
+    "lesions.scenes_of_class data.options",
     "readers and files: swept as READERS, with changed files": "archives cache_building checkpoints corals data_check "
     "detection_readers files idx_files letterbox listings photo_sets picture_cache picture_files protocols readers "
     "result_files series settings_file source_hashes staging",
@@ -39,7 +42,7 @@ LEFT_OUT = {
     "behind boxes.checked and DetectionData": "average_precision.per_class boxes.areas boxes.clipped boxes.described "
     "boxes.overlap detectors.BatchTransform detectors.Head detectors.Losses detectors.SmallBackbone",
     "tensors and figures of a detector's training, behind detection_data.load and detectors.build": "detection.fit "
-    "detection.predict",
+    "detection.moved detection.predict",
     "stages of a run behind methods.run and spbl.run": "self_paced.feature_clusters self_paced.run_paces self_paced.train_spl "
     "self_paced.train_spld self_paced.weigh self_paced.weighted_loss spbl.first_kept_epoch spbl.run_paces "
     "spbl.steps_of_stages spbl.train_spbl training.accelerator_for training.cache_features training.learning_rate_factor "
@@ -54,7 +57,8 @@ LEFT_OUT = {
     "of a whole data set, figure, grid or notebook, which are checked where they are made": "splits.group_leaks "
     "plots.difficulty_bar plots.draw_confusion plots.png_bundle plots.show plots.show_png plots.to_png "
     "spbl_explorers.loop_diagram spbl_explorers.pace_table grid.plan grid.run_grid grid.watermark html_pages.heading "
-    "html_pages.to_html html_pages.write_index parameters.of_file cli.main runs.differences runs.fingerprint runs.load "
+    "html_pages.to_html html_pages.write_index parameters.declared parameters.of_file cli.main cli.seed_list "
+    "runs.differences runs.fingerprint runs.load "
     "runs.publish runs.record_sha256 runs.scan runs.standing",
     "small helpers": "lesion_classes.sibling models.published_weights original_names.table",
 }
@@ -102,7 +106,7 @@ def test_the_sweep_finds_faults():
     assert wrong(lambda: np.empty(10**12)).startswith("MemoryError")
     assert wrong(lambda: np.empty(10**12), huge=True) is None
     assert wrong(lambda: checks.real("x", "y")) is None
-    assert wrong(lambda: open("there is no such file")) is None
+    assert wrong(lambda: Path("there is no such file").read_text()) is None
     assert not fuzz.alike([np.ones(2), 1.5], [np.ones(2), 1.0])
 
 
