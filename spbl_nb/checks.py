@@ -7,6 +7,7 @@ in the same words everywhere. All of them raise :class:`ValueError`; none change
 import difflib
 import math
 import numbers
+import operator
 from collections.abc import Iterable, Mapping, Set
 from typing import Any, TypeVar
 
@@ -54,7 +55,7 @@ def real(
     try:
         number = float(value)
     except OverflowError:  # an int or a fraction beyond all floats
-        number = math.inf if value > 0 else -math.inf
+        number = math.inf if operator.gt(value, 0) else -math.inf
     inside = (number > low if open_low else number >= low) and (number < high if open_high else number <= high)
     if not math.isfinite(number) or not inside:
         raise ValueError(f"{name} is {number:g}; allowed: a finite number in {interval}")

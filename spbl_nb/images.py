@@ -118,7 +118,7 @@ class ImageData(_Labelled):
     cached: "Cached | None" = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        shape, dtype = getattr(self.images, "shape", ()), getattr(self.images, "dtype", None)
+        shape, dtype = tuple(getattr(self.images, "shape", ())), getattr(self.images, "dtype", None)
         if len(shape) != 4 or shape[1] != 3 or dtype != np.uint8:
             raise ValueError(f"images of {self.name} have shape {shape} and dtype {dtype}; uint8[N,3,H,W] is needed")
         names = tuple(checks.texts("class_names", self.class_names))
@@ -240,7 +240,7 @@ def resize(images: np.ndarray, size: int, block: int = 2**23) -> np.ndarray:
 
 def _pictures(images: Any) -> Any:
     """Return ``images`` if they are uint8[N,3,H,W], in an array or in a file."""
-    shape, dtype = getattr(images, "shape", ()), getattr(images, "dtype", None)
+    shape, dtype = tuple(getattr(images, "shape", ())), getattr(images, "dtype", None)
     if len(shape) != 4 or shape[1] != 3 or 0 in shape or dtype != np.uint8:
         raise ValueError(f"images has shape {tuple(shape)} and dtype {dtype}; allowed: uint8[N,3,H,W], N >= 1")
     return images

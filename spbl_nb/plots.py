@@ -354,13 +354,13 @@ def seeds_and_means(groups: Mapping[str, Sequence[float]], label: str) -> Figure
 
     if not checks.instance("groups", groups, Mapping):
         raise ValueError("groups is empty; at least one group of values is needed")
-    groups = {str(name): checks.finite_array(f"groups[{name!r}]", values, ndim=1) for name, values in groups.items()}
-    if any(not len(values) or np.abs(values).max() > _MOST for values in groups.values()):
+    checked = {str(name): checks.finite_array(f"groups[{name!r}]", values, ndim=1) for name, values in groups.items()}
+    if any(not len(values) or np.abs(values).max() > _MOST for values in checked.values()):
         raise ValueError(f"groups hold an empty group or values beyond {_MOST:g}; allowed: one value a seed")
     rows = np.repeat(
-        [f"{name} (n = {len(values)})" for name, values in groups.items()], list(map(len, groups.values()))
+        [f"{name} (n = {len(values)})" for name, values in checked.items()], list(map(len, checked.values()))
     )
-    values = np.concatenate(list(groups.values()))
+    values = np.concatenate(list(checked.values()))
     figure = new_figure(8.5, 0.9 + 0.5 * len(groups))
     axes = figure.subplots()
     seaborn.stripplot(x=values, y=rows, ax=axes, jitter=False, color=SKY, edgecolor="0.3", linewidth=0.6, size=6)
