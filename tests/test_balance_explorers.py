@@ -283,7 +283,7 @@ def test_the_player_shows_and_says_each_step(player):
 def test_a_player_of_counts_that_do_not_fit():
     with pytest.raises(ValueError, match="complexity has 4 entries"):
         ReconstructionPlayer(COUNTS, COMPLEXITY[:4], LETTERS)
-    with pytest.raises(ValueError, match="selected_counts has 4 entries"):
+    with pytest.raises(ValueError, match="counts has 4 entries"):
         ReconstructionPlayer(COUNTS[:4], COMPLEXITY, LETTERS)
     with pytest.raises(ValueError, match="complexity"):
         ReconstructionPlayer(COUNTS, COMPLEXITY * np.nan, LETTERS)

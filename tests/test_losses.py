@@ -325,7 +325,7 @@ P = [0.25] * 4
         (losses.class_balanced_weights, ([3, -2], 0.9), r"counts\[1\] is -2"),
         (losses.class_balanced_weights, ([], 0.9), "counts is empty"),
         (losses.class_balanced_weights, ([[3]], 0.9), "counts has shape"),
-        (losses.class_balanced_weights, (["a"], 0.9), "counts cannot be read"),
+        (losses.class_balanced_weights, (["a"], 0.9), "counts has dtype <U1; allowed: real numbers"),
         (losses.class_balanced_weights, ([3, 4], 1), r"beta is 1; allowed: a finite number in \[0, 1\)"),
         (losses.class_balanced_weights, ([3, 4], -0.1), "beta is -0.1"),
         (losses.deferred_weights, ([1.0, 2.0], -1, 10), "step is -1"),
