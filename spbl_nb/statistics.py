@@ -176,8 +176,7 @@ def paired_comparison(
 
     Taught in: notebooks/07_evaluation, section 5.
     """
-    checks.one_of("baseline", baseline, values if isinstance(values, Mapping) else ())
-    methods, seeds, table = paired_table(values, baseline)
+    methods, seeds, table = paired_table(values, checks.instance("baseline", baseline, str))
     numbers = [checks.integer(f"a seed of values[{baseline!r}]", seed, 0) for seed in seeds]
     rivals = [method for method in methods if method != baseline]
     if primary is not None:

@@ -37,7 +37,7 @@ def test_numbers_at_the_edge_of_their_range_still_work():
     np.testing.assert_array_equal(unsigned, balance.resample(labels, gains, 0))
     kept = balance.reconstruct_curriculum([9, 4], [1, 2], keep_factor=1e300)
     assert kept.tolist() == [9, 9]
-    assert balance.reconstruct_curriculum([9, 4], [1, 2], max_added=10**30, keep_factor=0).tolist() == [4, 9]
+    assert balance.reconstruct_curriculum([9, 4], [1, 2], max_added=2**63 - 1, keep_factor=0).tolist() == [4, 9]
     costs, weights = balance.consistent_costs(5, 1e100, 0)
     assert np.isfinite(costs).all()
     np.testing.assert_allclose(balance.cost_vector(costs), weights)
@@ -64,7 +64,7 @@ def costs_with(value):
         (balance.class_ease, ([INF, 0.1], Y, S, 2), {}, r"loss\[0\] is inf"),
         (balance.class_ease, ([0.1], Y, S, 2), {}, "loss has 1 entries; 2 are needed"),
         (balance.class_ease, ([L, L], Y, S, 2), {}, "loss has shape"),
-        (balance.class_ease, (["a", "b"], Y, S, 2), {}, "loss cannot be read as numbers"),
+        (balance.class_ease, (["a", "b"], Y, S, 2), {}, "loss has dtype .*; allowed: real numbers"),
         (balance.class_ease, (L, [0, 2], S, 2), {}, r"labels\[1\] is 2; allowed: 0..1"),
         (balance.class_ease, (L, [0, -1], S, 2), {}, r"labels\[1\] is -1"),
         (balance.class_ease, (L, [0.0, 1.0], S, 2), {}, "labels has dtype float64"),
@@ -84,7 +84,7 @@ def costs_with(value):
         (balance.mixed_complexity, ([NAN, 1000], [1, 1], 1), {}, "mean loss of class 1 is 1000, and its complexity beyond"),
         (balance.mixed_complexity, ([1e308, 1], [1, 1], 1), {}, r"mean loss of class 0 is 1e\+308, and its complexity beyond"),
         (balance.mixed_complexity, ([1, 1], [1, 1e-300], 0), {}, "complexity beyond .*, and class sizes of 1 or more"),
-        (balance.mixed_complexity, ([0.1, "b"], [1, 1], 0.5), {}, "mean_loss cannot be read as numbers"),
+        (balance.mixed_complexity, ([0.1, "b"], [1, 1], 0.5), {}, "mean_loss has dtype .*; allowed: real numbers"),
         (balance.mixed_complexity, (L, [1, NAN], 0.5), {}, r"sizes\[1\] is nan"),
         (balance.mixed_complexity, (L, [1, INF], 0.5), {}, r"sizes\[1\] is inf"),
         (balance.mixed_complexity, ([0.1, -3], [1, 1], 0.5), {}, r"mean_loss\[1\] is -3; allowed: 0 or more"),
@@ -113,7 +113,7 @@ def costs_with(value):
         (balance.cost_vector, (costs_with(-1),), {}, r"cm\[0, 2\] is -1"),
         (balance.cost_vector, (costs_with(NAN),), {}, r"cm\[0, 2\] is nan"),
         (balance.cost_vector, (costs_with(INF),), {}, r"cm\[0, 2\] is inf"),
-        (balance.cost_vector, ([[0, "x"], [1, 0]],), {}, "cm cannot be read as numbers"),
+        (balance.cost_vector, ([[0, "x"], [1, 0]],), {}, "cm has dtype .*; allowed: real numbers"),
         (balance.cost_vector, ([[0, 1e-308], [1e308, 0]],), {}, r"cm wants a weight of e\^1418 for class 0"),
         (balance.cost_vector, (costs_with(2),), {}, "cm is not consistent: classes 0 and"),
         (balance.penalty_weights, ([1, 2], "sortd"), {}, "assignment is 'sortd'; .*; did you mean 'sorted'"),
@@ -125,7 +125,7 @@ def costs_with(value):
         (balance.penalty_weights, ([NAN, 1, 0],), {}, r"complexity\[2\] is 0; allowed: above 0, or NaN"),
         (balance.penalty_weights, ([1, -2], "proportional"), {}, r"complexity\[1\] is -2"),
         (balance.penalty_weights, ([],), {}, "complexity is empty"),
-        (balance.penalty_weights, (["a", "b"],), {}, "complexity cannot be read as numbers"),
+        (balance.penalty_weights, (["a", "b"],), {}, "complexity has dtype .*; allowed: real numbers"),
         (balance.penalty_weights, ([1, 2], "proportional"), {"rng": 0.5}, "rng is 0.5"),
         (balance.penalty_weights, ([NAN, 2],), {"rng": 0.5}, "rng is 0.5"),
         (balance.penalty_weights, ([[1, 2]],), {}, "complexity has shape"),
@@ -147,9 +147,9 @@ def costs_with(value):
         (balance.resample, ([0, 1, 2], [1, 1]), {}, r"labels\[2\] is 2; allowed: 0..1"),
         (balance.resample, ([0, -1], [1, 1]), {}, r"labels\[1\] is -1"),
         (balance.resample, ([], [1, 1]), {}, "labels is empty"),
-        (balance.resample, ([[0], [1, 1]], [1, 1]), {}, "labels cannot be read as integers"),
+        (balance.resample, ([[0], [1, 1]], [1, 1]), {}, "labels cannot be read as an array"),
         (balance.resample, ([0, 1], [1.0, 1]), {}, "change has shape .* dtype float64; allowed: integers, one per class"),
-        (balance.resample, ([0, 1], [[1], [1, 2]]), {}, "change cannot be read as integers"),
+        (balance.resample, ([0, 1], [[1], [1, 2]]), {}, "change cannot be read as an array"),
         (balance.resample, ([0, 1], HUGE), {}, r"change\[1\] is 9223372036854775808; allowed: integers below 2\^63"),
         (balance.resample, ([0, 1], ["a", "b"]), {}, "change has shape .* dtype <U1"),
         (balance.resample, ([0, 1], [1, 1]), {"replacement": "no"}, "replacement is 'no' .*; allowed: True or False"),

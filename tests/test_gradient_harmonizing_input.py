@@ -99,7 +99,7 @@ LABELS = torch.tensor([0, 1, 2, 0])
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: GHMC(bins=0), "bins is 0; allowed: an integer from 1 to inf"),
+        (lambda: GHMC(bins=0), "bins is 0; allowed: an integer from 1 to 100000"),
         (lambda: GHMC(bins=2.5), "bins is 2.5"),
         (lambda: GHMC(momentum=1), r"momentum is 1; allowed: a finite number in \[0, 1\)"),
         (lambda: GHMC(momentum=-0.1), "momentum is -0.1"),

@@ -246,7 +246,7 @@ GOOD = (np.array([0, 1, 1]), np.array([[0.5, 0.5], [0.1, 0.9], [0.3, 0.7]]))
         (GOOD[0], GOOD[1][:2], {}, "labels has 3 entries; 2 are needed"),
         (GOOD[0], GOOD[1][:, 0], {}, "scores has shape"),
         (GOOD[0], GOOD[1][:, :1], {}, "at least two classes"),
-        (GOOD[0], np.array([["a", "b"]] * 3), {}, "cannot be read as numbers"),
+        (GOOD[0], np.array([["a", "b"]] * 3), {}, "scores has dtype .*; allowed: real numbers"),
         (GOOD[0] + 1, GOOD[1], {}, r"labels\[1\] is 2; allowed: 0..1"),
         (GOOD[0] - 1, GOOD[1], {}, r"labels\[0\] is -1"),
         (GOOD[0] * 1.0, GOOD[1], {}, "dtype float64"),
