@@ -28,9 +28,9 @@ class ImbalanceExplorer(Explorer):
     """
 
     title = "Imbalance explorer"
-    size = (9.0, 6.0)
+    size = (9.0, 5.3)
     levels = np.linspace(0, 1, 11)
-    rows = 5
+    rows = 4
     presets: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         {
             "long tail of easy classes": {"factor": 40, "difficulty": 0.0},
@@ -124,7 +124,7 @@ class ImbalanceExplorer(Explorer):
         )
 
 
-def lesion_pictures(names: Sequence[str], size: int = 64, seed: int = 0) -> Callable[[float, int], np.ndarray]:
+def lesion_pictures(names: Sequence[str], size: int = 40, seed: int = 0) -> Callable[[float, int], np.ndarray]:
     """Return the ``draw_class_pictures`` of an :class:`ImbalanceExplorer` for the synthetic lesions, one class a name."""
     from spbl_nb import lesions
 

@@ -274,7 +274,7 @@ class CurriculumPlayer(Explorer):
         self.controls = (
             Player("pace", "Pace (t)", 1, last, 1, 1, "Which pace of the run to show", interval=1200),
         )  # fmt: skip
-        self.presets = {"the first pace": {}, "the second": {"pace": 2}, "the last": {"pace": last}}
+        self.presets = {"the first pace": {}, "the last": {"pace": last}}
 
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Draw the losses above, the shares below, and on the right the course of the run and who enters."""

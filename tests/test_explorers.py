@@ -59,7 +59,7 @@ def test_a_rare_class_shows_no_more_pictures_than_it_has(imbalance_explorer):
 def test_every_picture_has_the_class_and_difficulty_of_its_bar(imbalance_explorer, difficulty):
     imbalance_explorer.render(difficulty=difficulty, hard=explorers.EVERYONE, profile="natural")
     expected = 10 * np.arange(CLASSES) + round(9 * difficulty)
-    np.testing.assert_array_equal(_shown_pictures(imbalance_explorer), np.tile(expected, (5, 1)))
+    np.testing.assert_array_equal(_shown_pictures(imbalance_explorer), np.tile(expected, (imbalance_explorer.rows, 1)))
     shades = imbalance_explorer.bars.artist.get_facecolor()
     np.testing.assert_allclose(shades, drawing.shade(np.full(CLASSES, difficulty)))
 
@@ -76,7 +76,7 @@ def test_who_is_hard(imbalance_explorer):
 
 
 def test_pictures_of_another_shape_are_refused():
-    with pytest.raises(ValueError, match=r"pictures of shape \(7, 5, 3, 4, 4\); 8 classes"):
+    with pytest.raises(ValueError, match=r"pictures of shape \(7, 4, 3, 4, 4\); 8 classes"):
         explorers.ImbalanceExplorer(lambda level, each: np.zeros((7, each, 3, 4, 4), np.uint8), NAMES)
 
 

@@ -231,3 +231,8 @@ def test_the_command_checks(rendered, capsys):
         "08_experiment.ipynb holds no outputs of a rendering; run 'spbl-nb render 08_experiment'",
         "2 found",
     ]
+
+
+def test_the_committed_pages_show_the_present_notebooks_and_library():
+    """Where this fails, the message says which command renews a page."""
+    assert rendering.check() == []
