@@ -78,12 +78,12 @@ class DetectionData:
     left_out: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        shape = self.images.shape
-        if len(shape) != 4 or shape[1] != 3 or shape[0] == 0 or self.images.dtype != np.uint8:
+        shape, dtype = tuple(getattr(self.images, "shape", ())), getattr(self.images, "dtype", None)
+        if len(shape) != 4 or shape[1] != 3 or shape[0] == 0 or dtype != np.uint8:
             raise ValueError(
-                f"images of {self.name} have shape {shape} and dtype {self.images.dtype}; uint8[N,3,H,W] is needed, N >= 1"
+                f"images of {self.name} have shape {shape} and dtype {dtype}; uint8[N,3,H,W] is needed, N >= 1"
             )
-        number, count = shape[0], len(self.labels)
+        number, count = shape[0], np.size(self.labels)
         names = tuple(checks.texts("class_names", self.class_names))
         if not names:
             raise ValueError(f"{self.name} has no class names; at least one class is needed")
@@ -97,15 +97,19 @@ class DetectionData:
             else checks.finite_array("sizes", self.sizes, ndim=2)
         )
         scale = np.ones(number) if np.size(self.scale) == 0 else checks.finite_array("scale", self.scale, ndim=1)
-        if sizes.shape != (number, 2) or scale.shape != (number,) or scale.min() <= 0:
+        shaped = sizes.shape == (number, 2) and scale.shape == (number,)
+        if not shaped or scale.min() <= 0 or max(sizes.max(), scale.max()) >= 2**31:
             raise ValueError(
                 f"sizes {sizes.shape} and scale {scale.shape} of {self.name} must have a row above 0 for each of {number} "
-                "pictures"
+                "pictures, and none of 2^31 or more"
             )
         held = sizes * scale[:, None]
-        boxes = np.asarray(self.boxes).reshape(-1, 4) if not count else self.boxes
-        if len(boxes) != count:
-            raise ValueError(f"boxes of {self.name} has {len(boxes)} rows for {count} labels; one each is needed")
+        boxes = np.zeros((0, 4)) if not count and not np.size(self.boxes) else checks.as_array("boxes", self.boxes)
+        if boxes.ndim != 2 or len(boxes) != count:
+            raise ValueError(
+                f"boxes of {self.name} has {len(np.atleast_1d(boxes))} rows (shape {boxes.shape}) for {count} labels; one "
+                "each is needed"
+            )
         boxes = box_tools.checked(f"boxes of {self.name}", boxes, held[owner])
         own = box_tools.areas(boxes) / scale[owner] ** 2
         ignored = np.zeros(count, dtype=bool) if np.size(self.ignored) == 0 else np.asarray(self.ignored, dtype=bool)

@@ -51,7 +51,7 @@ def predictions(
     if detections is not None and len(detections) != len(rows):
         raise ValueError(f"detections has {len(detections)} entries for {len(rows)} rows; one for each row is needed")
     least_score, most = checks.real("least_score", least_score, 0, 1), checks.integer("most", most, 1)
-    columns = min(checks.integer("columns", columns, 1), len(rows))
+    columns, scale = min(checks.integer("columns", columns, 1), len(rows)), checks.real("scale", scale, 0.1, 20)
     lines = -(-len(rows) // columns)
     figure = new_figure(columns * scale, lines * scale + 0.35)
     pictures = data.images[rows]

@@ -223,9 +223,10 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> Figure:
     """
     names = checks.texts("names", names)
     matrix = checks.finite_array("matrix", matrix, ndim=2, length=len(names))
-    if matrix.shape[1] != len(names) or matrix.min() < 0 or matrix.max() > checks.MOST_SAMPLES:
+    least, most = matrix.min(initial=0), matrix.max(initial=0)
+    if not len(names) or matrix.shape[1] != len(names) or least < 0 or most > checks.MOST_SAMPLES:
         raise ValueError(
-            f"matrix has shape {matrix.shape} and values from {matrix.min():g} to {matrix.max():g}; allowed: counts "
+            f"matrix has shape {matrix.shape} and values from {least:g} to {most:g}; allowed: counts "
             f"[{len(names)},{len(names)}] from 0 to {checks.MOST_SAMPLES:,}"
         )
     few = len(names) <= FEW

@@ -82,9 +82,16 @@ class Scan:
 def run_folder(root: str | os.PathLike, config_name: str, dataset: str, method: str, seed: int) -> Path:
     """Return ``root/<configuration>/<data set>/<method>/seed-<k>``."""
     for name, part in (("configuration", config_name), ("dataset", dataset), ("method", method)):
-        if not isinstance(part, str) or not part or part.startswith(".") or set(part) & set('/\\:*?"<>|'):
+        if (
+            not isinstance(part, str)
+            or not part.isprintable()
+            or not part
+            or part[0] == "."
+            or set(part) & set('/\\:*?"<>|')
+        ):
             raise ValueError(
-                f"{name} is {part!r}; it names a folder, so it may not be empty, start with a dot or hold /\\:"
+                f"{name} is {part!r}; it names a folder, so it may not be empty, start with a dot or hold /\\: or what "
+                "cannot be printed"
             )
     checks.instance("root", root, (str, os.PathLike))
     return Path(root) / config_name / dataset / method / f"seed-{checks.integer('seed', seed, 0)}"

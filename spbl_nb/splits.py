@@ -77,7 +77,10 @@ class Split:
         if content["schema"] != _SCHEMA:
             raise ValueError(f"{path} has manifest schema {content['schema']!r}; this version reads schema {_SCHEMA}")
         parts = {name: checks.as_array(f"{path}: {name}", content[name]) for name in _NAMES}
-        split = cls(**parts, data_sha256=content["data_sha256"], origin=content["origin"])
+        data_sha256, origin = (
+            checks.instance(f"{path}: {name}", content[name], str) for name in ("data_sha256", "origin")
+        )
+        split = cls(**parts, data_sha256=data_sha256, origin=origin)
         if split.sha256 != content["sha256"]:
             raise ValueError(f"{path} was altered after it was written (SHA-256 differs); make the split again")
         if data is not None and split.data_sha256 != data.sha256:
