@@ -107,7 +107,7 @@ def _entry(index: int, row: int, label: int, box: np.ndarray, scale: float) -> d
 
 
 def _check(found: Detections, data: DetectionData, row: int) -> None:
-    count = len(checks.as_array("labels", found.labels))
+    count = len(np.atleast_1d(checks.as_array("labels", found.labels)))
     if np.shape(found.boxes) != (count, 4) or np.shape(found.scores) != (count,):
         raise ValueError(
             f"detections of row {row} have boxes {np.shape(found.boxes)}, scores {np.shape(found.scores)} and {count} labels; "

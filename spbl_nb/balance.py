@@ -230,7 +230,7 @@ def reconstruct_curriculum(
     new = counts.copy()
     new[order] = np.sort(counts[known])
     largest = counts[known].max()  # no cap needs to be larger
-    floor = int(min(np.ceil(keep_factor * np.ceil(counts[known].mean())), largest))
+    floor = int(min(np.ceil(min(keep_factor, float(largest)) * np.ceil(counts[known].mean())), largest))
     gained = np.minimum(new - counts, min(max_added, int(largest)))
     lost = np.minimum(0, np.maximum(new, floor) - counts)
     return counts + np.where(new > counts, gained, lost)
@@ -297,7 +297,7 @@ def _sizes_and_losses(
     if loss.min() < 0:
         where = int(np.argmin(loss))
         raise ValueError(f"loss[{where}] is {loss[where]:g}; allowed: [0, inf), e.g. -ln of a probability")
-    selected = np.asarray(selected)
+    selected = checks.as_array("selected", selected)
     if selected.shape != labels.shape or selected.dtype != np.bool_:
         raise ValueError(
             f"selected has shape {selected.shape} and dtype {selected.dtype}; allowed: bool[{len(labels)}], one per sample"

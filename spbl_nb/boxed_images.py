@@ -15,7 +15,7 @@ import numpy as np
 from spbl_nb import boxes as box_tools
 from spbl_nb import checks, files
 from spbl_nb.letterbox import PictureFiles
-from spbl_nb.splits import TEST, TRAIN, VALIDATION
+from spbl_nb.splits import official_parts
 
 
 def _unset() -> np.ndarray:
@@ -83,6 +83,8 @@ class DetectionData:
             raise ValueError(
                 f"images of {self.name} have shape {shape} and dtype {dtype}; uint8[N,3,H,W] is needed, N >= 1"
             )
+        for part in ("labels", "owner", "boxes", "sizes", "scale", "ignored", "areas"):
+            checks.as_array(part, getattr(self, part))  # refuses what is no array
         number, count = shape[0], np.size(self.labels)
         names = tuple(checks.texts("class_names", self.class_names))
         if not names:
@@ -118,14 +120,7 @@ class DetectionData:
             raise ValueError(
                 f"ignored {ignored.shape} and areas {areas.shape} of {self.name} must have one entry for each of {count} boxes"
             )
-        split = self.split
-        if split is not None:
-            split = checks.as_array("split", split)
-            if split.shape != (number,) or not np.isin(split, (TRAIN, VALIDATION, TEST)).all():
-                raise ValueError(
-                    f"split of {self.name} must hold 0 (train), 1 (validation) or 2 (test) for each picture"
-                )
-            split = split.astype(np.int8)
+        split = None if self.split is None else official_parts(self.name, self.split, number, "picture")
         values = {"labels": labels, "owner": owner, "boxes": boxes, "ignored": ignored, "areas": areas, "split": split}
         values |= {"sizes": sizes.astype(np.int64), "scale": scale, "class_names": names}
         for key, value in values.items():

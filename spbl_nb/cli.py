@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spbl_nb import original_names
 
 _INTERRUPTED = 130
+MOST_SEEDS = 10_000  # that ``--seeds`` may name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -257,19 +258,31 @@ def _words(given: list[str] | None) -> list[str]:
 def seed_list(text: str) -> list[int]:
     """Return the seeds meant by ``0-5``, ``0,1,2`` or a mixture such as ``0-2,7``.
 
-    Raises ValueError for what is no such list, for a range that runs backwards, and for no seed at all.
+    Raises ValueError for what is no such list, for a range that runs backwards, for more than :data:`MOST_SEEDS`, and for
+    no seed at all.
     """
+    from spbl_nb import checks
+
     seeds: list[int] = []
-    for part in filter(None, text.replace(" ", "").split(",")):
+    for part in filter(None, checks.instance("--seeds", text, str).replace(" ", "").split(",")):
         first, dash, last = part.partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
-            raise ValueError(f"--seeds is {text!r}; allowed: seeds from 0 on, as 0-5 or 0,1,2")
+        if not _is_seed(first) or (dash and not _is_seed(last)):
+            raise ValueError(f"--seeds is {text!r:.60}; allowed: seeds from 0 on, as 0-5 or 0,1,2")
         if dash and int(last) < int(first):
             raise ValueError(f"--seeds is {text!r}; the range {part} runs backwards, write {last}-{first}")
-        seeds += range(int(first), int(last or first) + 1)
+        meant = range(int(first), int(last or first) + 1)
+        if len(seeds) + len(meant) > MOST_SEEDS:
+            raise ValueError(
+                f"--seeds is {text!r:.60}, which is more than {MOST_SEEDS} seeds; allowed: at most that many"
+            )
+        seeds += meant
     if not seeds:
         raise ValueError(f"--seeds is {text!r}; at least one seed is needed, as 0-5 or 0,1,2")
     return seeds
+
+
+def _is_seed(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 18  # int() would read other scripts' digits too
 
 
 def _lab(options: argparse.Namespace) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from spbl_nb import checks, files
-from spbl_nb.splits import TEST, TRAIN, VALIDATION
+from spbl_nb.splits import TEST, TRAIN, official_parts
 
 if TYPE_CHECKING:
     from spbl_nb.picture_cache import Cached
@@ -138,17 +138,13 @@ class ImageData(_Labelled):
             groups = checks.as_array("groups", self.groups)
             if groups.shape != labels.shape:
                 raise ValueError(f"groups of {self.name} have shape {groups.shape}; {labels.shape} is needed")
-            object.__setattr__(self, "groups", np.unique(groups, return_inverse=True)[1].astype(np.int64))
+            object.__setattr__(self, "groups", _numbered(groups, self.name))
         if self.split is not None:
-            split = checks.as_array("split", self.split)
-            if split.shape != labels.shape or not np.isin(split, (TRAIN, VALIDATION, TEST)).all():
-                raise ValueError(
-                    f"split of {self.name} must hold 0 (train), 1 (validation) or 2 (test) for each sample"
-                )
+            split = official_parts(self.name, self.split, len(labels), "sample")
             for value, part in ((TRAIN, "train"), (TEST, "test")):
                 if not (split == value).any():
                     raise ValueError(f"split of {self.name} has an empty {part} part; leave the split out to make one")
-            object.__setattr__(self, "split", split.astype(np.int8))
+            object.__setattr__(self, "split", split)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -236,6 +232,16 @@ def resize(images: np.ndarray, size: int, block: int = 2**23) -> np.ndarray:
         )
         result[start : start + block] = scaled.round_().clamp_(0, 255).byte().numpy()
     return result
+
+
+def _numbered(groups: np.ndarray, name: str) -> np.ndarray:
+    """Return int64[N], the number of each group in the order of their names."""
+    try:
+        return np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    except TypeError as error:
+        raise ValueError(
+            f"groups of {name} cannot be put in order ({error}); allowed: numbers only, or texts only"
+        ) from None
 
 
 def _pictures(images: Any) -> Any:

@@ -46,6 +46,7 @@ class LossColumns:
 
     def frame(self, upper: Axes, lower: Axes, most: float) -> None:
         """Label the axes of the losses (up to ``most``) and of the shares below it."""
+        most = most or 1.0  # all losses 0
         ticks = _ticks(most)
         upper.set(ylim=(-0.04 * np.sqrt(most), 1.05 * np.sqrt(most)), ylabel="loss (square-root scale)")
         upper.set_yticks(np.sqrt(ticks), [f"{tick:g}" for tick in ticks])

@@ -228,6 +228,8 @@ def tau_normalized(weight: Tensor, tau: float) -> Tensor:
 
 
 def _log_prior(logits: Tensor, prior: PerClass, tau: float) -> Tensor:
+    if prior is None:
+        raise ValueError("prior is None; allowed: floats, one per class (see class_prior)")
     return checks.real("tau", tau) * per_class("prior", prior, logits, log=True)
 
 

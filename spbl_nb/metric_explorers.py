@@ -125,8 +125,9 @@ class MetricExplorer(_ReportExplorer):
         self, labels: np.ndarray, probability: np.ndarray, names: Sequence[str], train_counts: np.ndarray
     ) -> None:
         super().__init__()
-        self.names = list(names)
+        self.names = checks.texts("names", names)
         report = metrics.report(labels, probability, len(self.names))
+        labels, probability = np.asarray(labels), np.asarray(probability)
         train_counts = checks.finite_array("train_counts", train_counts, ndim=1, length=len(self.names))
         if train_counts.min() <= 0:
             raise ValueError(

@@ -21,7 +21,7 @@ def find_errors(notebook: Mapping[str, Any]) -> list[str]:
     """Return one text for each error in an executed notebook (nbformat 4), empty if it is clean; ValueError for no notebook."""
     try:
         return _found(notebook)
-    except (AttributeError, TypeError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"notebook is none of nbformat 4: {error}; execute it again") from None
 
 

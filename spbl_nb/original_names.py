@@ -190,7 +190,8 @@ def of_ghm(names: Mapping[str, Any]) -> Meaning:
     given = {"datatype": "coco", "total_epochs": 12, "lr_config.step": [8, 11]} | dict(
         checks.instance("names", names, Mapping)
     )
-    dataset = given["datatype"] if given["datatype"] in DETECTION else _dataset("datatype", given["datatype"])
+    named = given["datatype"]
+    dataset = named if isinstance(named, str) and named in DETECTION else _dataset("datatype", named)
     boxes = dataset in DETECTION
     of_boxes = sorted(name for name in names if str(name).startswith("train_cfg.ghmr."))
     if of_boxes and not boxes:
@@ -207,7 +208,9 @@ def of_ghm(names: Mapping[str, Any]) -> Meaning:
         changed |= {"model": "resnet50", "weights": _text("model.pretrained", weights)}
     if boxes and weights is not None:
         changed |= {"lr": _RELEASED_GHM_RATE}
-    places = {name: _text(name, given[name]) for name in ("data_root", "work_dir", "resume_from") if given.get(name)}
+    places = {
+        name: _text(name, given[name]) for name in ("data_root", "work_dir", "resume_from") if _stands(given.get(name))
+    }
     return Meaning(
         _of_detection(changed) if boxes else preset("fast", **changed),
         dataset,
@@ -249,7 +252,7 @@ def _model(value: Any) -> str:
     from spbl_nb import models
 
     allowed = [*_MODELS, *(name for name in models.NAMES if name not in _MODELS.values())]
-    if value == "inception":
+    if isinstance(value, str) and value == "inception":
         raise ValueError(
             "model is 'inception', a network of the release that torchvision does not have; take 'inception_v3'"
         )
@@ -287,6 +290,11 @@ def _steps(given: Mapping[str, Any], names: Mapping[str, Any], epochs: int) -> t
             "before the last"
         )
     return tuple(step / epochs for step in steps if step < epochs) or (1.0,)
+
+
+def _stands(value: Any) -> bool:
+    """Tell whether a place is named; None and "" name none."""
+    return value is not None and not (isinstance(value, str) and not value)
 
 
 def _text(name: str, value: Any) -> str:

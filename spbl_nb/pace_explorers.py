@@ -64,7 +64,9 @@ def select(
     if checks.one_of("scope", scope, (ONE_AGE, QUOTA)) == QUOTA:
         return _select_by_quota(loss, labels, share, form)
     if diversity > 0:
-        return _select_diverse(loss, labels, share, diversity * float(np.mean(loss)))
+        with np.errstate(over="ignore"):  # pace.diverse_age refuses a diversity without bounds
+            unit = float(np.mean(loss))
+        return _select_diverse(loss, labels, share, diversity * unit)
     age = pace.quantile_age(loss, share)
     weights = _weights(loss, age, form, float(np.max(loss)))
     admitted = np.ones(len(loss), dtype=bool) if form == "logistic" else loss < age

@@ -60,7 +60,7 @@ def declared(notebook: dict[str, Any]) -> dict[str, Parameter]:
             for index, cell in enumerate(notebook["cells"])
             if TAG in cell.get("metadata", {}).get("tags", ())
         ]
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, LookupError, AttributeError, ValueError) as error:
         raise ParameterError(f"it is no notebook, which has cells with type, source and metadata: {error!r}") from None
     if len(tagged) != 1 or tagged[0][1] != "code":
         where = f" (cells {', '.join(str(index) for index, *_ in tagged)})" if tagged else ""

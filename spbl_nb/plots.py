@@ -93,7 +93,7 @@ def class_sizes(
     bars = Bars(axes, counts[order])
     texts = [f"{counts[index]:g}" for index in order]
     if difficulty is not None:
-        difficulty = _values("difficulty", difficulty, names)
+        difficulty = _values("difficulty", difficulty, names, low=0, high=1)
         bars.set(counts[order], shade(difficulty[order]))
         texts = [f"{text}\n({difficulty[index]:.1f})" for text, index in zip(texts, order, strict=True)]
         difficulty_bar(figure, axes)
@@ -105,7 +105,7 @@ def class_sizes(
         axes.set_xlabel("rank of the class by size")
     if logarithmic:
         axes.set_yscale("log")
-    axes.set_ylim(0.8 if logarithmic else 0, counts.max() ** (1.15 if logarithmic else 1) * (1 if logarithmic else 1.2))
+    axes.set_ylim(0.8 if logarithmic else 0, max(counts.max(), 1) ** 1.15 if logarithmic else counts.max() * 1.2)
     axes.set_ylabel("samples" + (" (logarithmic)" if logarithmic else ""))
     tidy(axes)
     return figure
@@ -261,11 +261,13 @@ def recall_against_size(
     """
     names = checks.texts("names", names)
     counts, recall = _values("counts", counts, names), _values("recall", recall, names, missing=True)
+    if counts.max() <= 0:
+        raise ValueError(f"counts has nothing above 0 (largest: {counts.max():g}); allowed: a class with samples")
     figure = new_figure(8.5, 4.4)
     axes = figure.subplots()
     area, colour, hard = np.full(len(names), 60.0), np.array([BLUE] * len(names)), np.zeros(len(names), dtype=bool)
     if difficulty is not None:
-        difficulty = _values("difficulty", difficulty, names)
+        difficulty = _values("difficulty", difficulty, names, low=0, high=1)
         area, colour, hard = 25 + 125 * difficulty, shade(difficulty), difficulty > 0.5
         difficulty_bar(figure, axes, " (and size of the mark)")
     for marker, mine in (("o", ~hard), ("s", hard)):
@@ -353,6 +355,7 @@ def seeds_and_means(groups: Mapping[str, Sequence[float]], label: str) -> Figure
     """
     import seaborn  # takes seconds to import
 
+    label = checks.texts("label", [label])[0]
     if not checks.instance("groups", groups, Mapping):
         raise ValueError("groups is empty; at least one group of values is needed")
     checked = {str(name): checks.finite_array(f"groups[{name!r}]", values, ndim=1) for name, values in groups.items()}
@@ -389,13 +392,22 @@ _MOST = 1e100  # axes beyond it leave the range of numbers
 _ROUND_NUMBERS = [digit * 10**power for power in range(7) for digit in (1, 2, 5)]
 
 
-def _values(name: str, values: np.ndarray, names: Sequence[str], *, missing: bool = False) -> np.ndarray:
-    """Return float64[C], one number per class; NaN only where values may be missing."""
+def _values(
+    name: str,
+    values: np.ndarray,
+    names: Sequence[str],
+    *,
+    missing: bool = False,
+    low: float = -_MOST,
+    high: float = _MOST,
+) -> np.ndarray:
+    """Return float64[C], one number per class from ``low`` to ``high``; NaN only where values may be missing."""
     array = checks.float_array(name, values)
     gaps = np.isnan(array) & missing
     known = checks.finite_array(name, np.where(gaps, 0, array), ndim=1, length=len(names))
-    if not len(known) or np.abs(known).max() > _MOST:
-        raise ValueError(f"{name} has {len(known)} values; allowed: one per class, up to {_MOST:g}")
+    if not len(known) or known.min() < low or known.max() > high:
+        reach = f" from {known.min():g} to {known.max():g}" if len(known) else ""
+        raise ValueError(f"{name} has {len(known)} values{reach}; allowed: one per class, from {low:g} to {high:g}")
     return array
 
 

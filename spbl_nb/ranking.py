@@ -36,6 +36,9 @@ class Ranking:
     reason: str = ""
 
 
+MOST_METHODS = 100_000  # beyond about a million SciPy's integral of the studentized range fails
+
+
 def nemenyi_critical_difference(methods: int, blocks: int, alpha: float = 0.05) -> float:
     """Return the difference of mean ranks from which two of K ``methods`` differ, over N ``blocks``.
 
@@ -44,7 +47,7 @@ def nemenyi_critical_difference(methods: int, blocks: int, alpha: float = 0.05) 
 
     Taught in: notebooks/07_evaluation, section 5.
     """
-    methods, blocks = checks.integer("methods", methods, 2), checks.integer("blocks", blocks, 1)
+    methods, blocks = checks.integer("methods", methods, 2, MOST_METHODS), checks.integer("blocks", blocks, 1)
     alpha = checks.real("alpha", alpha, 0, 1, open_low=True, open_high=True)
     quantile = stats.studentized_range.ppf(1 - alpha, methods, np.inf) / math.sqrt(2)
     return float(quantile * math.sqrt(methods * (methods + 1) / (6 * blocks)))

@@ -128,7 +128,8 @@ class OneVsAllGHMC(losses.GHMC):
 
     def forward(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
         """Return the scalar loss, and remember the counts per bin; ``valid`` float[B,C] leaves questions out."""
-        return logits.shape[1] * super().forward(logits, losses.one_vs_all(logits, labels), valid)
+        targets = losses.one_vs_all(logits, labels)
+        return targets.shape[1] * super().forward(logits, targets, valid)
 
 
 def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

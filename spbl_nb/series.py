@@ -84,6 +84,6 @@ def read(path: Path, previous: str = "", following: str = "") -> Notebook:
             Cell(index, one["cell_type"], "".join(one["source"]), tuple(one["metadata"].get("tags", ())))
             for index, one in enumerate(content["cells"])
         )
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is no notebook: {error!r}") from None
     return Notebook(path, cells, content.get("metadata", {}), content, previous, following)

@@ -159,7 +159,12 @@ class PacePlayer(Explorer):
         if last < 2:
             raise ValueError(f"records has {last} entries; at least 2 paces are needed to play")
         self.names = checks.texts("names", names, len(self.records[0].ease))
-        labels = checks.label_array("labels", labels, len(self.names))[self.records[0].rows]
+        rows, labels = self.records[0].rows, checks.label_array("labels", labels, len(self.names))
+        if len(labels) <= rows.max():
+            raise ValueError(
+                f"labels has {len(labels)} entries, but the records name the row {rows.max()}; give those of all"
+            )
+        labels = labels[rows]
         self.pool = np.bincount(labels, minlength=len(self.names))
         self.admitted, self.arrived = (
             np.stack([np.bincount(labels[part], minlength=len(self.names)) for part in parts])

@@ -134,6 +134,18 @@ def make_split(
     return Split(train, held_out, tested, data_sha256=data.sha256, origin=", ".join(origin))
 
 
+def official_parts(name: str, split: np.ndarray, count: int, per: str) -> np.ndarray:
+    """Return an official split as int8[count]: 0 (train), 1 (validation) or 2 (test) for each sample or picture (``per``).
+
+    Raises ValueError for anything else; ``name`` is that of the data set.
+    """
+    split = checks.as_array("split", split)
+    parts = (TRAIN, VALIDATION, TEST)
+    if split.shape != (count,) or split.dtype.kind not in "biufO" or not np.isin(split, parts).all():
+        raise ValueError(f"split of {name} must hold 0 (train), 1 (validation) or 2 (test) for each {per}")
+    return split.astype(np.int8)
+
+
 def held_out_rows(data: "ImageData", test: float = 0.2, seed: int = 0) -> np.ndarray:
     """Return int64 rows of a stratified test part with whole groups, the one that :func:`make_split` would draw."""
     test = checks.real("test", test, 0, 1, open_low=True, open_high=True)

@@ -284,12 +284,12 @@ class _Training:
         self.inputs = inputs_of(data, self.accelerator.device, config)
         labels = data.labels[rows] if labels is None else labels
         labels = checks.label_array("labels", labels, data.num_classes, length=len(rows))
-        self.targets = [torch.from_numpy(labels)]
+        self.targets = [torch.tensor(labels)]
         if weights is not None:
             weights = checks.finite_array("weights", weights, ndim=1, length=len(rows))
             if weights.min() < 0:
                 raise ValueError(f"weights[{int(weights.argmin())}] is {weights.min():g}; allowed: 0 or more")
-            self.targets.append(torch.from_numpy(weights).float())
+            self.targets.append(torch.tensor(weights).float())
         head_lr = config.lr
         backbone_lr = config.lr if config.backbone_lr is None else config.backbone_lr
         groups = [

@@ -69,6 +69,8 @@ def fault(call, huge: bool = False):
             warnings.simplefilter("error")
             for harmless in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning, FutureWarning):
                 warnings.simplefilter("ignore", harmless)
+            # matplotlib says what a reader's name does to the picture, which is drawn
+            warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
             warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
             return call(), None
     except REFUSALS as error:

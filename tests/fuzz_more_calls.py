@@ -36,6 +36,7 @@ from spbl_nb import (
     balance_exercises,
     balance_explorers,
     baseline_exercises,
+    cli,
     config,
     data_exercises,
     detection,
@@ -208,6 +209,7 @@ WORK = {
     "grid.cells": Call(
         grid.cells, {"datasets": ["digits"], "methods": ["ce"], "seeds": [0, 1]}, {"settings": config.preset("fast")}
     ),
+    "cli.seed_list": Call(cli.seed_list, {"text": "0-3,5"}),
     "methods.run": Call(
         methods.run, {"method": "ce", "seed": 0}, {"data": small_data(), "split": small_split(), "config": SMALL}, cost=15
     ),
@@ -233,6 +235,7 @@ WORK = {
     "runs.run_folder": Call(
         runs.run_folder, {"root": "x", "config_name": "fast", "dataset": "digits", "method": "ce", "seed": 0}
     ),
+    "parameters.declared": Call(parameters.declared, {"notebook": NOTEBOOK}),
     "parameters.read_cell": Call(parameters.read_cell, {"source": CELL}),
     "parameters.checked": Call(
         parameters.checked, {"parameters": {"N": 2, "NAMES": ["a"]}}, {"known": parameters.read_cell(CELL)}

@@ -135,6 +135,26 @@ def test_seed_lists(text, seeds):
     assert cli.seed_list(text) == seeds
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0-999999999999", "more than 10000 seeds"),
+        ("0-5000,0-5000", "more than 10000 seeds"),
+        ("²", "allowed: seeds from 0 on"),
+        ("٣", "allowed: seeds from 0 on"),
+        ("9" * 5000, "allowed: seeds from 0 on"),
+        (None, "allowed: str"),
+    ],
+)
+def test_seed_lists_that_mean_no_seeds_are_refused(text, message):
+    with pytest.raises(ValueError, match=rf"--seeds is .*{message}"):
+        cli.seed_list(text)
+
+
+def test_as_many_seeds_as_may_be_named():
+    assert len(cli.seed_list("0-9999")) == cli.MOST_SEEDS
+
+
 def test_lab_opens_the_notebooks_with_this_python(tmp_path, monkeypatch):
     """The server is told the folder, the first notebook and what stands after --; Ctrl-C is left to it."""
     started = []

@@ -112,6 +112,7 @@ def test_nothing_to_compare(values):
     ("call", "message"),
     [
         (lambda: nemenyi_critical_difference(1, 3), "methods is 1"),
+        (lambda: nemenyi_critical_difference(10**7, 3), "methods is 10000000; allowed: an integer from 2 to 100000"),
         (lambda: nemenyi_critical_difference(3, 0), "blocks is 0"),
         (lambda: rank_methods(GOOD, alpha=2), "alpha is 2"),
         (lambda: rank_methods(GOOD | {"spl": {0: 1.0}}), "'spl' lacks 1"),

@@ -5,7 +5,6 @@ Quick and the same in every run. The variable ``SPBL_NB_FUZZ=N`` makes N cases o
 """
 
 import importlib
-import inspect
 import os
 import pkgutil
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import fuzz
 import numpy as np
 import pytest
+from fuzz_calls import LABELS, LOSS
 from fuzz_files import READERS
 from fuzz_sweep import CALLS, sweep, sweep_files
 
@@ -43,6 +43,7 @@ LEFT_OUT = {
     "boxes.overlap detectors.BatchTransform detectors.Head detectors.Losses detectors.SmallBackbone",
     "tensors and figures of a detector's training, behind detection_data.load and detectors.build": "detection.fit "
     "detection.moved detection.predict",
+    "behind ImageData and DetectionData": "splits.official_parts",
     "stages of a run behind methods.run and spbl.run": "self_paced.feature_clusters self_paced.run_paces self_paced.train_spl "
     "self_paced.train_spld self_paced.weigh self_paced.weighted_loss spbl.first_kept_epoch spbl.run_paces "
     "spbl.steps_of_stages spbl.train_spbl training.accelerator_for training.cache_features training.learning_rate_factor "
@@ -57,7 +58,7 @@ LEFT_OUT = {
     "of a whole data set, figure, grid or notebook, which are checked where they are made": "splits.group_leaks "
     "plots.difficulty_bar plots.draw_confusion plots.png_bundle plots.show plots.show_png plots.to_png "
     "spbl_explorers.loop_diagram spbl_explorers.pace_table grid.plan grid.run_grid grid.watermark html_pages.heading "
-    "html_pages.to_html html_pages.write_index parameters.declared parameters.of_file cli.main cli.seed_list "
+    "html_pages.to_html html_pages.write_index parameters.of_file cli.main "
     "runs.differences runs.fingerprint runs.load "
     "runs.publish runs.record_sha256 runs.scan runs.standing",
     "small helpers": "lesion_classes.sibling models.published_weights original_names.table",
@@ -70,7 +71,7 @@ def _public():
         module = importlib.import_module(f"spbl_nb.{found.name}")
         for name, value in vars(module).items():
             own = getattr(value, "__module__", None) == module.__name__
-            if own and not name.startswith("_") and (inspect.isfunction(value) or inspect.isclass(value)):
+            if own and not name.startswith("_") and callable(value):
                 yield f"{found.name}.{name}"
 
 
@@ -114,3 +115,45 @@ def test_the_sweep_finds_faults():
 def test_what_would_be_read_as_other_numbers_is_refused(values):
     with pytest.raises(ValueError, match="x "):
         checks.float_array("x", values)
+
+
+FOUND = {  # by sweeps of hundreds of cases: (call, argument, value, what the refusal says, or None for an answer)
+    "a cap without bounds": ("balance.reconstruct_curriculum", "keep_factor", 1.7e308, None),
+    "a ragged selection": ("balance.class_ease", "selected", [[1.0], [2.0, 3.0]], "selected "),
+    "all losses at the end of the floats": ("pace_explorers.select", "loss", np.full(len(LOSS), 1.7e308), "diversity is inf"),
+    "all losses 0": ("pace_explorers.PaceExplorer", "loss", np.zeros(len(LOSS)), None),
+    "labels in a list": ("metric_explorers.MetricExplorer", "labels", LABELS.tolist(), None),
+    "no logits": ("rivals.OneVsAllGHMC", "logits", None, "logits is a NoneType"),
+    "no prior": ("losses.logit_adjusted", "prior", None, "prior is None"),
+    "groups of two kinds": ("images.ImageData", "groups", np.array([None, *range(len(LABELS) - 1)]), "put in order"),
+    "a split of records": ("images.ImageData", "split", np.zeros(len(LABELS), [("a", float)]), "must hold 0"),
+    "ragged sizes": ("boxed_images.DetectionData", "sizes", [[48, 48], "x"], "sizes"),
+    "a setting that GHM-R lacks": ("detectors.build", "ghmr", {"nonsense": 5}, "setting of ghmr is 'nonsense'"),
+    "classes without samples": ("plots.class_sizes", "counts", np.zeros(4, dtype=int), None),
+    "recall where no class has samples": ("plots.recall_against_size", "counts", np.zeros(4, dtype=int), "nothing above 0"),
+    "weights that may not be written": ("training.fit", "weights", fuzz.SAME["read-only"](np.ones(12)), None),
+    "a difficulty below 0": ("plots.recall_against_size", "difficulty", -np.ones(4), "from 0 to 1"),
+    "labels of fewer pictures": ("spbl_explorers.PacePlayer", "labels", LABELS[:-1], "labels has 23 entries"),
+    "an array for a network's name": ("original_names.of_spbl", "names", {"model": np.array(["a", "b"])}, "model is"),
+    "half a character": ("plots.seeds_and_means", "label", "\ud800", "half a character"),
+    "an array for a data set's name": ("original_names.of_ghm", "names", {"datatype": np.array(["coco", "voc"])}, "datatype is"),
+    "an array for a place": ("original_names.of_ghm", "names", {"data_root": np.array(["a", "b"])}, "data_root is"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_what_long_sweeps_have_found_stays_mended(case):
+    name, argument, value, message = FOUND[case]
+    call = CALLS[name]
+    assert argument in call.arguments
+
+    def asked():
+        return call.function(**{**call.arguments, argument: value}, **call.fixed)
+
+    answer, wrong = fuzz.fault(asked)
+    assert wrong is None
+    if message is None:
+        assert answer is not None
+    else:
+        with pytest.raises(ValueError, match=message):
+            asked()
