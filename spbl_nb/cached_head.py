@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.svm import SVC
 
 from spbl_nb import checks, metrics
 from spbl_nb.svm import rbf_kernel
@@ -80,6 +79,8 @@ class CachedHead:
 
         ``class_weights`` float[C] above 0 multiply the weight of every row of the class.
         """
+        from sklearn.svm import SVC
+
         rows = np.flatnonzero(shown)
         labels, classes = self.cached.labels[rows], len(self.cached.names)
         svc = SVC(C=1.0, kernel="precomputed")

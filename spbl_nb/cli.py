@@ -71,7 +71,9 @@ def _parser() -> argparse.ArgumentParser:
         help="memory that a notebook may take (default: its worker's share)",
     )
     command.add_argument(
-        "--preload", action="store_true", help="fork kernels that have their imports behind them (not on Windows)"
+        "--preload",
+        action=argparse.BooleanOptionalAction,
+        help="fork kernels that have their imports behind them (default: for --device cpu on this machine under Linux)",
     )
     command.add_argument("--data-root", metavar="PATH", help="file or folder of data sets that are not embedded")
     _add_data_options(command)
@@ -183,7 +185,7 @@ def _reproduce(options: argparse.Namespace) -> int:
         jobs=options.jobs,
         scheduler=options.scheduler,
         memory_limit=options.memory_limit,
-        preload=options.preload,
+        preload=_preload(options, asked.settings.device),
         time_limit=options.time_limit,
         teaching=not options.no_notebooks,
         progress=sys.stderr.isatty(),
@@ -191,12 +193,24 @@ def _reproduce(options: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
+def _preload(options: argparse.Namespace, device: str) -> bool:
+    """Say whether kernels are forked: as asked for, else where a fork is known to do no harm."""
+    if options.preload is not None:
+        return options.preload
+    return sys.platform == "linux" and options.scheduler is None and device == "cpu"
+
+
 def _detect(options: argparse.Namespace, asked: "original_names.Meaning") -> int:
     """Train a detector for every seed, as a settings file with boxes asks for."""
     from spbl_nb import detection_runs, places
 
     grid_only = {"--methods": options.methods, "--scheduler": options.scheduler, "--jobs": options.jobs}
-    grid_only["--data-options"] = options.data_options or None
+    grid_only |= {
+        "--memory-limit": options.memory_limit,
+        "--time-limit": options.time_limit,
+        "--preload": options.preload,
+    }
+    grid_only |= {"--data-options": options.data_options or None, "--no-notebooks": options.no_notebooks or None}
     if given := [name for name, value in grid_only.items() if value is not None]:
         raise ValueError(
             f"{', '.join(given)}: for a grid of runs, but {options.config} asks for a detector; leave it out"

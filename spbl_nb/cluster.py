@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 GIB = 2**30
 MEMORY = "memory"
 _SCHEDULER_SECONDS = 10
+_CALM = {  # Dask looks at itself a hundred times a second, for which it takes 5 % of a core from each worker's notebook
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.interval": "2s",
+    "distributed.admin.tick.interval": "1s",
+}
 _USUAL_GIB = 2.0  # a worker of this machine gets at least so much unless the number of jobs is given
 
 
@@ -41,6 +46,7 @@ def client(
     Raises ValueError for ``jobs`` below 1 or more memory than there is, and ConnectionError naming a scheduler that does
     not answer.
     """
+    import dask
     from distributed import Client, LocalCluster
 
     if scheduler is not None:
@@ -56,6 +62,7 @@ def client(
         return
     jobs, share = shares(jobs, tasks, memory_limit)
     with (
+        dask.config.set(_CALM),
         LocalCluster(
             n_workers=jobs,
             threads_per_worker=1,

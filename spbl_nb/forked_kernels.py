@@ -2,8 +2,9 @@
 
 Most of a small notebook's time goes into its imports. One process imports torch, Matplotlib, scikit-learn and this
 package once (:mod:`spbl_nb.kernel_server`) and forks a kernel for each notebook, which starts in a fraction of a second
-and gives the same results. It is an option and not the default, because a fork is a subtle thing: it needs a POSIX system,
-and a library imported at the fork is the one that was on the disk when the server started.
+and gives the same results. The grid does so by default under Linux on the CPU, and elsewhere on request: a fork needs a
+POSIX system, Apple's numerical libraries do not bear it, a GPU's driver must not have been touched before, and a library
+imported at the fork is the one that was on the disk when the server started.
 
 A server lives as long as the process that asked for it, is replaced when the package's source changes, and takes its
 kernels with it when it ends, however it ends.

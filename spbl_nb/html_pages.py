@@ -7,6 +7,7 @@ precedence over the widget that made it and keeps its alternative text; the scri
 Taught in: notebooks/00_start_here.
 """
 
+import functools
 import html
 import os
 import re
@@ -115,7 +116,7 @@ def to_html(
     """
     content = nbformat.read(notebook, as_version=4)
     content.metadata["title"] = heading(content) or Path(notebook).stem
-    text, _ = _Exporter(watermark).from_notebook_node(content)
+    text, _ = _exporter(watermark).from_notebook_node(content)
     if page_of is not None:
         text = re.sub(r'href="([\w-]+)\.ipynb"', lambda link: f'href="{page_of(link.group(1))}"', text)
     files.write_text(page, text)
@@ -164,6 +165,12 @@ class _MathRenderer(IPythonRenderer):
 
     def latex_environment(self, name: str, body: str) -> str:
         return to_mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
+
+
+@functools.cache
+def _exporter(watermark: str) -> "_Exporter":
+    """Return the one exporter for pages with that watermark: it reads its templates once, which takes longer than a page."""
+    return _Exporter(watermark)
 
 
 class _Exporter(HTMLExporter):

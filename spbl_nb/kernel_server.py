@@ -25,8 +25,12 @@ from pathlib import Path
 from typing import Any
 
 PRELOADED = (  # not matplotlib_inline.backend_inline, which connects itself to the kernel that imports it
+    "IPython.core.completerlib",
+    "IPython.core.debugger",
     "IPython.display",
+    "IPython.extensions.storemagic",
     "accelerate",
+    "ipykernel.debugger",
     "ipykernel.kernelapp",
     "matplotlib.pyplot",
     "numpy",

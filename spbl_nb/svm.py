@@ -12,12 +12,14 @@ Taught in: notebooks/05_spbl, section 2.
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.svm import SVC
 
 from spbl_nb import checks
+
+if TYPE_CHECKING:
+    from sklearn.svm import SVC
 
 _GIB = 2**30
 _QUERIES = 256  # rows whose decision values are held at once, C x C each
@@ -40,7 +42,7 @@ class _Machine:
     intercept: np.ndarray
 
     @classmethod
-    def of(cls, svc: SVC) -> "_Machine":
+    def of(cls, svc: "SVC") -> "_Machine":
         """Read it off scikit-learn's, which turns the signs of a single duel around."""
         sign = -1 if len(svc.classes_) == 2 else 1
         return cls(svc.classes_, svc.support_, svc.n_support_, sign * svc.dual_coef_, sign * svc.intercept_)
@@ -115,12 +117,12 @@ class StackedSVC:
             found = f"the single class {present[0]}" if len(present) else "no rows"
             raise ValueError(f"labels on the stack hold {found}; an SVM needs at least two classes to tell apart")
         if self.by_gram:
-            svc = SVC(C=self.cost, kernel="precomputed", random_state=0)
+            svc = _svc(self.cost, kernel="precomputed")
             self._machine = _Machine.of(svc.fit(self._square(len(self)), self.labels, sample_weight=self.weights))
         elif self.by_duels:
             self._machine = self._fit_duels()
         else:
-            svc = SVC(C=self.cost, kernel="rbf", gamma="auto", random_state=0)
+            svc = _svc(self.cost, kernel="rbf", gamma="auto")
             self._machine = _Machine.of(svc.fit(self.features, self.labels, sample_weight=self.weights))
         return self
 
@@ -184,7 +186,7 @@ class StackedSVC:
             gram[block, : block.stop] = _kernel32(features[block], features[: block.stop])
             gram[:start, block] = gram[block, :start].T
         np.fill_diagonal(gram, 1)
-        svc = SVC(C=self.cost, kernel="precomputed", random_state=0)
+        svc = _svc(self.cost, kernel="precomputed")
         labels = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
         return _Machine.of(svc.fit(gram, labels, sample_weight=self.weights[together]))
 
@@ -261,6 +263,13 @@ class StackedSVC:
             raise ValueError(
                 f"features have {features.shape[1]} columns; those on the stack have {self.features.shape[1]}"
             )
+
+
+def _svc(cost: float, **options: str) -> "SVC":
+    """Return scikit-learn's machine, which is imported here because its import takes longer than many a run without one."""
+    from sklearn.svm import SVC
+
+    return SVC(C=cost, random_state=0, **options)
 
 
 def rbf_kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -81,6 +81,26 @@ def test_all_options_arrive(calls):
 
 
 @pytest.mark.parametrize(
+    ("platform", "arguments", "expected"),
+    [
+        ("linux", "", True),
+        ("linux", "--no-preload", False),
+        ("linux", "--scheduler tcp://a:1", False),
+        ("linux", "--device cuda", False),
+        ("linux", "--device auto", False),
+        ("linux", "--device cuda --preload", True),
+        ("darwin", "", False),
+        ("darwin", "--preload", True),
+        ("win32", "", False),
+    ],
+)
+def test_kernels_are_forked_where_that_does_no_harm(calls, monkeypatch, platform, arguments, expected):
+    monkeypatch.setattr(sys, "platform", platform)
+    assert cli.main(["reproduce", *arguments.split()]) == 0
+    assert calls[0][1]["preload"] is expected
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--datasets", "digit"], "did you mean 'digits'"),

@@ -100,7 +100,12 @@ def test_something_else_in_the_folder_is_left_alone(place, folder):
 
 
 @pytest.mark.parametrize(
-    ("more", "message"), [(["--methods", "ce"], "--methods: for a grid"), (["--seeds", "0-1"], "--seeds names 2 runs")]
+    ("more", "message"),
+    [
+        (["--methods", "ce"], "--methods: for a grid"),
+        (["--no-preload", "--no-notebooks"], "--preload, --no-notebooks: for a grid"),
+        (["--seeds", "0-1"], "--seeds names 2 runs"),
+    ],
 )
 def test_what_is_no_request_for_a_detector(place, tmp_path, capsys, more, message):
     (tmp_path / "last.pt").write_bytes(b"")

@@ -1,15 +1,20 @@
-"""The batch against a loop of papermill programs: what a small cell costs beyond its own work, and what a second worker brings.
+"""The batch against bare scripts and papermill programs: what a small cell costs beyond its own work, and what a second
+worker brings.
 
-A cell imports what notebook 08 imports, works for a fixed number of CPU seconds, and leaves a file. All figures come from
-one run on one machine, one after the other; on a busy machine they all grow, so look at the ratios.
+A cell imports what notebook 08 imports, works for a fixed number of CPU seconds, and leaves a file. A bare script does the
+same without Jupyter: no notebook with these imports can cost less, unless it comes with the imports behind it, as a
+preloaded kernel does; and two bare scripts at a time show what a second core of this machine is worth. All figures come
+from one run on one machine, one after the other; on a busy machine they all grow, so look at the ratios.
 
 Run with: ``python -m pytest tests/benchmarks/bench_batch.py -s``.
 """
 
 import os
+import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import tiny_notebooks as tiny
@@ -17,7 +22,7 @@ import tiny_notebooks as tiny
 from spbl_nb import batch
 from spbl_nb.places import PACKAGE
 
-CELLS, NAIVE_CELLS, WORK = 24, 6, 1.0
+CELLS, FEW_CELLS, WORK = 24, 6, 1.0
 IMPORTS = """\
 import numpy as np
 import pandas as pd
@@ -54,44 +59,64 @@ def seconds(act):
     return time.perf_counter() - started
 
 
-def run(tasks, **options):
-    """Run the tasks, all of which must succeed."""
-    assert all(outcome.status == batch.DONE for outcome in batch.run_tasks(tasks, progress=False, **options))
-
-
-def naively(tasks):
-    """Run papermill as a program for one task after the other, as a shell script would."""
+def programs(commands, lanes=1):
+    """Run commands, so many at a time, each with one thread."""
     environment = os.environ | {"PYTHONPATH": str(PACKAGE.parent), "OMP_NUM_THREADS": "1"}
+    with ThreadPoolExecutor(lanes) as pool:
+        list(pool.map(lambda line: subprocess.run(line, env=environment, check=True, capture_output=True), commands))
+
+
+def bare(number):
+    """Return the commands of scripts that do what the cells do."""
+    script = "\n".join([IMPORTS, "WORK = {work}", "SEED = {seed}", PAYLOAD])
+    return [[sys.executable, "-c", script.format(work=WORK, seed=seed)] for seed in range(number)]
+
+
+def papermill(tasks):
+    """Return papermill's command for each of the tasks, as a shell script would have them."""
     for task in tasks:
         given = [part for name, value in task.values.items() for part in ("-p", name, str(value))]
         task.target.mkdir(parents=True)
-        command = [
-            sys.executable,
-            "-m",
-            "papermill",
-            "--no-progress-bar",
-            task.notebook,
-            str(task.target / "cell.ipynb"),
-        ]
-        subprocess.run([*command, *given], env=environment, check=True, capture_output=True)
+        program = [sys.executable, "-m", "papermill", "--no-progress-bar"]
+        yield [*program, task.notebook, str(task.target / "cell.ipynb"), *given]
+
+
+def grid(tasks, **options):
+    """Run the tasks, all of which must succeed; return the wall seconds of all, and of a usual one."""
+    started = time.perf_counter()
+    outcomes = batch.run_tasks(tasks, progress=False, **options)
+    took = time.perf_counter() - started
+    assert all(outcome.status == batch.DONE for outcome in outcomes)
+    return took, statistics.median(outcome.seconds for outcome in outcomes)
 
 
 def bench_small_cells(benchmark, tasks):
-    naive = seconds(lambda: naively(tasks("naive", NAIVE_CELLS))) / NAIVE_CELLS
-    one = seconds(lambda: run(tasks("one", CELLS), jobs=1))
-    two = benchmark.pedantic(lambda: seconds(lambda: run(tasks("two", CELLS), jobs=2)), rounds=1)
-    preloaded = seconds(lambda: run(tasks("preloaded", CELLS), jobs=1, preload=True))
-    preloaded_two = seconds(lambda: run(tasks("preloaded-two", CELLS), jobs=2, preload=True))
+    few = {
+        "bare scripts": [seconds(lambda lanes=lanes: programs(bare(FEW_CELLS), lanes)) for lanes in (1, 2)],
+        "papermill programs": [
+            seconds(lambda lanes=lanes: programs(papermill(tasks(f"naive-{lanes}", FEW_CELLS)), lanes))
+            for lanes in (1, 2)
+        ],
+    }
+    plain = [grid(tasks("one", CELLS), jobs=1)]
+    plain.append(benchmark.pedantic(lambda: grid(tasks("two", CELLS), jobs=2), rounds=1))
+    forked = [grid(tasks(f"preloaded-{jobs}", CELLS), jobs=jobs, preload=True) for jobs in (1, 2)]
 
-    overhead = {"naive": naive - WORK, "plain": one / CELLS - WORK, "preloaded": preloaded / CELLS - WORK}
-    efficiency = {"plain": one / two / 2, "preloaded": preloaded / preloaded_two / 2}
-    benchmark.extra_info |= {"overhead_seconds": overhead, "efficiency_of_two_workers": efficiency}
+    rows = {
+        name: (FEW_CELLS, [(took, took * lanes / FEW_CELLS) for lanes, took in zip((1, 2), both, strict=True)])
+        for name, both in few.items()
+    }
+    rows |= {"spbl-nb, new kernels": (CELLS, plain), "spbl-nb, preloaded": (CELLS, forked)}
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     print(
-        f"\n{CELLS} cells of {WORK:g} CPU seconds{load}; seconds beyond that per cell, everything included: "
-        f"papermill programs {overhead['naive']:.2f}, one worker {overhead['plain']:.2f}, "
-        f"preloaded {overhead['preloaded']:.2f}\n"
-        f"efficiency of two workers over one: {efficiency['plain']:.2f} plain, {efficiency['preloaded']:.2f} preloaded; "
-        f"all cells in {one:.0f} s by one worker, {two:.0f} s by two, {preloaded_two:.0f} s by two preloaded; "
-        f"{naive * CELLS:.0f} s by papermill programs"
+        f"\ncells of {WORK:g} CPU seconds{load}; 'start' is what all cells together wait for, 'beyond' what a cell adds"
     )
+    print("efficiency of two lanes: of everything, and once they have started")
+    print(
+        f"{'':<22}{'cells':>6}{'one lane':>10}{'two lanes':>10}{'start':>8}{'beyond':>8}{'efficiency':>12}{'started':>9}"
+    )
+    for name, (cells, ((one, usual), (two, beside))) in rows.items():
+        start, beyond, efficiency = one - cells * usual, usual - WORK, (one / two / 2, usual / beside)
+        benchmark.extra_info[name] = {"start": start, "beyond": beyond, "efficiency": efficiency}
+        print(f"{name:<22}{cells:>6}{one:>8.0f} s{two:>8.0f} s{start:>6.1f} s{beyond:>6.2f} s", end="")
+        print(f"{efficiency[0]:>12.2f}{efficiency[1]:>9.2f}")
