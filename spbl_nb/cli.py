@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spbl_nb import original_names
 
 _INTERRUPTED = 130
+_RUNS_WORTH_A_SERVER = 6  # by two workers: their servers start in the time of as many kernels
 MOST_SEEDS = 10_000  # that ``--seeds`` may name
 
 
@@ -73,7 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--preload",
         action=argparse.BooleanOptionalAction,
-        help="fork kernels that have their imports behind them (default: for --device cpu on this machine under Linux)",
+        help="fork kernels that have their imports behind them (not on Windows; default: for larger grids without "
+        "--scheduler, on the CPU under Linux)",
     )
     command.add_argument("--data-root", metavar="PATH", help="file or folder of data sets that are not embedded")
     _add_data_options(command)
@@ -185,7 +187,7 @@ def _reproduce(options: argparse.Namespace) -> int:
         jobs=options.jobs,
         scheduler=options.scheduler,
         memory_limit=options.memory_limit,
-        preload=_preload(options, asked.settings.device),
+        preload=_preload(options, len(cells), asked.settings.device),
         time_limit=options.time_limit,
         teaching=not options.no_notebooks,
         progress=sys.stderr.isatty(),
@@ -193,28 +195,33 @@ def _reproduce(options: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _preload(options: argparse.Namespace, device: str) -> bool:
-    """Say whether kernels are forked: as asked for, else where a fork is known to do no harm."""
+def _preload(options: argparse.Namespace, runs: int, device: str) -> bool:
+    """Say whether kernels are forked: as asked for, else where it pays and a fork is known to do no harm."""
     if options.preload is not None:
+        if options.preload and sys.platform == "win32":
+            raise ValueError("--preload: Windows cannot fork processes; leave it out")
         return options.preload
-    return sys.platform == "linux" and options.scheduler is None and device == "cpu"
+    pays = runs >= _RUNS_WORTH_A_SERVER or not options.no_notebooks
+    return pays and sys.platform == "linux" and options.scheduler is None and device == "cpu"
 
 
 def _detect(options: argparse.Namespace, asked: "original_names.Meaning") -> int:
     """Train a detector for every seed, as a settings file with boxes asks for."""
     from spbl_nb import detection_runs, places
 
-    grid_only = {"--methods": options.methods, "--scheduler": options.scheduler, "--jobs": options.jobs}
-    grid_only |= {
+    grid_only = {
+        "--methods": options.methods,
+        "--scheduler": options.scheduler,
+        "--jobs": options.jobs,
         "--memory-limit": options.memory_limit,
         "--time-limit": options.time_limit,
-        "--preload": options.preload,
+        "--preload" if options.preload else "--no-preload": options.preload,
+        "--data-options": options.data_options or None,
+        "--notebooks": options.notebooks,
+        "--no-notebooks": options.no_notebooks or None,
     }
-    grid_only |= {"--data-options": options.data_options or None, "--no-notebooks": options.no_notebooks or None}
     if given := [name for name, value in grid_only.items() if value is not None]:
-        raise ValueError(
-            f"{', '.join(given)}: for a grid of runs, but {options.config} asks for a detector; leave it out"
-        )
+        raise ValueError(f"{options.config} asks for a detector; only a grid of runs can have {', '.join(given)}")
     seeds = [0] if options.seeds is None else seed_list(options.seeds)
     if asked.checkpoint and len(seeds) > 1:
         raise ValueError(f"resume_from names one checkpoint, but --seeds names {len(seeds)} runs; ask for one")
@@ -283,7 +290,7 @@ def seed_list(text: str) -> list[int]:
         if not _is_seed(first) or (dash and not _is_seed(last)):
             raise ValueError(f"--seeds is {text!r:.60}; allowed: seeds from 0 on, as 0-5 or 0,1,2")
         if dash and int(last) < int(first):
-            raise ValueError(f"--seeds is {text!r}; the range {part} runs backwards, write {last}-{first}")
+            raise ValueError(f"--seeds is {text!r:.60}; the range {part} runs backwards, write {last}-{first}")
         meant = range(int(first), int(last or first) + 1)
         if len(seeds) + len(meant) > MOST_SEEDS:
             raise ValueError(
@@ -291,7 +298,7 @@ def seed_list(text: str) -> list[int]:
             )
         seeds += meant
     if not seeds:
-        raise ValueError(f"--seeds is {text!r}; at least one seed is needed, as 0-5 or 0,1,2")
+        raise ValueError(f"--seeds is {text!r:.60}; at least one seed is needed, as 0-5 or 0,1,2")
     return seeds
 
 

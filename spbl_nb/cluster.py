@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 GIB = 2**30
 MEMORY = "memory"
 _SCHEDULER_SECONDS = 10
-_CALM = {  # Dask looks at itself a hundred times a second, for which it takes 5 % of a core from each worker's notebook
+_CALM = {  # Dask's profiler and monitors take 5 % of a core from each notebook, which nobody looks at in a notebook's worker
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.interval": "2s",
     "distributed.admin.tick.interval": "1s",

@@ -2,9 +2,10 @@
 
 Most of a small notebook's time goes into its imports. One process imports torch, Matplotlib, scikit-learn and this
 package once (:mod:`spbl_nb.kernel_server`) and forks a kernel for each notebook, which starts in a fraction of a second
-and gives the same results. The grid does so by default under Linux on the CPU, and elsewhere on request: a fork needs a
-POSIX system, Apple's numerical libraries do not bear it, a GPU's driver must not have been touched before, and a library
-imported at the fork is the one that was on the disk when the server started.
+and gives the same results. ``spbl-nb reproduce`` does so by default under Linux on the CPU, and elsewhere on request: a fork
+needs a POSIX system, Apple's numerical libraries do not bear it, a GPU's driver must not have been touched before, and a
+library imported at the fork is the one that was on the disk when the server started. A server takes as long to start as
+two or three new kernels.
 
 A server lives as long as the process that asked for it, is replaced when the package's source changes, and takes its
 kernels with it when it ends, however it ends.
@@ -32,11 +33,13 @@ from jupyter_client.provisioning import LocalProvisioner
 from traitlets import Instance
 
 from spbl_nb import kernels, provenance
+from spbl_nb.places import PACKAGE
 
 if TYPE_CHECKING:
     from jupyter_client.connect import KernelConnectionInfo
 
 _INLINE = "module://matplotlib_inline.backend_inline"  # what a kernel sets for itself
+_NO_WARNING = ["-Xfrozen_modules=off"] if sys.version_info >= (3, 11) else []  # a debugger's, which a kernel brings
 _START_SECONDS = 120
 _ANSWER_SECONDS = 60
 _servers: dict[tuple, "Server"] = {}
@@ -94,7 +97,8 @@ class Server:
             environment = kernels.environment(Path(tempfile.gettempdir()), threads)
             environment.setdefault("MPLBACKEND", _INLINE)  # before pyplot is imported, else every figure is lost
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "spbl_nb.kernel_server", str(theirs.fileno())],
+                [sys.executable, *_NO_WARNING, "-m", "spbl_nb.kernel_server", str(theirs.fileno())],
+                cwd=PACKAGE.parent,  # Python looks there first; where the user stands, anything may be called random.py
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -124,9 +128,15 @@ class Server:
         return self._process.poll() is None
 
     def fork(self, connection_file: str, environment: dict[str, str], folder: str, log: str) -> int:
-        """Fork a kernel and return its process number."""
+        """Fork a kernel and return its process number; raises RuntimeError with the reason if that cannot be done."""
         kernel = {"connection_file": connection_file, "environment": environment, "folder": folder, "log": log}
-        return self._ask({"fork": kernel})["pid"]
+        try:
+            answer = self._ask({"fork": kernel})
+        except (OSError, ValueError) as error:
+            raise RuntimeError(f"the server of preloaded kernels does not answer ({error})") from None
+        if "error" in answer:
+            raise RuntimeError(f"the server of preloaded kernels cannot fork ({answer['error']})")
+        return answer["pid"]
 
     def status(self, pid: int) -> int | None:
         """Return the exit status of one of its kernels, or None while it runs; without a server it is killed."""
@@ -149,10 +159,16 @@ class Server:
             self._process.wait()
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a request; a server that fails once is ended, for a late answer would be taken for the next."""
         with self._lock:
-            self._channel.write(json.dumps(request) + "\n")
-            self._channel.flush()
-            return self._answer()
+            try:
+                self._channel.write(json.dumps(request) + "\n")
+                self._channel.flush()
+                return self._answer()
+            except BaseException:
+                self._process.kill()
+                self._process.wait()
+                raise
 
     def _answer(self) -> dict[str, Any]:
         line = self._channel.readline()

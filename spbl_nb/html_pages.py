@@ -11,6 +11,7 @@ import functools
 import html
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -116,7 +117,8 @@ def to_html(
     """
     content = nbformat.read(notebook, as_version=4)
     content.metadata["title"] = heading(content) or Path(notebook).stem
-    text, _ = _exporter(watermark).from_notebook_node(content)
+    with _exporting:
+        text, _ = _exporter(watermark).from_notebook_node(content)
     if page_of is not None:
         text = re.sub(r'href="([\w-]+)\.ipynb"', lambda link: f'href="{page_of(link.group(1))}"', text)
     files.write_text(page, text)
@@ -167,9 +169,12 @@ class _MathRenderer(IPythonRenderer):
         return to_mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
 
 
+_exporting = threading.Lock()  # an exporter keeps what it knows of the notebook at hand
+
+
 @functools.cache
 def _exporter(watermark: str) -> "_Exporter":
-    """Return the one exporter for pages with that watermark: it reads its templates once, which takes longer than a page."""
+    """Return the one exporter for pages with that watermark: reading its templates takes longer than a small page."""
     return _Exporter(watermark)
 
 

@@ -5,8 +5,8 @@ kernel has them at once. A kernel gets a process group, an environment, a workin
 that it finds nothing that another one left. Nothing is computed here and no GPU is touched: threads and a GPU's driver do
 not survive a fork.
 
-It speaks one JSON value a line over a socket: ``{"fork": {...}}`` is answered by ``{"pid": n}``, ``{"poll": pid}`` by
-``{"status": None or the exit status}``. When the other side is gone, it stops its kernels and ends.
+It speaks one JSON value a line over a socket: ``{"fork": {...}}`` is answered by ``{"pid": n}`` or ``{"error": text}``,
+``{"poll": pid}`` by ``{"status": None or the exit status}``. When the other side is gone, it stops its kernels and ends.
 
 Started by: spbl_nb/forked_kernels.py, which is what a program uses.
 """
@@ -56,7 +56,8 @@ def main() -> None:
         del sys.path[0]  # as ipykernel_launcher does
     before = dict(os.environ)
     for name in PRELOADED:
-        importlib.import_module(name)
+        with contextlib.suppress(ImportError):  # the notebook that needs it will say so
+            importlib.import_module(name)
     set_by_imports = {name: value for name, value in os.environ.items() if before.get(name) != value}
     gc.collect()
     gc.freeze()  # else the first collection in a kernel would copy every page
@@ -64,12 +65,15 @@ def main() -> None:
     kernels: dict[int, int | None] = {}  # exit status by process number
     try:
         with connection.makefile("rw", encoding="utf-8") as channel:
-            _say(channel, {"threads": threading.active_count()})
+            _say(channel, {"threads": _threads()})
             for line in channel:
                 request = json.loads(line)
                 if "fork" in request:
                     request["fork"]["environment"] = set_by_imports | request["fork"]["environment"]
-                    _say(channel, {"pid": _fork(request["fork"], kernels, connection)})
+                    try:
+                        _say(channel, {"pid": _fork(request["fork"], kernels, connection)})
+                    except OSError as error:
+                        _say(channel, {"error": str(error)})
                 else:
                     _say(channel, {"status": _status(request["poll"], kernels)})
     finally:
@@ -77,6 +81,12 @@ def main() -> None:
             if _status(pid, kernels) is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(pid, signal.SIGKILL)
+
+
+def _threads() -> int:
+    """Return the number of this process's threads, as far as the system tells those that are not Python's."""
+    listed = Path("/proc/self/task")
+    return len(list(listed.iterdir())) if listed.is_dir() else threading.active_count()
 
 
 def _say(channel: Any, answer: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ import logging
 import os
 import time
 import uuid
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -71,12 +72,13 @@ def execute(
 ) -> nbformat.NotebookNode:
     """Run ``notebook`` with the given parameter ``values`` and write the executed notebook to ``output``.
 
-    ``time_limit`` is the number of seconds that the whole notebook may take, kernel start included; without it the
+    ``time_limit`` is the number of seconds that the whole notebook may take, its kernel's start included; without it the
     notebook's own parameter ``TIME_LIMIT`` counts, if it has one (0: no limit). ``must_leave`` names
     files that the notebook has to write. ``folder`` is its working folder (default: the notebook's own). ``threads`` is
     the number of threads that the kernel's numerical libraries may use (default: as the environment says).
     ``memory_limit`` is the memory in GiB that the kernel and its children may take (default: no limit). ``preload``
-    forks the kernel from a process that has the imports behind it (see :mod:`spbl_nb.forked_kernels`).
+    forks the kernel from a process that has the imports behind it (see :mod:`spbl_nb.forked_kernels`), and whose own
+    start no limit counts.
 
     Raises :class:`parameters.ParameterError` before anything is started; :class:`TimeLimitError`,
     :class:`MemoryLimitError` or :class:`NotebookError` if it fails. What was executed is then kept as
@@ -96,7 +98,7 @@ def execute(
         "memory_limit": memory_limit,
         "folder": Path(folder or notebook.parent),
         "threads": threads,
-        "server": forked_kernels.server(threads) if preload else None,
+        "server": _server(threads) if preload else None,
     }
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{output.stem}.{uuid.uuid4().hex[:8]}.partial.ipynb")
@@ -117,6 +119,15 @@ def execute(
         partial.unlink(missing_ok=True)
     failed.unlink(missing_ok=True)
     return executed
+
+
+def _server(threads: int | None) -> forked_kernels.Server | None:
+    """Return the server of forked kernels, or None with a warning if it does not start: a new kernel does as well."""
+    try:
+        return forked_kernels.server(threads)
+    except RuntimeError as error:
+        warnings.warn(f"{error}; the notebook gets a new kernel instead", RuntimeWarning, stacklevel=3)
+        return None
 
 
 def _read(path: Path) -> nbformat.NotebookNode:

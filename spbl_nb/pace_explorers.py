@@ -8,6 +8,7 @@ and one colour are one artist, and pictures are copied pixel by pixel.
 Taught in: notebooks/03_self_paced_selection, section 8.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -64,9 +65,13 @@ def select(
     if checks.one_of("scope", scope, (ONE_AGE, QUOTA)) == QUOTA:
         return _select_by_quota(loss, labels, share, form)
     if diversity > 0:
-        with np.errstate(over="ignore"):  # pace.diverse_age refuses a diversity without bounds
-            unit = float(np.mean(loss))
-        return _select_diverse(loss, labels, share, diversity * unit)
+        with np.errstate(over="ignore"):
+            bonus = diversity * float(np.mean(loss))
+        if not math.isfinite(bonus):
+            raise ValueError(
+                f"diversity is {diversity:g} times a mean of loss beyond all numbers; allowed: smaller values"
+            )
+        return _select_diverse(loss, labels, share, bonus)
     age = pace.quantile_age(loss, share)
     weights = _weights(loss, age, form, float(np.max(loss)))
     admitted = np.ones(len(loss), dtype=bool) if form == "logistic" else loss < age

@@ -105,7 +105,8 @@ def class_sizes(
         axes.set_xlabel("rank of the class by size")
     if logarithmic:
         axes.set_yscale("log")
-    axes.set_ylim(0.8 if logarithmic else 0, max(counts.max(), 1) ** 1.15 if logarithmic else counts.max() * 1.2)
+    most = max(counts.max(), 1)
+    axes.set_ylim(0.8 if logarithmic else 0, most**1.15 if logarithmic else most * 1.2)
     axes.set_ylabel("samples" + (" (logarithmic)" if logarithmic else ""))
     tidy(axes)
     return figure
@@ -388,6 +389,7 @@ def _draw_seeds(axes: Axes, values: np.ndarray, place: float, style: int, label:
         )
 
 
+_ROUNDING = 1e-9  # by which a share may miss its bounds
 _MOST = 1e100  # axes beyond it leave the range of numbers
 _ROUND_NUMBERS = [digit * 10**power for power in range(7) for digit in (1, 2, 5)]
 
@@ -405,10 +407,10 @@ def _values(
     array = checks.float_array(name, values)
     gaps = np.isnan(array) & missing
     known = checks.finite_array(name, np.where(gaps, 0, array), ndim=1, length=len(names))
-    if not len(known) or known.min() < low or known.max() > high:
+    if not len(known) or known.min() < low - _ROUNDING or known.max() > high + _ROUNDING:
         reach = f" from {known.min():g} to {known.max():g}" if len(known) else ""
         raise ValueError(f"{name} has {len(known)} values{reach}; allowed: one per class, from {low:g} to {high:g}")
-    return array
+    return np.clip(array, low, high)
 
 
 def difficulty_bar(figure: Figure, axes: Axes, addition: str = "") -> None:

@@ -141,7 +141,11 @@ def official_parts(name: str, split: np.ndarray, count: int, per: str) -> np.nda
     """
     split = checks.as_array("split", split)
     parts = (TRAIN, VALIDATION, TEST)
-    if split.shape != (count,) or split.dtype.kind not in "biufO" or not np.isin(split, parts).all():
+    try:
+        stands = split.shape == (count,) and split.dtype.kind in "biufO" and bool(np.isin(split, parts).all())
+    except ValueError:  # arrays within an array
+        stands = False
+    if not stands:
         raise ValueError(f"split of {name} must hold 0 (train), 1 (validation) or 2 (test) for each {per}")
     return split.astype(np.int8)
 

@@ -84,6 +84,9 @@ def test_all_options_arrive(calls):
     ("platform", "arguments", "expected"),
     [
         ("linux", "", True),
+        ("linux", "--no-notebooks", True),
+        ("linux", "--no-notebooks --methods ce --datasets digits", False),
+        ("linux", "--no-notebooks --methods ce --datasets digits --preload", True),
         ("linux", "--no-preload", False),
         ("linux", "--scheduler tcp://a:1", False),
         ("linux", "--device cuda", False),
@@ -94,10 +97,17 @@ def test_all_options_arrive(calls):
         ("win32", "", False),
     ],
 )
-def test_kernels_are_forked_where_that_does_no_harm(calls, monkeypatch, platform, arguments, expected):
+def test_kernels_are_forked_where_that_pays_and_does_no_harm(calls, monkeypatch, platform, arguments, expected):
     monkeypatch.setattr(sys, "platform", platform)
     assert cli.main(["reproduce", *arguments.split()]) == 0
     assert calls[0][1]["preload"] is expected
+
+
+def test_windows_cannot_fork(calls, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert cli.main(["reproduce", "--preload"]) == 2
+    assert "--preload: Windows cannot fork" in capsys.readouterr().err
+    assert calls == []
 
 
 @pytest.mark.parametrize(
@@ -169,6 +179,12 @@ def test_seed_lists(text, seeds):
 def test_seed_lists_that_mean_no_seeds_are_refused(text, message):
     with pytest.raises(ValueError, match=rf"--seeds is .*{message}"):
         cli.seed_list(text)
+
+
+def test_a_long_list_is_not_told_whole():
+    with pytest.raises(ValueError, match="the range 9-8 runs backwards") as caught:
+        cli.seed_list("1," * 4000 + "9-8")
+    assert len(str(caught.value)) < 200
 
 
 def test_as_many_seeds_as_may_be_named():

@@ -88,6 +88,16 @@ def test_memory_that_no_worker_has_is_refused_instead_of_waiting_for_ever(worker
         cluster.declared(Cluster(*workers), 6)
 
 
+def test_dask_looks_less_at_workers_of_this_machine():
+    import dask
+
+    name = "distributed.worker.profile.enabled"
+    before = dask.config.get(name)
+    with cluster.client(1, None, 1) as client:
+        assert client.submit(dask.config.get, name).result() is False
+    assert dask.config.get(name) is before
+
+
 def test_workers_are_asked_what_they_see(tmp_path):
     notebook = tiny.write(tmp_path / "08.ipynb")
     cluster.check_workers(Cluster(), [str(tmp_path / "runs")], [str(notebook)])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -160,6 +161,48 @@ def test_server_and_kernel_end_with_a_program_that_was_killed(tmp_path):
     program.wait()
     _, alive = psutil.wait_procs(family, timeout=300)
     assert alive == []
+
+
+def test_the_folder_one_stands_in_is_not_searched(run, tmp_path, monkeypatch):
+    (tmp_path / "spbl_nb").mkdir()
+    for name in ("random.py", "torch.py", "spbl_nb/__init__.py"):
+        (tmp_path / name).write_text("raise ImportError('this is another one')")
+    monkeypatch.chdir(tmp_path)
+    forked_kernels.close_servers()
+    assert tiny.printed(run("import spbl_nb; print(spbl_nb.__path__[0])")).strip() == str(PACKAGE)
+
+
+def test_a_server_that_fell_silent_is_replaced(run, monkeypatch):
+    run("1")
+    old = forked_kernels.server(1)
+    old._ours.settimeout(0.5)
+    os.kill(old.pid, signal.SIGSTOP)
+    with pytest.raises(runner.NotebookError, match="the server of preloaded kernels does not answer"):
+        run("1")
+    assert not psutil.pid_exists(old.pid)
+    assert tiny.printed(run("print(2)")) == "2\n"
+    assert forked_kernels.server(1) is not old
+
+
+def test_a_fork_that_is_refused_is_told(run, monkeypatch):
+    monkeypatch.setattr(forked_kernels.Server, "_ask", lambda *_: {"error": "Cannot allocate memory"})
+    with pytest.raises(runner.NotebookError, match=r"cannot fork \(Cannot allocate memory\)"):
+        run("1")
+
+
+def test_a_notebook_does_without_a_server_that_does_not_start(run, monkeypatch):
+    def fail(_threads):
+        raise RuntimeError("the server of preloaded kernels did not start: it ended")
+
+    monkeypatch.setattr(forked_kernels, "server", fail)
+    with pytest.warns(RuntimeWarning, match="it ended; the notebook gets a new kernel instead"):
+        assert tiny.printed(run("print(1)")) == "1\n"
+
+
+def test_what_a_kernel_shares_with_its_server_is_not_its_own(run):
+    assert tiny.printed(run("print(1)", memory_limit=0.3)) == "1\n"
+    with pytest.raises(runner.MemoryLimitError, match=r"took 0\.[34]\d GiB of memory, more than its limit of 0.3 GiB"):
+        run("hoard = [bytearray(10**7) for _ in range(100) if not __import__('time').sleep(0.1)]", memory_limit=0.3)
 
 
 def test_a_server_that_does_not_start_tells_why(monkeypatch):

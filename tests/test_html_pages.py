@@ -1,6 +1,7 @@
 """Pages that need no network: formulas, pictures with their alternative text, widgets."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
@@ -100,3 +101,21 @@ def test_the_index_links_and_escapes(tmp_path):
     assert "All &lt;pages&gt;" in text
     assert '<a href="x/&quot;y&quot;.html">a &amp; b</a>' in text
     assert "None" not in text
+
+
+def test_pages_written_at_once_keep_to_their_own_notebook(tmp_path):
+    """An exporter is shared, and remembers the widgets of the notebook at hand."""
+    cells = [output({WIDGET: {"model_id": "1"}, "text/plain": "IntSlider()"}) for _ in range(20)]
+    state = {"widgets": {STATE: {"state": {"1": {"model_name": "IntSliderModel"}}}}}
+    for name, metadata in (("live", state), ("still", {})):
+        nbformat.write(v4.new_notebook(cells=cells, metadata=metadata), tmp_path / f"{name}.ipynb")
+
+    def made(number):
+        page = tmp_path / f"{number}.html"
+        html_pages.to_html(tmp_path / ("live.ipynb" if number % 2 else "still.ipynb"), page)
+        return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "", page.read_text(encoding="utf-8"))
+
+    with ThreadPoolExecutor(4) as pool:
+        pages = list(pool.map(made, range(24)))
+    assert set(pages[::2]) == {made(100)}
+    assert set(pages[1::2]) == {made(101)}

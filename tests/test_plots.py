@@ -204,10 +204,25 @@ def test_pyplot_knows_none_of_the_figures():
     assert pyplot.get_fignums() == before
 
 
+def test_a_difficulty_may_miss_its_bounds_by_rounding():
+    off = plots.class_sizes(np.array([1, 2]), ["a", "b"], np.array([-1e-17, 1 + 3e-16]))
+    on = plots.class_sizes(np.array([1, 2]), ["a", "b"], np.array([0.0, 1.0]))
+    for rounded, exact in zip(off.axes[0].collections, on.axes[0].collections, strict=True):
+        np.testing.assert_array_equal(rounded.get_facecolor(), exact.get_facecolor())
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_classes_may_all_be_empty(logarithmic):
+    axes = plots.class_sizes(np.zeros(2, int), ["a", "b"], logarithmic=logarithmic).axes[0]
+    assert axes.get_ylim()[1] >= 1
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: plots.png_bundle(b"", "  "), "alt is empty"),
+        (lambda: plots.class_sizes(np.ones(2), ["a", "b"], np.array([0, 1.01])), "from 0 to 1.01; allowed"),
         (lambda: plots.class_sizes(np.array([1, 2]), ["a"]), "counts has 2 entries; 1 are needed"),
         (lambda: plots.class_sizes(np.array([1, 2]), ["a", "b"], np.array([0, np.nan])), r"difficulty\[1\] is nan"),
         (lambda: plots.class_bars(np.zeros((2, 2)), ["a", "b"], "x"), "values has shape"),

@@ -117,16 +117,18 @@ def test_what_would_be_read_as_other_numbers_is_refused(values):
         checks.float_array("x", values)
 
 
+ARRAYS = np.array([np.zeros(2), *range(len(LABELS) - 1)], dtype=object)
 FOUND = {  # by sweeps of hundreds of cases: (call, argument, value, what the refusal says, or None for an answer)
     "a cap without bounds": ("balance.reconstruct_curriculum", "keep_factor", 1.7e308, None),
     "a ragged selection": ("balance.class_ease", "selected", [[1.0], [2.0, 3.0]], "selected "),
-    "all losses at the end of the floats": ("pace_explorers.select", "loss", np.full(len(LOSS), 1.7e308), "diversity is inf"),
+    "all losses at the end of the floats": ("pace_explorers.select", "loss", np.full(len(LOSS), 1.7e308), "a mean of loss"),
     "all losses 0": ("pace_explorers.PaceExplorer", "loss", np.zeros(len(LOSS)), None),
     "labels in a list": ("metric_explorers.MetricExplorer", "labels", LABELS.tolist(), None),
     "no logits": ("rivals.OneVsAllGHMC", "logits", None, "logits is a NoneType"),
     "no prior": ("losses.logit_adjusted", "prior", None, "prior is None"),
     "groups of two kinds": ("images.ImageData", "groups", np.array([None, *range(len(LABELS) - 1)]), "put in order"),
     "a split of records": ("images.ImageData", "split", np.zeros(len(LABELS), [("a", float)]), "must hold 0"),
+    "arrays within a split": ("images.ImageData", "split", ARRAYS, "must hold 0"),
     "ragged sizes": ("boxed_images.DetectionData", "sizes", [[48, 48], "x"], "sizes"),
     "a setting that GHM-R lacks": ("detectors.build", "ghmr", {"nonsense": 5}, "setting of ghmr is 'nonsense'"),
     "classes without samples": ("plots.class_sizes", "counts", np.zeros(4, dtype=int), None),

@@ -1,10 +1,10 @@
 """The batch against bare scripts and papermill programs: what a small cell costs beyond its own work, and what a second
 worker brings.
 
-A cell imports what notebook 08 imports, works for a fixed number of CPU seconds, and leaves a file. A bare script does the
-same without Jupyter: no notebook with these imports can cost less, unless it comes with the imports behind it, as a
-preloaded kernel does; and two bare scripts at a time show what a second core of this machine is worth. All figures come
-from one run on one machine, one after the other; on a busy machine they all grow, so look at the ratios.
+A cell imports what notebook 08 imports and works for a fixed number of CPU seconds. A bare script does the same without
+Jupyter: no notebook with these imports can cost less, unless it comes with the imports behind it, as a preloaded kernel
+does; and two bare scripts at a time show what a second core of this machine is worth. All figures come from one run on one
+machine, one after the other; on a busy machine they all grow, so look at the ratios.
 
 Run with: ``python -m pytest tests/benchmarks/bench_batch.py -s``.
 """
