@@ -8,6 +8,7 @@ heavy is imported before a command needs it, so that ``--help`` is quick.
 import argparse
 import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -317,11 +318,15 @@ def _lab(options: argparse.Namespace) -> int:
     )
     environment = os.environ | {"JUPYTER_PREFER_ENV_PATH": "1"} | places.cache_variable()
     with subprocess.Popen([*command, *extra], env=environment) as server:
-        while True:
-            try:
-                return server.wait()
-            except KeyboardInterrupt:
-                continue  # JupyterLab has received it too, and asks whether to stop
+        before = signal.signal(signal.SIGTERM, lambda *_: server.terminate())
+        try:
+            while True:
+                try:
+                    return server.wait()
+                except KeyboardInterrupt:
+                    continue  # JupyterLab has received it too, and asks whether to stop
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 import tiny_notebooks as tiny
 
@@ -224,6 +225,20 @@ def test_lab_opens_the_notebooks_with_this_python(tmp_path, monkeypatch):
     ]  # fmt: skip
     assert variables["JUPYTER_PREFER_ENV_PATH"] == "1"
     assert Server.waits == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+def test_lab_ends_with_the_command_that_started_it(tmp_path):
+    """A JupyterLab that went on would keep its port, and the next one would silently take another."""
+    tiny.experiment(tmp_path)
+    (tmp_path / "jupyterlab.py").write_text("import os, time; print(os.getpid(), flush=True); time.sleep(900)")
+    command = [sys.executable, "-m", "spbl_nb", "lab", "--notebooks", str(tmp_path)]
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(places.PACKAGE.parent)])}
+    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, cwd=tmp_path) as lab:
+        server = psutil.Process(int(lab.stdout.readline()))
+        lab.terminate()
+        assert lab.wait(60) != 0
+    assert not server.is_running()
 
 
 def test_lab_without_notebooks_says_where_it_looked(tmp_path, capsys):
