@@ -6,6 +6,7 @@ heavy is imported before a command needs it, so that ``--help`` is quick.
 """
 
 import argparse
+import importlib.util
 import io
 import os
 import signal
@@ -401,6 +402,10 @@ def _render(options: argparse.Namespace) -> int:
 
 
 def _book(options: argparse.Namespace) -> int:
+    if absent := [name for name in ("sphinx", "myst_nb", "furo") if importlib.util.find_spec(name) is None]:
+        raise ValueError(
+            f"a book needs {', '.join(absent)}; pip install -e '.[book]' in the checkout brings what is missing"
+        )
     from spbl_nb import book
 
     page, warnings = book.build(options.out, options.notebooks)
