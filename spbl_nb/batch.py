@@ -276,13 +276,14 @@ def run_tasks(
             print(f"the workers can be watched at {address}")
         resources = cluster.declared(client, memory_limit)
         options = {"retries": _WORKER_DEATHS, "pure": False, "resources": resources}
+        print(f"each worker first imports what it needs; then a line follows for each of {len(tasks)} notebooks")
         futures = {
             client.submit(work, task, memory_limit, preload, key=_dask_key(task), priority=-place, **options): task
             for place, task in enumerate(tasks)
         }
         for outcome in _as_finished(futures):
             outcomes[outcome.task.folder] = outcome
-            bar.write(outcome.line(), file=sys.stdout)
+            bar.write(f"{len(outcomes):>3}/{len(tasks)}  {outcome.line()}", file=sys.stdout)
             bar.update(1)
     return [outcomes[task.folder] for task in tasks]
 

@@ -38,7 +38,7 @@ class Detections:
         return len(self.labels)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class DetectionData:
     """Pictures with boxes.
 
@@ -76,6 +76,10 @@ class DetectionData:
     synthetic: bool = False
     mirror: bool = True
     left_out: tuple[str, ...] = field(default=(), compare=False)
+
+    def __repr__(self) -> str:
+        found = f"{len(self.images)} pictures, {len(self.labels)} boxes of {len(self.class_names)} classes"
+        return f"<{type(self).__name__} {self.name}: {found}>"
 
     def __post_init__(self) -> None:
         shape, dtype = tuple(getattr(self.images, "shape", ())), getattr(self.images, "dtype", None)

@@ -27,7 +27,11 @@ MOST_SEEDS = 10_000  # that ``--seeds`` may name
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status: 0 all well, 1 something failed, 2 a mistake in the command."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown and options.command is not _lab:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    options.unknown = unknown
     try:
         return options.command(options)
     except KeyboardInterrupt:
@@ -102,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("lab", help="open the notebooks in JupyterLab with this Python")
     command.set_defaults(command=_lab)
     command.add_argument("--notebooks", metavar="DIR", help="folder of the notebooks (default: that of the checkout)")
-    command.add_argument("options", nargs=argparse.REMAINDER, help="further options for JupyterLab, after --")
+    command.epilog = "Further options go to JupyterLab, such as --no-browser or --port 8890."
 
     command = commands.add_parser("check", help="check that everything needed is here, and say how to mend it")
     command.set_defaults(command=_check)
@@ -312,7 +316,7 @@ def _lab(options: argparse.Namespace) -> int:
     from spbl_nb import places
 
     folder = places.notebooks_dir(options.notebooks)
-    extra = [option for option in options.options if option != "--"]
+    extra = [option for option in options.unknown if option != "--"]
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
     command += (
         ["--LabApp.default_url=/lab/tree/00_start_here.ipynb"] if (folder / "00_start_here.ipynb").exists() else []

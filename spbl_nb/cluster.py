@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 GIB = 2**30
 MEMORY = "memory"
 _SCHEDULER_SECONDS = 10
-_CALM = {  # Dask's profiler and monitors take 5 % of a core from each notebook, which nobody looks at in a notebook's worker
+_SETTINGS = {  # Dask's profiler and monitors take 5 % of a core from each notebook, which nobody looks at in a notebook's worker
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.interval": "2s",
     "distributed.admin.tick.interval": "1s",
+    "distributed.worker.preload": ["spbl_nb.uninterrupted"],
 }
 _USUAL_GIB = 2.0  # a worker of this machine gets at least so much unless the number of jobs is given
 
@@ -62,7 +63,7 @@ def client(
         return
     jobs, share = shares(jobs, tasks, memory_limit)
     with (
-        dask.config.set(_CALM),
+        dask.config.set(_SETTINGS),
         LocalCluster(
             n_workers=jobs,
             threads_per_worker=1,

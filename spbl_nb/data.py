@@ -221,7 +221,7 @@ def _decode(
     )
     rows = decoded.kept
     absent = [Broken(str(path), "missing", "a list names it, but it is not there", -1) for path in listed.missing]
-    said = [f"{len(decoded.report)} that cannot be decoded left out"] if decoded.report else []
+    said = [f"left out, as they cannot be decoded: {len(decoded.report)} of these"] if decoded.report else []
     notes = ", ".join(f"{len(of)} {note}" for note, of in decoded.converted.items())
     said += [f"converted: {notes}"] if notes else []
     return ImageData(

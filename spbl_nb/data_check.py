@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from spbl_nb import config, files, places, plots, splits
 from spbl_nb import data as data_sets
-from spbl_nb import files, places, plots, splits
 from spbl_nb.environment import FAIL, OK, WARN, Finding
 from spbl_nb.images import ImageData, resize
 from spbl_nb.splits import Split
@@ -114,9 +114,10 @@ def _rarest(data: ImageData) -> Finding:
 
 
 def _split(data: ImageData) -> tuple[Split | None, Finding]:
-    """Return the split that training would use, and whether one can be made."""
+    """Return the split of seed 0 that training would use unless its settings say otherwise, and whether one can be made."""
+    usual = config.preset("fast")
     try:
-        split = splits.make_split(data)
+        split = splits.make_split(data, usual.validation, usual.test)
     except ValueError as error:
         return None, Finding(
             FAIL, "parts", f"cannot be made: {error}", "collect more, merge classes, or drop the class"
@@ -195,7 +196,8 @@ def _judged(data: ImageData, part: np.ndarray, sets: list[np.ndarray], what: str
     mixed = [rows for rows in sets if len(set(data.labels[rows].tolist())) > 1]
     extra = sum(len(rows) - 1 for rows in sets)
     text = (
-        f"{extra} pictures too many in {len(sets)} sets; {len(across)} sets across parts, {len(mixed)} across classes"
+        f"copies beyond the first: {extra}, sets of equal pictures: {len(sets)} ({len(across)} across parts, {len(mixed)} across "
+        "classes)"
     )
     worst = (mixed or across or sets)[0]
     text += f"; for instance {' = '.join(_row_name(data, row) for row in worst[:_NAMED].tolist())}"

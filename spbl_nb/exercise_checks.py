@@ -146,6 +146,8 @@ def show(value: Any, name: str = "") -> str:
     try:
         if isinstance(value, np.generic):
             value = value.item()
+        elif type(value) in (list, tuple):
+            value = type(value)(each.item() if isinstance(each, np.generic) else each for each in value)
         if not isinstance(value, np.ndarray):
             text = f"{value:.8g}" if type(value) is float else repr(value)
         elif value.size > _MOST:

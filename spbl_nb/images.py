@@ -74,6 +74,9 @@ class _Labelled:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {getattr(self, 'name', '')}: {len(self)} samples in {self.num_classes} classes>"
+
     @property
     def num_classes(self) -> int:
         """Number of classes C."""
@@ -84,7 +87,7 @@ class _Labelled:
         return np.bincount(self.labels if rows is None else self.labels[rows], minlength=self.num_classes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImageData(_Labelled):
     """A labelled set of pictures.
 
@@ -181,7 +184,7 @@ class ImageData(_Labelled):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FeatureData(_Labelled):
     """A labelled set of which only features under a frozen backbone are kept.
 

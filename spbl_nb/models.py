@@ -200,8 +200,8 @@ def published_weights(name: str, weights: str) -> Path:
         except Exception as error:
             raise FileNotFoundError(
                 f"the weights {weights} of {name} are not at {path}, and they could not be downloaded ({error}); put the file "
-                f"from {url} there (TORCH_HOME moves torch's folder), give its path as weights, or leave weights out to start "
-                "from random ones"
+                f"from {url} there (TORCH_HOME moves torch's folder), give its path as weights, or choose weights: null or "
+                "a small network, such as model: small_resnet, to start from random ones"
             ) from None
     return path
 

@@ -109,7 +109,7 @@ def _report(sources: Path, runs_dir: Path, config_name: str) -> batch.Outcome:
     if task.stands():
         return batch.Outcome(task, batch.STANDING)
     outcome = batch.work(task)
-    print(outcome.line())
+    print(f"{'':8}{outcome.line()}")
     return outcome
 
 
@@ -148,7 +148,7 @@ def _tell(failures: list[batch.Outcome], runs_dir: Path, config_name: str, secon
         "its tables": exported if exported.exists() else None,
         "executed notebooks": runs_dir / config_name / "<data set>" / "<method>" / "seed-<k>",
         "teaching notebooks, trial runs": lessons if lessons.exists() else None,
-        "all HTML pages": runs_dir / "index.html",
+        "all pages; open this first": runs_dir / "index.html",
     }
     for name, place in where.items():
         if place is not None:
@@ -164,13 +164,20 @@ def _write_index(runs_dir: Path) -> None:
         pages = sorted(page.relative_to(runs_dir) for page in runs_dir.glob(pattern))
         return [(", ".join(page.parts[label_parts]), page.as_posix()) for page in pages if page.parts[0][0] != "."]
 
+    made = links("*/*/*/seed-*/*.html", slice(0, 4))
+    shown = {Path(page).parent for _, page in made}
+    made += [
+        (f"{label} (its record; it was made without a page)", record)
+        for label, record in links(f"*/*/*/seed-*/{runs.RESULT}", slice(0, 4))
+        if Path(record).parent not in shown
+    ]
     sections = [
-        ("Reports", links("*/report/*.html", slice(0, 1))),
-        ("Tables of the reports", links("*/tables/*", slice(0, 3, 2))),
+        ("Reports: what all runs of a configuration say together; begin here", links("*/report/*.html", slice(0, 1))),
+        ("The tables of the reports, for your own work", links("*/tables/*", slice(0, 3, 2))),
         (
             "Teaching notebooks, trial runs at preset smoke (open them with spbl-nb lab for real numbers)",
             links("notebooks/*/*.html", slice(1, 2)),
         ),
-        ("Runs: configuration, data set, method, seed", links("*/*/*/seed-*/*.html", slice(0, 4))),
+        ("Single runs: configuration, data set, method, seed", sorted(made)),
     ]
     html_pages.write_index(runs_dir / "index.html", "Self-paced balance learning: executed notebooks", sections)

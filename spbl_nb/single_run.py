@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from spbl_nb import config, data, methods, metrics, places, processes, runs, staging, training
+from spbl_nb import config, data, grid, methods, metrics, places, processes, runs, staging, training
 
 
 def train(
@@ -49,7 +49,11 @@ def train(
         )
     )
     _say(str(report))
-    _say(f"{result.steps} steps in {result.seconds:.1f} s by {processes.count()} process(es); written: {folder}")
+    number = processes.count()
+    told = "one process" if number == 1 else f"{number} processes"
+    _say(f"{result.steps} steps in {result.seconds:.1f} s by {told}; written: {folder}")
+    if watermark := grid.watermark(settings.name):
+        _say(watermark)
     return folder
 
 

@@ -301,6 +301,7 @@ def test_ctrl_c_leaves_complete_folders_and_no_process(task, tmp_path, preload):
             with contextlib.suppress(psutil.Error):
                 process.kill()
         pytest.fail(f"still running five minutes after Ctrl-C:\n{parent.communicate()[1].decode()}")
+    assert errors.count(b"Traceback") == 1, "the script's own; the workers keep quiet"
     assert b"KeyboardInterrupt" in errors
     _, alive = psutil.wait_procs(family, timeout=300)
     assert alive == []

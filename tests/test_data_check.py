@@ -74,7 +74,7 @@ def test_a_picture_in_training_and_test_fails(tmp_path):
     assert _levels(checked)["equal pixels at 16"] == FAIL
     assert checked.wrong
     text = _found(checked, "equal pixels at 16")
-    assert "1 pictures too many in 1 sets; 1 sets across parts, 0 across classes" in text
+    assert "copies beyond the first: 1, sets of equal pictures: 1 (1 across parts, 0 across classes)" in text
     assert "row 0 (class 0) = row 4 (class 0)" in text
     assert json.loads((tmp_path / "check.json").read_text())["copies"] == {
         "equal pixels at 16": [["row 0 (class 0)", "row 4 (class 0)"]]
@@ -91,7 +91,7 @@ def test_a_copy_inside_a_part_is_only_told(tmp_path):
 def test_one_picture_under_two_classes_fails(tmp_path):
     checked = data_check.examine(_with_copy(0, 35), tmp_path)
     assert _levels(checked)["equal pixels at 16"] == FAIL
-    assert "0 sets across parts, 1 across classes" in _found(checked, "equal pixels at 16")
+    assert "(0 across parts, 1 across classes)" in _found(checked, "equal pixels at 16")
 
 
 def test_repeated_against_brute_force():

@@ -178,7 +178,7 @@ def test_broken_pictures_are_named_or_skipped(root):
         data.load("folder", root, size=8)
     mine = data.load("folder", root, size=8, on_broken="skip")
     assert mine.labels.tolist() == [0, 0, 1, 1]
-    assert "1 that cannot be decoded left out" in mine.source
+    assert "left out, as they cannot be decoded: 1 of these" in mine.source
 
 
 def test_what_was_converted_is_said(root):

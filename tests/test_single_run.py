@@ -22,7 +22,7 @@ def test_a_run_from_the_command_line_is_that_of_the_library(tmp_path, capsys):
     report = metrics.report(pictures.labels[split.test], expected.scores, 10, expected.predicted)
     assert run.result["report"]["accuracy"] == report.accuracy
     assert f"written: {run.folder}" in told
-    assert "by 1 process" in told
+    assert "by one process" in told
     assert cli.main(command) == 0
     assert "complete already" in capsys.readouterr().out
 
