@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import errno
 import functools
+import math
 import os
 import sys
 import time
@@ -263,6 +264,7 @@ def run_tasks(
     if not tasks:
         return []
     outcomes: dict[str, Outcome] = {}
+    started = time.perf_counter()
     with (
         _no_leftovers(tasks),
         cluster.client(jobs, scheduler, len(tasks), memory_limit) as client,
@@ -284,6 +286,9 @@ def run_tasks(
         for outcome in _as_finished(futures):
             outcomes[outcome.task.folder] = outcome
             bar.write(f"{len(outcomes):>3}/{len(tasks)}  {outcome.line()}", file=sys.stdout)
+            if not progress and len(tasks) >= 8 and len(outcomes) in (len(tasks) // 4, len(tasks) // 2):
+                left = (time.perf_counter() - started) / len(outcomes) * (len(tasks) - len(outcomes))
+                print(f"about {math.ceil(left / 60)} min left")
             bar.update(1)
     return [outcomes[task.folder] for task in tasks]
 

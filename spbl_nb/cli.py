@@ -365,10 +365,13 @@ def _data(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from spbl_nb import places, result_files
+    from spbl_nb import grid, places, result_files
 
     number = result_files.export(places.runs_dir(options.runs_dir), options.file, options.remark)
     print(f"{number} runs written to {options.file}")
+    trials = sum(bool(grid.watermark(record["config_name"])) for record in result_files.read(options.file))
+    if trials:
+        print(f"{trials} of them are trial runs at preset smoke, whose numbers are no results")
     return 0
 
 

@@ -68,7 +68,9 @@ def test_nothing_and_broken_runs_are_refused_and_nothing_is_written(root, tmp_pa
 def test_the_command(root, tmp_path, capsys):
     path = tmp_path / "results.json"
     assert cli.main(["export", str(path), "--runs-dir", str(root), "--remark", "two methods"]) == 0
-    assert "4 runs written" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "4 runs written" in told
+    assert "4 of them are trial runs at preset smoke" in told
     assert len(result_files.read(path)) == 4
     assert cli.main(["export", str(path), "--runs-dir", str(tmp_path / "none")]) == 2
     assert "no complete run" in capsys.readouterr().err
