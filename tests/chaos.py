@@ -17,6 +17,7 @@ import psutil
 import tiny_notebooks as tiny
 
 EVENT = "import chaos; chaos.event()"
+SERVER = "spbl_nb.kernel_server"
 GRACE = 3  # events after which the notebooks stand still
 
 TRAINING = f"""\
@@ -123,7 +124,7 @@ class Grid:
         return self.events.stat().st_size if self.events.exists() else 0
 
     def strike(self, victim: str) -> None:
-        """Kill a random kernel, a random worker that runs a kernel, or the command itself, as the kernel's -9 does."""
+        """Kill a random kernel, what it was forked from, a worker that runs one, or the command itself, as kill -9 does."""
         if victim == "parent":
             family = psutil.Process(self.parent.pid).children(recursive=True)
             self.parent.send_signal(signal.SIGKILL)
@@ -140,7 +141,11 @@ class Grid:
             if kernels := self.kernels():
                 process = kernels[self.rng.integers(len(kernels))]
                 try:
-                    (process if victim == "kernel" else process.parent()).kill()
+                    if victim != "kernel":
+                        process = process.parent()
+                    if victim == "worker" and SERVER in process.cmdline():
+                        process = process.parent()
+                    process.kill()
                 except (psutil.Error, AttributeError):  # it ended meanwhile
                     continue
                 self.killed.append(victim)
@@ -152,9 +157,10 @@ class Grid:
         found = []
         for process in psutil.Process(self.parent.pid).children(recursive=True):
             try:
-                if "ipykernel_launcher" in process.cmdline():
+                forked = SERVER in process.cmdline() and SERVER in process.parent().cmdline()
+                if forked or "ipykernel_launcher" in process.cmdline():
                     found.append(process)
-            except psutil.Error:
+            except (psutil.Error, AttributeError):  # it or its parent ended meanwhile
                 continue
         return sorted(found, key=lambda process: process.pid)
 

@@ -16,7 +16,10 @@ pytestmark = [
 ]
 
 METHODS, SEEDS = ["ce", "oversample"], [0, 1]
-VICTIMS = ["worker", "kernel", "worker", "parent"]
+VICTIMS = {
+    "--no-preload": ["worker", "kernel", "worker", "parent"],
+    "--preload": ["worker", "kernel", "server", "worker", "parent"],
+}
 
 
 def numbers(folder):
@@ -32,7 +35,8 @@ def numbers(folder):
     }
 
 
-def test_nothing_is_lost_nothing_double_and_the_numbers_are_the_same(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kernels", list(VICTIMS))
+def test_nothing_is_lost_nothing_double_and_the_numbers_are_the_same(tmp_path, monkeypatch, kernels):
     """A grid of which two workers, a kernel and the whole command are killed with -9, and its cells undisturbed."""
     notebook = chaos.experiment(tmp_path / "notebooks")
     report = 'PRESET: str = "smoke"  # configuration\nRUNS_DIR: str = ""  # folder'
@@ -44,10 +48,10 @@ def test_nothing_is_lost_nothing_double_and_the_numbers_are_the_same(tmp_path, m
     assert calm_events.stat().st_size == 4 * 7
 
     command = [sys.executable, "-m", "spbl_nb", "reproduce", "--datasets", "digits", "--methods", *METHODS]
-    command += ["--seeds", "0-1", "--jobs", "2", "--notebooks", str(notebook.parent)]
+    command += ["--seeds", "0-1", "--jobs", "2", kernels, "--notebooks", str(notebook.parent)]
     folder = tmp_path / "stormy"
     stormy = chaos.Grid([*command, "--runs-dir", str(folder)], tmp_path / "stormy.events", folder, seed=5)
-    victims = [VICTIMS[place] for place in np.random.default_rng(7).permutation(len(VICTIMS))]
+    victims = np.random.default_rng(7).permutation(VICTIMS[kernels]).tolist()
     assert stormy.run(victims, most_events=5) == 0, stormy.events.with_suffix(".log").read_text()
     assert stormy.killed == victims
     assert stormy.sessions == 2
