@@ -210,9 +210,11 @@ def _checkpoint_of(task: Task) -> Path:
 
 
 def _drop_checkpoints(task: Task) -> None:
-    """Remove the task's checkpoint with those of its stages, and what other states of the library left of them."""
-    for checkpoint in (Path(task.runs_dir) / _CHECKPOINTS).glob(f"{_plain_name(task)}-*.pt*"):
-        checkpoint.unlink(missing_ok=True)
+    """Remove the task's checkpoint with those of its stages, and what other states of the library or a kill left of them."""
+    folder = Path(task.runs_dir) / _CHECKPOINTS
+    for pattern in (f"{_plain_name(task)}-*.pt*", f".{_plain_name(task)}-*.partial"):
+        for checkpoint in folder.glob(pattern):
+            checkpoint.unlink(missing_ok=True)
 
 
 def _failed_copy(task: Task) -> Path:

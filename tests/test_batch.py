@@ -213,11 +213,18 @@ def test_preloaded_kernels_on_workers(scheduler, task):
 
 
 def test_a_checkpoint_is_dropped_after_a_failure_and_after_success(task, tmp_path):
-    code = "for name in (CHECKPOINT, CHECKPOINT + '.pace-1'):\n    open(name, 'a').write('x')"
+    """With what a process left that was killed while it wrote one; what belongs to another task stays."""
+    code = "from pathlib import Path\npath = Path(CHECKPOINT)\n"
+    code += "names = path.name, path.name + '.pace-1', f'.{path.name}.0a1b2c3d.partial'\n"
+    code += "for name in names:\n    path.with_name(name).write_text('x')"
     parameters = 'CHECKPOINT: str = ""  # file'
+    folder = tmp_path / "runs" / ".checkpoints"
+    folder.mkdir(parents=True)
+    others = folder / ".cells-another-0123456789ab.pt.0a1b2c3d.partial"
+    others.write_text("x")
     batch.work(task("works", code, parameters=parameters, checkpoint=True))
     batch.work(task("fails", code, "1/0", parameters=parameters, checkpoint=True))
-    assert list((tmp_path / "runs" / ".checkpoints").iterdir()) == []
+    assert list(folder.iterdir()) == [others]
 
 
 def test_a_run_that_is_not_left_is_a_failure(task):

@@ -24,7 +24,7 @@ EXAMPLES = int(os.environ.get("SPBL_NB_FUZZ", "16"))
 # Modules whose functions are called by other modules with values already checked, or that work on files: READERS has these.
 LEFT_OUT = {
     "the engine of batch work, kernels and notebooks": "batch cluster forked_kernels kernel_memory kernel_server kernels "
-    "notebook_runner processes reproduce single_run",
+    "notebook_runner processes reproduce single_run uninterrupted",
     "pages, reports and lint: what they are given, this package has made": "accessible book controls detection_runs drawing "
     "fingerprints front_page glossary_lint loss_columns notebook_lint provenance published rank_plots rendering report "
     "report_plots report_tables report_words tables widgets",
