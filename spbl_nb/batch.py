@@ -110,15 +110,19 @@ def work(task: Task, memory_limit: float | None = None, preload: bool = False) -
     ``memory_limit`` is what the notebook may take, in GiB (default: what the Dask worker may take); ``preload`` forks its
     kernel from a process that has the imports behind it.
 
-    A notebook that ran over its time or its memory, or into a full disk, is not repeated, and keeps its checkpoint for
+    What stands already is not made again: a worker may die when its task is complete, before anybody has heard of it. A
+    notebook that ran over its time or its memory, or into a full disk, is not repeated, and keeps its checkpoint for
     better times. Otherwise the checkpoint is dropped before the second attempt, in case it is what made the first one fail.
     """
+    if task.stands():
+        drop_checkpoints(task)
+        return Outcome(task, STANDING, numbers=_numbers(task))
     started = time.perf_counter()
     problem = ""
     limits = {"memory_limit": memory_limit or cluster.own_limit(), "preload": preload}
     for _ in range(2):
         try:
-            numbers = _attempt(task, limits)
+            _attempt(task, limits)
         except notebook_runner.TimeLimitError as error:
             problem = f"{error}; grant more with --time-limit"
             break
@@ -129,14 +133,14 @@ def work(task: Task, memory_limit: float | None = None, preload: bool = False) -
             problem = with_advice(error)
             if _DISK_FULL in problem:
                 break
-            _drop_checkpoints(task)
+            drop_checkpoints(task)
         except (ValueError, OSError) as error:
             problem = with_advice(error)
             break
         else:
-            _drop_checkpoints(task)
+            drop_checkpoints(task)
             _failed_copy(task).unlink(missing_ok=True)
-            return Outcome(task, DONE, time.perf_counter() - started, numbers)
+            return Outcome(task, DONE, time.perf_counter() - started, _numbers(task))
     return Outcome(task, FAILED, time.perf_counter() - started, problem=problem)
 
 
@@ -145,8 +149,8 @@ def with_advice(error: Exception) -> str:
     return f"{error}{_FREE_SPACE if _DISK_FULL in str(error) else ''}"
 
 
-def _attempt(task: Task, limits: dict[str, Any]) -> dict[str, float]:
-    """Execute the notebook in a staging folder and move what it leaves to its place; return some of its numbers."""
+def _attempt(task: Task, limits: dict[str, Any]) -> None:
+    """Execute the notebook in a staging folder and move what it leaves to its place."""
     name = Path(task.notebook).stem
     with staging.staging(task.runs_dir) as stage:
         finished = stage / task.folder
@@ -170,11 +174,17 @@ def _attempt(task: Task, limits: dict[str, Any]) -> dict[str, float]:
         page_of = functools.partial(_page_of, task)
         html_pages.to_html(executed, finished / f"{name}.html", watermark=task.watermark, page_of=page_of)
         os.replace(executed, finished / executed.name)
-        if not task.leaves_run:
-            files.write_json(finished / _MARK, {"key": task.key, "label": task.label})
+        files.write_json(finished / _MARK, {"key": task.key, "label": task.label})
+        if task.leaves_run:
+            runs.publish(finished, task.target)
+        else:
             _replace_folder(finished, task.target, stage / "previous")
-            return {}
-        runs.publish(finished, task.target)
+
+
+def _numbers(task: Task) -> dict[str, float]:
+    """Return some numbers of the run that a finished task has left."""
+    if not task.leaves_run:
+        return {}
     report = files.read_json(task.target / runs.RESULT)["report"]
     numbers = {"accuracy": report["accuracy"], "F1": report["f1"]}
     return {name: value for name, value in numbers.items() if value is not None}
@@ -209,7 +219,7 @@ def _checkpoint_of(task: Task) -> Path:
     return Path(task.runs_dir) / _CHECKPOINTS / f"{_plain_name(task)}-{task.key[:12]}.pt"
 
 
-def _drop_checkpoints(task: Task) -> None:
+def drop_checkpoints(task: Task) -> None:
     """Remove the task's checkpoint with those of its stages, and what other states of the library or a kill left of them."""
     folder = Path(task.runs_dir) / _CHECKPOINTS
     for pattern in (f"{_plain_name(task)}-*.pt*", f".{_plain_name(task)}-*.partial"):
@@ -319,6 +329,7 @@ def _as_finished(futures: "dict[Future, Task]") -> Iterator[Outcome]:
         except Exception as error:  # whatever Dask says of a worker that died too often, or of a lost scheduler
             yield Outcome(task, FAILED, problem=f"the worker failed: {type(error).__name__}: {error}")
         else:
+            future.release()  # else Dask makes it again when the worker that remembers the outcome dies
             yield _arrived(outcome)
 
 

@@ -136,6 +136,7 @@ def plan(
         if run is None:
             found.pending.append(task)
             continue
+        batch.drop_checkpoints(task)  # the command may have been killed between the two
         found.standing.append(batch.Outcome(task, batch.STANDING))
         if run.result.get("library_sha256") != provenance.library_sha256():
             found.outdated.append(task.target)

@@ -106,10 +106,9 @@ def _report(sources: Path, runs_dir: Path, config_name: str) -> batch.Outcome:
         files.write_text(runs_dir / config_name / TABLE, tables.frame(found.complete).to_csv(index=False))
     except OSError as error:
         return batch.Outcome(task, batch.FAILED, problem=batch.with_advice(error))
-    if task.stands():
-        return batch.Outcome(task, batch.STANDING)
     outcome = batch.work(task)
-    print(f"{'':8}{outcome.line()}")
+    if outcome.status != batch.STANDING:
+        print(f"{'':8}{outcome.line()}")
     return outcome
 
 

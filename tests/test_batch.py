@@ -249,6 +249,37 @@ def test_a_killed_worker_costs_time_and_nothing_else(scheduler, task, tmp_path):
     assert list((tmp_path / "runs" / ".staging").iterdir()) == []
 
 
+def test_what_is_reported_is_not_made_again_when_its_worker_dies(scheduler, task, tmp_path):
+    """Dask would, for the worker took the outcome with it; the other notebook kills that worker and waits a while."""
+    flag = tmp_path / "flag"
+    append = "import os\nwith open(FLAG, 'a') as flag:\n    print(os.getppid(), file=flag)\n1 / 0"
+    kill = """\
+import os, time
+while not os.path.exists(FLAG) or len(open(FLAG).readlines()) < 2:
+    time.sleep(0.02)
+time.sleep(2)
+os.kill(int(open(FLAG).readline()), 9)
+time.sleep(6)"""
+    values = {"FLAG": str(flag)}
+    tasks = [task("reported", append, values=values), task("murderer", kill, values=values)]
+    outcomes = batch.run_tasks(tasks, scheduler=scheduler, progress=False)
+    assert [outcome.status for outcome in outcomes] == [batch.FAILED, batch.DONE]
+    assert len(flag.read_text().split()) == 2  # each notebook that fails is tried twice
+
+
+def test_a_complete_folder_is_not_made_again(task, tmp_path):
+    """As when a worker dies between the last rename and its answer; the checkpoint goes now."""
+    parameters = 'CHECKPOINT: str = ""  # file'
+    made = task("complete", "open(CHECKPOINT, 'w').close()", parameters=parameters, checkpoint=True)
+    assert batch.work(made).status == batch.DONE
+    left = tmp_path / "runs" / ".checkpoints" / f"notebooks-complete-{made.key[:12]}.pt"
+    left.touch()
+    page = (made.target / "complete.html").stat()
+    assert batch.work(made).status == batch.STANDING
+    assert (made.target / "complete.html").stat() == page
+    assert not left.exists()
+
+
 def test_a_worker_that_always_dies_is_reported(task, scheduler):
     made = task("poison", "import os; os.kill(os.getppid(), 9); import time; time.sleep(900)")
     (outcome,) = batch.run_tasks([made], scheduler=scheduler, progress=False)

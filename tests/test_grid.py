@@ -108,15 +108,24 @@ def test_every_run_is_complete_with_notebook_and_page(made):
     assert len(runs.scan(folder, "fast").complete) == 2
     for cell in cells:
         names = sorted(path.name for path in (folder / cell.folder).iterdir())
-        assert names == ["08_experiment.html", "08_experiment.ipynb", "history.jsonl", "result.json", "scores.npz"]
+        assert names == [f"08_experiment.{kind}" for kind in ("html", "ipynb")] + [
+            "history.jsonl",
+            "result.json",
+            "scores.npz",
+            "task.json",
+        ]
 
 
 @pytest.mark.notebooks
 def test_what_is_complete_is_not_run_again(copy, monkeypatch):
     cells, notebook, folder = copy
     monkeypatch.setattr(batch.cluster, "client", None)
+    left = folder / ".checkpoints" / "fast-digits-ce-seed-0-0123456789ab.pt"  # by a kill after the run was complete
+    left.parent.mkdir(exist_ok=True)
+    left.touch()
     outcomes = grid.run_grid(cells, notebook, folder)
     assert [outcome.status for outcome in outcomes] == [batch.STANDING] * 2
+    assert not left.exists()
 
 
 @pytest.mark.notebooks
