@@ -71,7 +71,7 @@ class BalanceExplorer(Explorer):
         }
     )
     controls = (
-        Slider("max_cost", "Largest penalty", 1.0, 50.0, 0.5, 10.0, "Bound of the largest penalty weight; at 1 all are 1"),
+        Slider("max_cost", "Bound of the penalty", 1.0, 50.0, 0.5, 10.0, "No weight is more times the smallest; at 1 all are 1"),
         Choice("assignment", "Who gets which weight", balance.ASSIGNMENTS, "sorted",
                "In order of complexity, as the released code does it, or in proportion to complexity"),
         Slider("difficulty_share", "Complexity mix (0 rarity, 1 difficulty)", 0.0, 1.0, 0.05, 0.5,
@@ -134,12 +134,12 @@ class BalanceExplorer(Explorer):
         axes["recalls"].set_title("recall on validation rows (found of all)", **_TITLE)
         self.size_marks, self.recall_marks = (_level_marks(axes[name]) for name in ("sizes", "recalls"))
         (self.dead,) = axes["recalls"].plot([], [], "X", color=drawing.RED, markersize=7, markeredgewidth=0)
-        self.size_texts, self.recall_texts = (drawing.Labels(axes[name]) for name in ("sizes", "recalls"))
+        self.size_texts, self.recall_texts = drawing.Labels(axes["sizes"]), drawing.Labels(axes["recalls"], rise=4.5)
         bars = [self.size_bars.artist, self.recall_bars.artist, self.size_marks, self.recall_marks, self.dead]
         texts = [self.size_texts, self.recall_texts]
         figure.legend(
             [self.size_marks, self.sorted_line, self.dead],
-            ["black: without balance", "the same weights, sorted", "dead class"],
+            ["black: without balance", "the same weights, sorted", "dead class, where there is one"],
             loc="outside upper center", ncols=3, frameon=False, fontsize=9,
         )  # fmt: skip
         return [*self.weight_artists, *bars, *texts, *self._build_metrics(axes["metrics"])]
@@ -289,7 +289,7 @@ class ReconstructionPlayer(Explorer):
         drawing.tidy(axes)
         figure.legend(
             [self.marks, *(Patch(facecolor=colour, hatch=hatch) for colour, hatch in _STATES.items()), self.stairs, self.floor],
-            ["as selected", "still so", "handed out now", "handed out", "sorted counts", "m (second cap)"],
+            ["as selected", "still so", "handed out now", "handed out", "sorted counts", "m (second cap), at the end"],
             loc="outside upper center", ncols=6, frameon=False, fontsize=9,
         )  # fmt: skip
         return [self.bars.artist, self.now_bars.artist, self.marks, self.stairs, self.floor, self.texts, self.caps]

@@ -9,11 +9,12 @@ import argparse
 import importlib.util
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from spbl_nb import __version__
 
@@ -47,8 +48,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that answers a mistake in one line, in the words of the other messages."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is, and exit with status 2."""
+        if wrong := re.match(r"argument COMMAND: invalid choice: '(.*?)'.*choose from (.*)\)", message):
+            from spbl_nb import checks
+
+            allowed = wrong[2].replace("'", "").split(", ")
+            message = (
+                f"there is no command {wrong[1]!r}; allowed: {', '.join(allowed)}{checks.nearest(wrong[1], allowed)}"
+            )
+        stop = "" if message.endswith("?") else ";"
+        self.exit(2, f"{self.prog}: {message}{stop} '{self.prog} --help' says more\n")
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="spbl-nb", description="Self-paced balance learning, taught and reproduced.")
+    parser = _Parser(prog="spbl-nb", description="Self-paced balance learning, taught and reproduced.")
     parser.add_argument("--version", action="version", version=f"spbl-nb {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -69,11 +100,11 @@ def _parser() -> argparse.ArgumentParser:
         help="settings in YAML, by our names or those of the original READMEs; in place of a preset",
     )
     command.add_argument("--device", help="cpu, auto, cuda or mps (default: cpu)")
-    command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: the number of cores)")
+    command.add_argument("--jobs", type=_whole, metavar="N", help="notebooks at a time (default: the number of cores)")
     command.add_argument("--scheduler", metavar="ADDRESS", help="use a running Dask scheduler, e.g. tcp://host:8786")
     command.add_argument(
         "--memory-limit",
-        type=float,
+        type=_number,
         metavar="GIB",
         help="memory that a notebook may take (default: its worker's share)",
     )
@@ -85,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--data-root", metavar="PATH", help="file or folder of data sets that are not embedded")
     _add_data_options(command)
-    command.add_argument("--time-limit", type=float, metavar="SECONDS", help="per run (default: one hour)")
+    command.add_argument("--time-limit", type=_number, metavar="SECONDS", help="per run (default: one hour)")
     command.add_argument("--no-notebooks", action="store_true", help="leave the teaching notebooks out")
     _add_places(command)
 
@@ -93,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(command=_train)
     command.add_argument("method", metavar="METHOD", help="a name of methods.METHODS, as spbl_clean")
     command.add_argument("dataset", metavar="DATASET", help="a name of data.NAMES, as digits")
-    command.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
+    command.add_argument("--seed", type=_whole, default=0, help="seed of everything random (default: 0)")
     command.add_argument("--preset", default="fast", help="smoke, fast, full, release or paper (default: fast)")
     command.add_argument("--device", help="cpu, auto, cuda or mps (default: as the preset says)")
     command.add_argument("--precision", help="fp32, bf16 or fp16 (default: as the preset says)")
@@ -117,7 +148,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("name", metavar="NAME", help="the data set, such as folder or ham10000")
     command.add_argument("--data-root", metavar="PATH", help="its folder, archive or file (embedded sets need none)")
     _add_data_options(command)
-    command.add_argument("--size", type=int, metavar="N", help="picture side in pixels (default: that of the data set)")
+    command.add_argument(
+        "--size", type=_whole, metavar="N", help="picture side in pixels (default: that of the data set)"
+    )
     command.add_argument("--skip-broken", action="store_true", help="leave broken pictures out instead of failing")
     command.add_argument("--out", metavar="DIR", help="folder of figures and report (default: runs/data/NAME)")
 
@@ -145,7 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--readme", action="store_true", help="run nothing; renew what README.md shows of pages and results"
     )
-    command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: the number of cores)")
+    command.add_argument("--jobs", type=_whole, metavar="N", help="notebooks at a time (default: the number of cores)")
     _add_places(command)
 
     command = commands.add_parser("book", help="build a static site from the executed notebooks")

@@ -185,7 +185,7 @@ def name_points(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str], 
     for index in sorted(shown, key=lambda index: y[index]):
         width, away = 0.56 * height * len(str(names[index])), radius[index] + 3
         beside, above = (away, -away - width), (away, -away - height)
-        moves = [(dx, -height / 2) for dx in beside] + [(-width / 2, dy) for dy in above]
+        moves = [(dx, -height / 2) for dx in beside] + [(dx, dy) for dy in above for dx in (-width / 2, 0, -width)]
         for start in points[index] + np.array(moves):
             box = (*start, start[0] + width, start[1] + height)
             inside = box[0] >= left and box[1] >= low and box[2] <= right and box[3] <= high

@@ -1,8 +1,9 @@
 """What README.md shows of the notebooks and of the committed results: made from them, never typed in.
 
 A part of the file between ``<!-- made from WHAT -->`` and ``<!-- end -->`` is written by :func:`update`: the table of
-the series, or the tables of one result file. The pictures beside them come from the same sources: an explorer as it stands in
-the executed notebook, and the scores of a result file. ``spbl-nb render`` renews all of it; a test finds what is stale.
+the series, the tables of one result file, or (``FILE#CLASS``) what one class weighed in each of its runs. The pictures
+beside them come from the same sources: an explorer as it stands in the executed notebook, and the scores of a result
+file. ``spbl-nb render`` renews all of it; a test finds what is stale.
 """
 
 import base64
@@ -35,6 +36,7 @@ README, EXPLORER, SCORES = "README.md", "explorer.png", "scores.png"
 _PART = re.compile(r"(<!-- made from (\S+) -->\n).*?(\n<!-- end -->)", re.S)
 _SHOWN = ("04_balance_learning", "Balance explorer")  # the notebook, and how the alt text of its picture begins
 _SCORED = "ham10000_28.json"
+_SHUFFLED = ("spbl_released", "spbl_clean")
 _COLUMNS = {
     "precision": "precision",
     "recall": "recall",
@@ -76,7 +78,9 @@ def _text(readme: str, folder: Path) -> str:
     """Return the text of a README with its made parts as they should be."""
 
     def made(found: re.Match) -> str:
-        part = rendering.table(folder) if found[2] == "notebooks" else results(folder.parent / found[2])
+        name, _, label = found[2].partition("#")
+        path = folder.parent / name
+        part = rendering.table(folder) if name == "notebooks" else weights(path, label) if label else results(path)
         return f"{found[1]}{part}{found[3]}"
 
     return _PART.sub(made, readme)
@@ -110,6 +114,24 @@ def results(path: Path) -> str:
     told = [report_words.verdict(found["f1"]), *limits, report_words.highest(frame, dataset)]
     told.append("p: of the method declared beforehand as it is; of the others adjusted for their number (Holm).")
     return "\n".join([*lines, "", *(f"- {sentence.strip()}" for sentence in told if sentence)])
+
+
+def weights(path: Path, label: str) -> str:
+    """Return, in Markdown, the penalty weight of one class at the last pace of every run that shuffles weights, least first.
+
+    With it stand the run's method, its seed and its accuracy.
+    """
+    found = []
+    for record in result_files.read(path):
+        mark = record["fingerprint"]
+        if mark["method"] in _SHUFFLED:
+            weight = record["details"]["paces"][-1]["weights"][record["class_names"].index(label)]
+            method = f"`{mark['method']}`{' †' if tables.selected_on_test(record) else ''}"
+            found.append((weight, method, mark["seed"], record["report"]["accuracy"]))
+    lines = [f"| weight of {label} at the last pace | method | seed | accuracy |", "|---" * 4 + "|"]
+    for weight, method, seed, accuracy in sorted(found):
+        lines.append(f"| {weight:.2f} | {method} | {seed} | {accuracy:.3f} |".replace(" 0.", " ."))
+    return "\n".join(lines)
 
 
 def _write_pictures(folder: Path) -> Iterator[str]:

@@ -20,6 +20,7 @@ from spbl_nb.statistics import Comparison, mean_and_deviation
 
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "+++")
 _GREY = "0.35"
+_SHORT = 3  # characters of a name that fits beside a point
 
 
 def watermark(figure: Figure, text: str = "smoke: no result") -> Figure:
@@ -88,11 +89,19 @@ def differences(comparisons: Sequence[Comparison], metric: str, marks: Mapping[s
     return figure
 
 
+def short_names(names: Sequence[str], sizes: np.ndarray) -> list[str]:
+    """Return names for narrow places: the names if all are short, else each class's rank by size, from 1 for the largest."""
+    if max(map(len, names)) <= _SHORT:
+        return list(names)
+    rank = np.argsort(np.argsort(-np.asarray(sizes), kind="stable"))
+    return [str(place) for place in rank + 1]
+
+
 def recall_map(recall: Mapping[str, np.ndarray], names: Sequence[str], sizes: np.ndarray) -> Figure:
     """Draw the recall of every class (columns, largest class first) by every method (rows) as shades, with class sizes above.
 
     ``recall`` ``{method: float[C]}`` in [0, 1], NaN where a class has no test picture; ``sizes`` float[C] training pictures.
-    Up to 20 classes names and numbers are written.
+    Up to 20 classes names and numbers are written, each name with that of :func:`short_names` before it.
     """
     order = np.argsort(-np.asarray(sizes), kind="stable")
     table = np.array(list(recall.values()))[:, order]
@@ -104,7 +113,11 @@ def recall_map(recall: Mapping[str, np.ndarray], names: Sequence[str], sizes: np
     tidy(top)
     image = axes.imshow(table, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     axes.set_yticks(range(len(recall)), list(recall), fontsize=9)
-    class_axis(axes, [names[index] for index in order])
+    labels = [
+        short if short == name else f"{short} {name}"
+        for short, name in zip(short_names(names, sizes), names, strict=True)
+    ]
+    class_axis(axes, [labels[index] for index in order])
     axes.set_xlim(-0.5, len(names) - 0.5)
     if not few:
         axes.set_xlabel("rank of the class by size")
@@ -125,7 +138,8 @@ def recall_pairs(
 
     ``recall`` holds two entries float[C]. The first is a hollow circle; the second points up where it is higher, down where
     it is lower, and is a square where they are level. ``sides`` ``{axis label: float[C]}`` are drawn on a logarithmic
-    axis, but for those in ``linear``; classes without a value are left out.
+    axis, but for those in ``linear``; classes without a value are left out. Up to 20 classes ``names``, which should be
+    short (:func:`short_names`), are written beside the points.
     """
     (first, before), (second, after) = recall.items()
     signs = (
@@ -134,7 +148,6 @@ def recall_pairs(
         ("level", "s", BLACK, after == before),
     )
     few = len(names) <= FEW
-    named = few and len(sides) < 3
     size, faintness = (6, 1.0) if few else (3.5, 0.4)
     figure = new_figure(9, 4.0)
     panels = figure.subplots(1, len(sides), sharey=True, squeeze=False)[0]
@@ -143,13 +156,13 @@ def recall_pairs(
         axes.plot(places, before, "o", color=_GREY, markerfacecolor="white", markersize=size, label=first)
         for word, sign, colour, mine in signs:
             axes.plot(places[mine], after[mine], sign, color=colour, markersize=size, label=f"{second}, {word}")
-        for index in np.flatnonzero(~np.isnan(places + before + after)).tolist() if named else ():
+        for index in np.flatnonzero(~np.isnan(places + before + after)).tolist() if few else ():
             top = (places[index], max(before[index], after[index]))
-            axes.annotate(names[index], top, (1, 5), textcoords="offset points", rotation=45, fontsize=7)
+            axes.annotate(names[index], top, (0, 5), textcoords="offset points", ha="center", fontsize=8)
         if label not in linear:
             axes.set_xscale("log")
             _plain_log(axes, np.nanmax(places) / np.nanmin(places))
-        axes.set(xlabel=label, ylim=(-0.05, 1.15 if named else 1.05), yticks=np.arange(0, 1.01, 0.2))
+        axes.set(xlabel=label, ylim=(-0.05, 1.15 if few else 1.05), yticks=np.arange(0, 1.01, 0.2))
         tidy(axes, "both")
     panels[0].set_ylabel("recall, mean over seeds")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)

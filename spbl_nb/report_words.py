@@ -152,7 +152,7 @@ def origin(kept: Sequence[Run]) -> str:
     states = {result.get("library_sha256", "unknown")[:12] for result in results}
     made = ", ".join(f"{name} {' and '.join(sorted(found))}" for name, found in sorted(versions.items()))
     lines = [
-        f"time of all runs together: {sum(time.get('seconds', 0.0) for time in times) / 60:.1f} minutes",
+        f"sum of the runs' times: {sum(time.get('seconds', 0.0) for time in times) / 60:.1f} minutes (some ran side by side)",
         f"machines: {'; '.join(sorted(machines)) or 'none'}",
         f"versions: {made or 'none'}",
         f"states of the library that made these runs: {', '.join(sorted(states)) or 'none'}",

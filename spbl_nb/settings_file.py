@@ -72,7 +72,8 @@ def _mapping(path: Path) -> dict[str, Any]:
         _refuse_twice(yaml.compose(text, Loader=yaml.SafeLoader), path.name)
         content = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None
+        problem = " ".join(str(error).split()).replace('in "<unicode string>",', "at")
+        raise ValueError(f"{path.name} is no YAML: {problem}") from None
     if not isinstance(content, dict):
         raise ValueError(f"{path.name} holds {type(content).__name__}; needed: a mapping, one 'name: value' a line")
     return content

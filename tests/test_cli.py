@@ -138,6 +138,25 @@ def test_mistakes_are_answered_in_one_line(calls, capsys, arguments, message):
     assert calls == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["reproduse"], "spbl-nb: there is no command 'reproduse'; allowed: reproduce, train, "),
+        (["reproduse"], "did you mean 'reproduce'? 'spbl-nb --help' says more"),
+        (["train", "ce", "digits", "--seed", "abc"], "spbl-nb train: argument --seed: 'abc' is no whole number; '"),
+        (["reproduce", "--time-limit", "1h"], "argument --time-limit: '1h' is no number; 'spbl-nb reproduce --help'"),
+        (["train", "ce"], "required: DATASET; 'spbl-nb train --help' says more"),
+    ],
+)
+def test_what_cannot_be_parsed_is_answered_in_one_line_too(capsys, arguments, message):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    told = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert message in told
+    assert told.count("\n") == 1
+
+
 def test_errors_of_the_job_become_messages(monkeypatch, capsys):
     def fail(*_args, **_options):
         raise OSError(28, "cannot write to the runs folder r (No space left on device)")

@@ -87,6 +87,22 @@ def test_a_folder_without_a_readme_has_no_front_page(tmp_path):
     assert front_page.stale(tmp_path / "notebooks") == []
 
 
+def test_the_weights_of_a_class_stand_in_order_with_their_accuracy():
+    path = ROOT / "results" / "ham10000_28.json"
+    _, _, *rows = front_page.weights(path, "mel").splitlines()
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert len(cells) == 12
+    assert [float(row[0]) for row in cells] == sorted(float(row[0]) for row in cells)
+    (record,) = [
+        record
+        for record in result_files.read(path)
+        if (record["fingerprint"]["method"], record["fingerprint"]["seed"]) == ("spbl_released", 3)
+    ]
+    assert ["`spbl_released` †", "3", f"{record['report']['accuracy']:.3f}".lstrip("0")] in [row[1:] for row in cells]
+    with pytest.raises(ValueError, match="nevus"):
+        front_page.weights(path, "nevus")
+
+
 def test_what_the_readme_says_of_the_shuffled_weights_is_in_the_result_file():
     """Accuracy of the two variants with shuffled weights goes by the weight that melanoma happened to get at the last pace."""
     by_weight = {True: [], False: []}

@@ -218,4 +218,4 @@ def test_a_file_that_is_no_notebook_is_named(tmp_path):
 
 def test_every_control_of_the_library_is_seen():
     seen = {control.label for control in glossary_lint.Library(places.PACKAGE).controls}
-    assert {"Pace (t)", "Imbalance profile", "Largest penalty"} <= seen
+    assert {"Pace (t)", "Imbalance profile", "Bound of the penalty"} <= seen

@@ -88,7 +88,7 @@ def test_the_map_has_the_largest_class_first(classes):
     np.testing.assert_allclose(axes.images[0].get_array()[0], recall["ce"][::-1])
     told = texts(figure)
     assert ("1.00" in told) == (classes <= 20), "numbers in the cells of few classes"
-    assert ("class 0" in told) == (classes <= 20)
+    assert (f"{classes} class 0" in told) == (classes <= 20)
     assert ("–" in told) == (classes <= 20), "a dash where there is no value"
     drawn(figure)
 
@@ -116,8 +116,13 @@ def test_pairs_of_few_and_many_classes(classes, sides):
         recall, places, [f"class {index}" for index in range(classes)], linear=["side 0"]
     )
     assert figure.axes[0].get_xscale() == "linear"
-    assert len(figure.axes[0].texts) == (classes if sides == 1 else 0)
+    assert len(figure.axes[0].texts) == (classes if classes <= 20 else 0)
     drawn(figure)
+
+
+def test_long_names_give_way_to_ranks_by_size():
+    assert report_plots.short_names(["7", "10"], np.array([3, 5])) == ["7", "10"]
+    assert report_plots.short_names(["nevus", "bkl", "mel"], np.array([5, 9, 5])) == ["2", "1", "3"]
 
 
 def test_costs_are_parts_that_add_up_and_differ_in_hatching():

@@ -131,7 +131,7 @@ def test_an_override_at_its_default_leaves_the_file_its_say(file):
         ("lr: 0.1\nlr: 0.2\ndataset: mnist\n", "lr stands twice"),
         ("train_cfg: {ghmc: {bins: 3}}\ntrain_cfg.ghmc.bins: 4\n", "train_cfg.ghmc.bins stands twice"),
         ("- a\n- b\n", "holds list; needed: a mapping"),
-        ("a: [1\n", "is no YAML"),
+        ("a: [1\n", "is no YAML: while parsing .* at line 1, column 4: a: "),
         ("!!python/object/apply:os.system ['true']\n", "is no YAML"),
         ("&a {a: *a}\n", "nests deeper|is no YAML"),
         ("\x00", "is no YAML"),
