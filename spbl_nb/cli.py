@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _INTERRUPTED = 130
 _RUNS_WORTH_A_SERVER = 6  # by two workers: their servers start in the time of as many kernels
+_RUNS = "folder of the results (default: runs/ in the checkout, wherever one stands)"
 MOST_SEEDS = 10_000  # that ``--seeds`` may name
 
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options, unknown = parser.parse_known_args(arguments)
     if unknown and options.command is not _lab:
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        options.parser.error(f"there is no argument {' '.join(unknown)}{options.parser.nearest_option(unknown[0])}")
     options.unknown = unknown
     try:
         return options.command(options)
@@ -63,6 +64,13 @@ class _Parser(argparse.ArgumentParser):
         stop = "" if message.endswith("?") else ";"
         self.exit(2, f"{self.prog}: {message}{stop} '{self.prog} --help' says more\n")
 
+    def nearest_option(self, given: str) -> str:
+        """Return the option that may have been meant, as a question, or an empty text."""
+        from spbl_nb import checks
+
+        known = [name for action in self._actions for name in action.option_strings]
+        return checks.nearest(given.partition("=")[0], known) if given.startswith("-") else ""
+
 
 def _whole(text: str) -> int:
     try:
@@ -84,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = commands.add_parser("reproduce", help="run the grid, the teaching notebooks and the report")
-    command.set_defaults(command=_reproduce)
+    command.set_defaults(command=_reproduce, parser=command)
     command.add_argument("--datasets", nargs="+", metavar="NAME", help="data sets (default: digits lesions)")
     command.add_argument(
         "--methods",
@@ -100,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         help="settings in YAML, by our names or those of the original READMEs; in place of a preset",
     )
     command.add_argument("--device", help="cpu, auto, cuda or mps (default: cpu)")
+    command.add_argument("--precision", help="fp32, bf16 or fp16 (default: as the preset says)")
     command.add_argument("--jobs", type=_whole, metavar="N", help="notebooks at a time (default: the number of cores)")
     command.add_argument("--scheduler", metavar="ADDRESS", help="use a running Dask scheduler, e.g. tcp://host:8786")
     command.add_argument(
@@ -121,9 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_places(command)
 
     command = commands.add_parser("train", help="one run without a notebook; under accelerate launch on several GPUs")
-    command.set_defaults(command=_train)
-    command.add_argument("method", metavar="METHOD", help="a name of methods.METHODS, as spbl_clean")
-    command.add_argument("dataset", metavar="DATASET", help="a name of data.NAMES, as digits")
+    command.set_defaults(command=_train, parser=command)
+    command.add_argument("method", metavar="METHOD", help="as ce or spbl_clean; the README has a table of them")
+    command.add_argument("dataset", metavar="DATASET", help="as digits, lesions (embedded) or folder (your own)")
     command.add_argument("--seed", type=_whole, default=0, help="seed of everything random (default: 0)")
     command.add_argument("--preset", default="fast", help="smoke, fast, full, release or paper (default: fast)")
     command.add_argument("--device", help="cpu, auto, cuda or mps (default: as the preset says)")
@@ -132,19 +141,19 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--data-root", metavar="PATH", help="file or folder of data sets that are not embedded")
     _add_data_options(command)
     command.add_argument("--checkpoint", metavar="FILE", help="where an interrupted run goes on from")
-    command.add_argument("--runs-dir", metavar="DIR", help="folder of the results (default: runs)")
+    command.add_argument("--runs-dir", metavar="DIR", help=_RUNS)
 
     command = commands.add_parser("lab", help="open the notebooks in JupyterLab with this Python")
-    command.set_defaults(command=_lab)
+    command.set_defaults(command=_lab, parser=command)
     command.add_argument("--notebooks", metavar="DIR", help="folder of the notebooks (default: that of the checkout)")
     command.epilog = "Further options go to JupyterLab, such as --no-browser or --port 8890."
 
     command = commands.add_parser("check", help="check that everything needed is here, and say how to mend it")
-    command.set_defaults(command=_check)
-    command.add_argument("--runs-dir", metavar="DIR", help="folder of the results (default: runs)")
+    command.set_defaults(command=_check, parser=command)
+    command.add_argument("--runs-dir", metavar="DIR", help=_RUNS)
 
     command = commands.add_parser("data", help="check a data set and draw it: broken files, copies, leaks, classes")
-    command.set_defaults(command=_data)
+    command.set_defaults(command=_data, parser=command)
     command.add_argument("name", metavar="NAME", help="the data set, such as folder or ham10000")
     command.add_argument("--data-root", metavar="PATH", help="its folder, archive or file (embedded sets need none)")
     _add_data_options(command)
@@ -157,20 +166,20 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "export", help="write the records of all complete runs to one JSON file, to keep or send"
     )
-    command.set_defaults(command=_export)
+    command.set_defaults(command=_export, parser=command)
     command.add_argument("file", help="the file to write")
     command.add_argument("--remark", default="", metavar="TEXT", help="what a reader must know and no record tells")
-    command.add_argument("--runs-dir", metavar="DIR", help="folder of the results (default: runs)")
+    command.add_argument("--runs-dir", metavar="DIR", help=_RUNS)
 
     command = commands.add_parser("lint", help="check the notebooks' form, links and names without running them")
-    command.set_defaults(command=_lint)
+    command.set_defaults(command=_lint, parser=command)
     command.add_argument(
         "names", nargs="*", metavar="NAME", help="notebooks, as 03_self_paced_selection (default: all)"
     )
     command.add_argument("--notebooks", metavar="DIR", help="folder of the notebooks (default: that of the checkout)")
 
     command = commands.add_parser("render", help="run the notebooks and write their outputs into them, to be committed")
-    command.set_defaults(command=_render)
+    command.set_defaults(command=_render, parser=command)
     command.add_argument(
         "names", nargs="*", metavar="NAME", help="notebooks, as 03_self_paced_selection (default: all)"
     )
@@ -182,14 +191,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_places(command)
 
     command = commands.add_parser("book", help="build a static site from the executed notebooks")
-    command.set_defaults(command=_book)
+    command.set_defaults(command=_book, parser=command)
     command.add_argument("--out", metavar="DIR", help="folder of the site (default: book beside the notebooks)")
     command.add_argument("--notebooks", metavar="DIR", help="folder of the notebooks (default: that of the checkout)")
     return parser
 
 
 def _add_places(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--runs-dir", metavar="DIR", help="folder of the results (default: runs)")
+    command.add_argument("--runs-dir", metavar="DIR", help=_RUNS)
     command.add_argument("--notebooks", metavar="DIR", help="folder of the notebooks (default: that of the checkout)")
 
 
@@ -284,7 +293,8 @@ def _asked(options: argparse.Namespace) -> "original_names.Meaning":
 
     if options.config and options.preset:
         raise ValueError(f"--preset {options.preset} and --config {options.config} are given; leave one of them out")
-    overrides = {} if options.device is None else {"device": options.device}
+    given = {name: getattr(options, name) for name in ("device", "precision")}
+    overrides = {name: value for name, value in given.items() if value is not None}
     asked = settings_file.request(options.config or "", options.preset or "fast", **overrides)
     for note in asked.notes:
         print(f"note: {note}")

@@ -62,7 +62,7 @@ def cells(
 ) -> list[Cell]:
     """Return the grid's cells, seed by seed, so that a grid that is stopped has something of every method.
 
-    ``settings`` are those of a preset and a device, or those of ``config_file`` (see :mod:`spbl_nb.settings_file`).
+    ``settings`` are those of a preset, a device and a precision, or those of ``config_file`` (see :mod:`spbl_nb.settings_file`).
 
     Raises ValueError for an unknown name (the nearest is suggested), an empty list, a name or seed that stands twice, a
     seed below 0, settings that notebook 08 cannot be told, or one checkpoint for several runs.
@@ -77,10 +77,11 @@ def cells(
     )
     seeds = _distinct("seed", [checks.integer("seed", seed, 0) for seed in checks.sequence("seeds", seeds)])
     path = str(Path(config_file).expanduser().absolute()) if config_file else ""
-    if settings_file.request(path, settings.preset, device=settings.device).settings.digest != settings.digest:
+    told = {"device": settings.device, "precision": settings.precision}
+    if settings_file.request(path, settings.preset, **told).settings.digest != settings.digest:
         raise ValueError(
-            f"settings are {settings.name!r}; the grid runs presets ({', '.join(config.PRESETS)}) and a device, or the "
-            "settings of a file; write others into a YAML file and give it (--config)"
+            f"settings are {settings.name!r}; the grid runs presets ({', '.join(config.PRESETS)}) and a device and precision, "
+            "or the settings of a file; write others into a YAML file and give it (--config)"
         )
     found = [Cell(name, method, seed, settings, path) for seed in seeds for name in datasets for method in methods]
     if path and len(found) > 1 and settings_file.read(path).checkpoint:
@@ -190,6 +191,7 @@ def _task(
     command += ["--config", cell.config_file] if cell.config_file else ["--preset", cell.config.preset]
     command += ["--runs-dir", str(runs_dir), "--no-notebooks"]
     command += ["--device", cell.config.device] if cell.config.device != "cpu" else []
+    command += ["--precision", cell.config.precision] if cell.config.precision != "fp32" else []
     command += ["--data-root", data_root] if data_root else []
     command += ["--data-options", data_options] if data_options else []
     return batch.Task(
@@ -202,6 +204,7 @@ def _task(
             "METHOD": cell.method,
             "SEED": cell.seed,
             "DEVICE": cell.config.device,
+            "PRECISION": cell.config.precision,
             "DATA_ROOT": data_root or "",
             **({"DATA_OPTIONS": data_options} if data_options else {}),
             "INTERACTIVE": False,

@@ -50,14 +50,15 @@ def read(path: str | os.PathLike) -> Meaning:
 def request(path: str | os.PathLike, preset_name: str, **overrides: Any) -> Meaning:
     """Return what a file asks for or, where ``path`` is empty, the settings of a preset.
 
-    ``overrides`` are settings by name. Beside a file, one that stands at its default (``DEVICE`` of a notebook is "cpu"
-    unless given) leaves to the file what the file says.
+    ``overrides`` are settings by name; an empty text says nothing. Beside a file, a device or a model that
+    stands at its default, as in a notebook unless given, leaves to the file what the file says.
     """
+    overrides = {name: value for name, value in overrides.items() if value != ""}
     if not path:
         return Meaning(preset(preset_name, **overrides))
     asked = read(path)
-    defaults = preset("fast").to_dict()
-    said = {name: value for name, value in overrides.items() if value != defaults[name]}
+    unsaid = {name: value for name, value in preset("fast").to_dict().items() if name in ("device", "model")}
+    said = {name: value for name, value in overrides.items() if value != unsaid.get(name)}
     return dataclasses.replace(asked, settings=asked.settings.replace(**said))
 
 

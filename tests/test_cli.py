@@ -146,6 +146,11 @@ def test_mistakes_are_answered_in_one_line(calls, capsys, arguments, message):
         (["train", "ce", "digits", "--seed", "abc"], "spbl-nb train: argument --seed: 'abc' is no whole number; '"),
         (["reproduce", "--time-limit", "1h"], "argument --time-limit: '1h' is no number; 'spbl-nb reproduce --help'"),
         (["train", "ce"], "required: DATASET; 'spbl-nb train --help' says more"),
+        (
+            ["data", "digits", "--outt", "x"],
+            "spbl-nb data: there is no argument --outt x; did you mean '--out'? 'spbl-nb data",
+        ),
+        (["check", "digits"], "spbl-nb check: there is no argument digits; 'spbl-nb check --help'"),
     ],
 )
 def test_what_cannot_be_parsed_is_answered_in_one_line_too(capsys, arguments, message):

@@ -76,6 +76,14 @@ def test_options_of_the_data_reach_the_run_and_its_repetition(tmp_path):
         grid.plan([cell], "08.ipynb", tmp_path, data_root=str(tmp_path), data_options="profil: step")
 
 
+def test_the_arithmetic_of_the_settings_is_that_of_the_notebook():
+    """Preset paper computes in bf16; a notebook that was told nothing would take the default of another preset."""
+    (cell,) = grid.cells(["digits"], ["ce"], [0], config.preset("paper"))
+    (task,) = grid.plan([cell], "08.ipynb", "nowhere").pending
+    assert task.values["PRECISION"] == "bf16"
+    assert "--precision bf16" in task.repeat
+
+
 def test_absent_data_are_noticed_before_anything_starts(tmp_path):
     (cell,) = grid.cells(["mnist"], ["ce"], [0], FAST)
     with pytest.raises(FileNotFoundError, match="mnist is not embedded and root"):

@@ -1,5 +1,6 @@
 """Packaging: the environment file agrees with pyproject, imports are light, the README's commands are there."""
 
+import os
 import re
 import subprocess
 import sys
@@ -51,6 +52,15 @@ def test_environment_and_pyproject_agree():
     _, pip = _environment()
     assert pip[0] == "-e ."
     assert sorted(map(_normal, pip[1:])) == sorted(map(_normal, _pyproject()["project"]["dependencies"]))
+
+
+def test_the_package_is_found_in_the_folder_that_holds_the_checkout(tmp_path):
+    """Where a person stands after cloning, a folder of the package's name lies on Python's path before the package."""
+    (tmp_path / "spbl_nb" / "runs").mkdir(parents=True)
+    code = "import spbl_nb.runs; print(spbl_nb.__version__, spbl_nb.runs.RESULT)"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    answer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert answer.stdout.split() == [spbl_nb.__version__, "result.json"], answer.stderr
 
 
 def test_environment_pins_python_to_a_minor_version_that_is_allowed():

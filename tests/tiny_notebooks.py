@@ -32,6 +32,7 @@ DATASET: str = "digits"  # data set
 METHOD: str = "ce"  # method
 SEED: int = 0  # seed
 DEVICE: str = "cpu"  # device
+PRECISION: str = ""  # arithmetic
 DATA_ROOT: str = ""  # folder
 RUNS_DIR: str = ""  # folder
 CHECKPOINT: str = ""  # file
