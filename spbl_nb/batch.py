@@ -207,11 +207,13 @@ def _name_final_place(executed: Path, stage: Path, runs_dir: str) -> None:
 
 
 def _page_of(task: Task, stem: str) -> str:
-    """Return where a page of this task links to for another notebook: to its page beside this one, else to the index."""
+    """Return where a page of this task links to for another notebook: its page, where there is one, else the index."""
     own = Path(task.folder)
     beside = own.name == Path(task.notebook).stem and Path(task.notebook).with_name(f"{stem}.ipynb").exists()
-    alone = beside and stem not in (places.EXPERIMENT, places.REPORT)
-    return f"../{stem}/{stem}.html" if alone else "../" * len(own.parts) + "index.html"
+    if beside and stem not in (places.EXPERIMENT, places.REPORT):
+        return f"../{stem}/{stem}.html"
+    lesson = f"notebooks/{stem}/{stem}.html"
+    return "../" * len(own.parts) + (lesson if (Path(task.runs_dir) / lesson).exists() else "index.html")
 
 
 def _checkpoint_of(task: Task) -> Path:

@@ -15,15 +15,21 @@ import numpy as np
 
 MOST_CLASSES = 1_000_000  # beyond these numbers a count is a mistake, and what it asks for would fill the memory
 MOST_SAMPLES = 1_000_000_000
+_MOST_BEGUN = 5  # names with the same beginning that a message lists
 _MOST = int(np.iinfo(np.int64).max)
 
 T = TypeVar("T")
 
 
 def nearest(value: object, allowed: Iterable[str]) -> str:
-    """Return ``"; did you mean 'x'?"`` for the allowed name closest to ``value``, or an empty string."""
-    close = difflib.get_close_matches(str(value), list(allowed), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    """Return ``"; did you mean 'x'?"`` for the allowed name closest to ``value``, or an empty string.
+
+    Where ``value`` is the first word of several names, as ``spbl`` is, all of these are named.
+    """
+    allowed = list(allowed)
+    begun = [name for name in allowed if name.startswith(f"{value}_")]
+    close = begun if 1 < len(begun) <= _MOST_BEGUN else difflib.get_close_matches(str(value), allowed, n=1, cutoff=0.5)
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def one_of(name: str, value: object, allowed: Iterable[str]) -> str:

@@ -153,13 +153,14 @@ class Choice:
 
     def live(self, label_width: int) -> Live:
         """Return the live control: a drop-down list."""
+        width = max(FIELD_WIDTH, 4 + 0.6 * max(map(len, self.options)))  # with the arrow; a character takes about 0.6 em
         box = ipywidgets.Dropdown(
             options=list(self.options),
             value=self.default,
             description=self.label,
             tooltip=self.help or None,
             style={"description_width": f"{label_width}em"},
-            layout={"width": f"{label_width + FIELD_WIDTH}em"},
+            layout={"width": f"{label_width + width:g}em"},
         )
         return Live(box, box)
 

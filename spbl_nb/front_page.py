@@ -106,13 +106,17 @@ def results(path: Path) -> str:
         cells = [
             cell
             for one in (first, second)
-            for cell in (report_words.signed(one.mean), report_words.interval(one.interval), f"{one.adjusted_p:.2g}")
+            for cell in (report_words.signed(one.mean), report_words.interval(one.interval), f"{one.adjusted_p:.3g}")
         ]
         declared = ", declared beforehand" if first.family == "primary" else ""
         lines.append(f"| `{first.method}`{declared} | {' | '.join(cells)} |")
     limits = [line for line in report_words.limits(found["f1"]).splitlines() if not line.startswith("Primary")]
     told = [report_words.verdict(found["f1"]), *limits, report_words.highest(frame, dataset)]
-    told.append("p: of the method declared beforehand as it is; of the others adjusted for their number (Holm).")
+    told.append(
+        f"p: of the others adjusted for their number (Holm); of `{report.PRIMARY}` as it is, for its macro F1 was declared "
+        "beforehand ([in the code](spbl_nb/report.py)). Its accuracy was not: read that p as one look more."
+    )
+    told.append("Where interval and p disagree, believe p: it assumes nothing of how differences are spread.")
     return "\n".join([*lines, "", *(f"- {sentence.strip()}" for sentence in told if sentence)])
 
 

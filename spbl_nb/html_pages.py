@@ -33,7 +33,7 @@ _TEMPLATE = """
 {% block footer %}</html>{% endblock %}
 
 {% block data_png scoped %}
-<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
+<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}" tabindex="0">
 {%- set width = output | get_metadata('width', 'image/png') -%}
 {%- set alt = output | get_metadata('alt', 'image/png') -%}
 <img src="data:image/png;base64,{{ output.data['image/png'] | escape_html }}"
@@ -64,6 +64,13 @@ mtd[columnalign="right"] { text-align: right; }
 :root { --jp-cell-prompt-opacity: 1; --jp-cell-prompt-not-active-opacity: 1; --jp-mirror-editor-comment-color: #2b6363; }
 .jp-InputPrompt, .jp-OutputPrompt { color: #595959 !important; opacity: 1; }
 .spbl-note { color: #555; font-style: italic; padding: 4px 8px; border-left: 3px solid #bbb; }
+@media (max-width: 640px) {
+  .jp-RenderedImage { overflow-x: auto; }
+  .jp-RenderedImage img { max-width: none; }
+  .jp-RenderedHTMLCommon:has(th:nth-child(4))::before {
+    content: "\\2194  the table can be moved sideways"; display: block; color: #555; font-size: 13px;
+  }
+}
 """
 
 _WATERMARK = """
@@ -145,9 +152,11 @@ def to_mathml(formula: str, display: str = "inline") -> str:
     return mathml.replace(_NAMESPACE, "", 1)  # HTML needs none, and nbconvert's headings would lose such elements
 
 
-def write_index(page: str | os.PathLike, title: str, sections: Iterable[tuple[str, Iterable[tuple[str, str]]]]) -> None:
-    """Write a page of links; ``sections`` are (heading, [(label, path relative to the page), …])."""
-    parts = []
+def write_index(
+    page: str | os.PathLike, title: str, sections: Iterable[tuple[str, Iterable[tuple[str, str]]]], note: str = ""
+) -> None:
+    """Write a page of links under a ``note``; ``sections`` are (heading, [(label, path relative to the page), …])."""
+    parts = [f'<p class="note">{html.escape(note)}</p>' if note else ""]
     for name, links in sections:
         items = "\n".join(
             f'<li><a href="{html.escape(path, quote=True)}">{html.escape(label)}</a></li>' for label, path in links

@@ -77,7 +77,7 @@ def differences(comparisons: Sequence[Comparison], metric: str, marks: Mapping[s
             one.differences, np.full(len(one.seeds), row), "o", color=SKY, markeredgecolor="0.3", markersize=4, zorder=3
         )
         axes.annotate(
-            f"{one.adjusted_p:.2g}", (1.01, row), xycoords=axes.get_yaxis_transform(), va="center", fontsize=8
+            f"{one.adjusted_p:.3g}", (1.01, row), xycoords=axes.get_yaxis_transform(), va="center", fontsize=8
         )
     names = [one.method + (marks or {}).get(one.method, "") for one in comparisons]
     _rows(axes, [name + " (primary)" * (one.family == "primary") for name, one in zip(names, comparisons, strict=True)])

@@ -150,7 +150,7 @@ def who_pays(found: Iterable[report.Classes]) -> pd.DataFrame:
     shown = table[["data set", "method", "seeds"]].copy()
     for side in ("size", "difficulty", "complexity"):
         if side in table:
-            shown[f"recall ~ {side}"] = ["–" if pd.isna(value) else signed(value, 2) for value in table[side]]
+            shown[f"recall with {side}"] = ["–" if pd.isna(value) else signed(value, 2) for value in table[side]]
     return shown.assign(**{_DEAD: table["dead"]})
 
 

@@ -64,8 +64,8 @@ def verdict(found: report.Differences) -> str:
         better = one.method if one.mean > 0 else one.baseline
         return told + f"Chance alone would rarely make such a difference: `{better}` is better here."
     if one.smallest_p > report.ALPHA:
-        return told + f"No claim can follow, for {attainable(one)}"
-    return told + "Chance alone may well make such a difference, so nothing is claimed."
+        return told + f"Neither is shown to be better, and could not be: {attainable(one)}"
+    return told + "Chance alone may well make such a difference: neither is shown to be better."
 
 
 def attainable(one: statistics.Comparison) -> str:
@@ -85,11 +85,22 @@ def highest(table: pd.DataFrame, dataset: str) -> str:
     return f"Highest mean {report.TITLES[report.METRIC]}: {', then '.join(told)}." if told else ""
 
 
-def leak(found: statistics.Comparison | None, metric: str) -> str:
-    """Return in words what choosing on the test pictures adds to one metric, an empty text where it was not run."""
-    if found is None:
-        return ""
-    return f"{report.TITLES[metric]} {signed(found.mean)}, {between(found.interval)}"
+def leak(table: pd.DataFrame, dataset: str) -> str:
+    """Return in words what choosing on the test pictures adds on a data set, an empty text where that was not run."""
+    found = {metric: report.leak(table, dataset, metric) for metric in ("accuracy", "f1")}
+    told = [
+        f"{report.TITLES[metric]} {signed(one.mean)}, {between(one.interval)}, p = {one.test.p:.3g}"
+        for metric, one in found.items()
+        if one is not None
+    ]
+    few = [one for one in found.values() if one is not None and one.smallest_p > report.ALPHA]
+    doubt = f" Neither gain nor loss is shown: {attainable(few[0])}" if few else ""
+    return (
+        f"**What choosing on the test pictures adds** on {dataset} (`{report.LEAKING}` − `{report.PRIMARY}`, which also draw "
+        f"their penalty weights apart): {'; '.join(told)}.{doubt}"
+        if told
+        else ""
+    )
 
 
 def spoken(found: report.Differences) -> str:

@@ -159,24 +159,37 @@ def _tell(failures: list[batch.Outcome], runs_dir: Path, config_name: str, secon
 def _write_index(runs_dir: Path) -> None:
     """Write ``index.html`` with links to every page below the runs folder."""
 
-    def links(pattern: str, label_parts: slice) -> list[tuple[str, str]]:
+    def links(pattern: str, label_parts: slice, before: str = "") -> list[tuple[str, str]]:
         pages = sorted(page.relative_to(runs_dir) for page in runs_dir.glob(pattern))
-        return [(", ".join(page.parts[label_parts]), page.as_posix()) for page in pages if page.parts[0][0] != "."]
+        return [
+            (before + ", ".join(page.parts[label_parts]), page.as_posix()) for page in pages if page.parts[0][0] != "."
+        ]
 
-    made = links("*/*/*/seed-*/*.html", slice(0, 4))
+    made = links("*/*/*/seed-*/*.html", slice(2, 4))
     shown = {Path(page).parent for _, page in made}
     made += [
         (f"{label} (its record; it was made without a page)", record)
-        for label, record in links(f"*/*/*/seed-*/{runs.RESULT}", slice(0, 4))
+        for label, record in links(f"*/*/*/seed-*/{runs.RESULT}", slice(2, 4))
         if Path(record).parent not in shown
     ]
+    places_of = sorted({Path(page).parts[:2] for _, page in made})
     sections = [
-        ("Reports: what all runs of a configuration say together; begin here", links("*/report/*.html", slice(0, 1))),
-        ("The tables of the reports, for your own work", links("*/tables/*", slice(0, 3, 2))),
+        (
+            "Reports: what all runs of a configuration say together; begin here",
+            links("*/report/*.html", slice(0, 1), "report of ") + links(f"*/{TABLE}", slice(0, 1), "all numbers of "),
+        ),
         (
             "Teaching notebooks, trial runs at preset smoke (open them with spbl-nb lab for real numbers)",
             links("notebooks/*/*.html", slice(1, 2)),
         ),
-        ("Single runs: configuration, data set, method, seed", sorted(made)),
+        *(
+            (
+                f"Single runs of {name} on {dataset}",
+                sorted(link for link in made if Path(link[1]).parts[:2] == (name, dataset)),
+            )
+            for name, dataset in places_of
+        ),
+        ("The tables of the reports, for your own work", links("*/tables/*", slice(0, 3, 2))),
     ]
-    html_pages.write_index(runs_dir / "index.html", "Self-paced balance learning: executed notebooks", sections)
+    note = "A configuration is a preset; one with changed settings has a + and the beginning of their hash behind its name."
+    html_pages.write_index(runs_dir / "index.html", "Self-paced balance learning: executed notebooks", sections, note)

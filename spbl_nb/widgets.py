@@ -54,7 +54,7 @@ class Explorer:
     ----------
     size : width and height of the picture in inches.
     controls : what can be set, in the order in which the tab key visits them.
-    presets : named settings that are shown as still pictures first; what one does not name keeps its default.
+    presets : named settings, buttons of the live picture and still pictures below it; what one does not name keeps its default.
     rebuilds : names of those controls that change more than :meth:`update` can move (axes, their number, the layout); when
         one of them changes, the picture is built anew, which takes some 100 ms.
     errors : what callbacks of the live picture raised.
@@ -101,18 +101,18 @@ class Explorer:
         return drawing.fast_png(pixels), caption
 
     def show(self, interactive: bool = True) -> None:
-        """Display the presets as still pictures, then, if ``interactive``, the live picture with its controls.
+        """Display, if ``interactive``, the live picture with its controls, then the presets as still pictures.
 
         An error in a preset is raised, so that a headless run stops there.
         """
         from IPython.display import Markdown, display
 
+        if interactive:
+            display(self)
         for name, values in self.presets.items():
             pixels, caption = self._draw(**values)
             display(Markdown(f"**{self.title}: {name}.** {caption}"))
             plots.show_png(drawing.small_png(pixels), f"{self.title}, {name}: {caption}")
-        if interactive:
-            display(self)
 
     @property
     def widget(self) -> ipywidgets.Widget:

@@ -68,14 +68,19 @@ def test_folders_appear_whole_with_notebook_and_page(scheduler, task, tmp_path, 
         ("notebooks/01_data", "02_cnn", "../02_cnn/02_cnn.html"),
         ("notebooks/01_data", "08_experiment", "../../index.html"),
         ("notebooks/01_data", "77_not_there", "../../index.html"),
-        ("fast/digits/ce/seed-0", "02_cnn", "../../../../index.html"),
-        ("fast/report", "02_cnn", "../../index.html"),
+        ("fast/digits/ce/seed-0", "02_cnn", "../../../../notebooks/02_cnn/02_cnn.html"),
+        ("fast/digits/ce/seed-0", "01_data", "../../../../index.html"),
+        ("fast/report", "02_cnn", "../../notebooks/02_cnn/02_cnn.html"),
+        ("fast/report", "08_experiment", "../../index.html"),
     ],
 )
 def test_links_between_pages_lead_to_pages(tmp_path, folder, stem, page):
     for name in ("01_data", "02_cnn", "08_experiment"):
         tiny.write(tmp_path / f"{name}.ipynb")
-    assert batch._page_of(batch.Task("x", str(tmp_path / "01_data.ipynb"), {}, "", folder), stem) == page
+    (tmp_path / "notebooks" / "02_cnn").mkdir(parents=True)
+    (tmp_path / "notebooks" / "02_cnn" / "02_cnn.html").touch()
+    task = batch.Task("x", str(tmp_path / "01_data.ipynb"), {}, str(tmp_path), folder)
+    assert batch._page_of(task, stem) == page
 
 
 def test_a_worker_does_not_hand_its_memory_settings_to_the_notebook(scheduler, task, tmp_path):

@@ -116,6 +116,7 @@ def test_windows_cannot_fork(calls, monkeypatch, capsys):
     [
         (["--datasets", "digit"], "did you mean 'digits'"),
         (["--methods", "overample"], "did you mean 'oversample'"),
+        (["--methods", "spbl"], "did you mean 'spbl_released' or 'spbl_clean' or 'spbl_intended' or"),
         (["--preset", "fats"], "did you mean 'fast'"),
         (["--device", "gpu"], "device is 'gpu'; allowed: cpu, auto, cuda, mps"),
         (["--seeds", ""], "at least one seed is needed"),

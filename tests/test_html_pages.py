@@ -96,11 +96,14 @@ def test_links_to_notebooks_lead_to_pages(page):
 
 
 def test_the_index_links_and_escapes(tmp_path):
-    html_pages.write_index(tmp_path / "index.html", "All <pages>", [("Runs", [("a & b", 'x/"y".html')]), ("None", [])])
+    html_pages.write_index(
+        tmp_path / "index.html", "All <pages>", [("Runs", [("a & b", 'x/"y".html')]), ("None", [])], "a < b"
+    )
     text = (tmp_path / "index.html").read_text()
     assert "All &lt;pages&gt;" in text
     assert '<a href="x/&quot;y&quot;.html">a &amp; b</a>' in text
     assert "None" not in text
+    assert '<p class="note">a &lt; b</p>' in text
 
 
 def test_pages_written_at_once_keep_to_their_own_notebook(tmp_path):

@@ -68,7 +68,7 @@ def test_differences_show_every_seed_the_mean_the_interval_and_p(rivals, seeds):
     np.testing.assert_allclose(intervals, [[one.interval.low, one.interval.high] for one in found if seeds > 1])
     told = texts(figure)
     assert "spbl_clean † (primary)" in told
-    assert sum(text == f"{found[0].adjusted_p:.2g}" for text in told) >= 1
+    assert sum(text == f"{found[0].adjusted_p:.3g}" for text in told) >= 1
     drawn(figure)
 
 

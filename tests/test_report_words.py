@@ -20,11 +20,15 @@ def compared(rival, seeds, method="spbl_clean", more=()):
     [
         ([0.6, 0.62, 0.6, 0.6, 0.63, 0.57], 6, ["(BCa), p = 0.0312", "`spbl_clean` is better here"]),
         ([0.4, 0.42, 0.4, 0.4, 0.43, 0.37], 6, ["spbl_clean` − `ce` in macro F1: −0.0", "`ce` is better here"]),
-        ([0.6, 0.62, 0.6, 0.6, 0.40, 0.30], 6, ["may well make such a difference, so nothing is claimed"]),
+        ([0.6, 0.62, 0.6, 0.6, 0.40, 0.30], 6, ["may well make such a difference: neither is shown to be better"]),
         (
             [0.6, 0.62, 0.6],
             3,
-            ["(t), p = 0.25", "No claim can follow, for 3 seeds can never reach 0.05", "6 seeds are needed"],
+            [
+                "(t), p = 0.25",
+                "Neither is shown to be better, and could not be: 3 seeds can never reach 0.05",
+                "6 seeds are needed",
+            ],
         ),
         ([0.6], 1, ["no interval, for one seed shows no spread", "1 seed can never reach 0.05"]),
         ([0.6, 0.61, 0.59], 3, ["no interval, for all 3 differences are 0.1: zero variance"]),
@@ -66,16 +70,18 @@ def test_the_highest_means_have_deviations_and_marks():
 
 def test_the_leak_is_told_with_its_interval():
     kept = made.seeds("spbl_released", [0.6, 0.7]) + made.seeds("spbl_clean", [0.5, 0.5])
-    told = report_words.leak(report.leak(tables.frame(kept), "digits", "f1"), "f1")
-    assert told.startswith("macro F1 +0.150, 95 % interval −0.")
-    assert report_words.leak(None, "f1") == ""
+    told = report_words.leak(tables.frame(kept), "digits")
+    assert "macro F1 +0.150, 95 % interval −0." in told
+    assert ", p = 0.5" in told
+    assert "Neither gain nor loss is shown: 2 seeds can never reach 0.05" in told
+    assert report_words.leak(tables.frame(kept[:2]), "digits") == ""
 
 
 def test_origin_names_machines_versions_and_states_of_the_library():
     timing = {"seconds": 60.0, "system": "Linux", "machine": "x86_64", "cores": 2, "gpu": "H200"}
     kept = [made.run(timing=timing, versions={"torch": "2.1"}, library_sha256="a" * 64)]
     told = report_words.origin([*kept, made.run(seed=1, versions={"torch": "2.2"})])
-    assert "all runs together: 1.2 minutes" in told
+    assert "the runs' times: 1.2 minutes" in told
     assert "Linux x86_64, 2 cores, H200" in told
     assert "torch 2.1 and 2.2" in told
     assert "states of the library that made these runs: aaaaaaaaaaaa, unknown" in told

@@ -66,7 +66,7 @@ def test_the_whole_job_and_a_second_call(run, tmp_path, capsys):
     assert pd.read_csv(folder / "fast" / "results.csv")["method"].tolist() == ["ce", "oversample"]
 
     links = re.findall(r'href="([^"]+)"', (folder / "index.html").read_text())
-    assert len(links) == 4
+    assert len(links) == 5  # the report and its numbers, a lesson, two runs
     assert all((folder / link).is_file() for link in links)
 
     times = {path: path.stat().st_mtime_ns for path in folder.rglob("*.ipynb")}

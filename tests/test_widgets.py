@@ -285,7 +285,7 @@ def test_display_offers_the_live_view_and_the_picture_with_alt_text():
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
 
 
-def test_show_draws_presets_first_and_errors_stop_it(monkeypatch):
+def test_show_has_the_live_picture_before_the_still_ones_and_errors_stop_it(monkeypatch):
     shown = []
     monkeypatch.setattr(plots, "show_png", lambda png, alt: shown.append(alt))
     monkeypatch.setattr("IPython.display.display", lambda explorer: shown.append(explorer))
@@ -294,7 +294,8 @@ def test_show_draws_presets_first_and_errors_stop_it(monkeypatch):
     assert shown[0].data == "**A wave: slow <one>.** ω = 1, 30 points <blue>"
     assert shown[1] == "A wave, slow <one>: ω = 1, 30 points <blue>"
     explorer.show(interactive=True)
-    assert shown[4] is explorer
+    assert shown[2] is explorer
+    assert shown[4] == shown[1]
 
     class Broken(Failing):
         presets = MappingProxyType({"fast": {"speed": 8.0}})
