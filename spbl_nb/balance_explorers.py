@@ -32,6 +32,7 @@ _METRICS = {
 _BEFORE: dict[str, Any] = {"color": "black", "linewidth": 1.6}  # the mark of "without balance" in every panel
 _TITLE: dict[str, Any] = {"fontsize": 9, "loc": "left"}
 _STATES = {"#BFDDF0": "", drawing.ORANGE: drawing.HATCH, drawing.BLUE: ""}  # of a bar: not yet, now, already handed out
+_LABEL_ROOM = 0.15  # of the axis of recall, for the numbers on a bar
 _PORTIONS = 12  # a player hands counts out in at most so many steps
 _MAX_ADDED = Slider("max_added", "Cap: most samples added", 0, 100, 5, 100, "No class gains more samples than this")
 _KEEP_FACTOR = Slider("keep_factor", "Cap: kept up to (× mean count)", 0.0, 4.0, 0.1, 3.0,
@@ -149,7 +150,7 @@ class BalanceExplorer(Explorer):
         axes.set_yscale("log")
         axes.set(ylim=(0.85, 75), xlim=(0.3, count + 0.7), xlabel="rank of complexity (1: least)")
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
-        axes.set_title("penalty weight" + (" of class number …" if self.few else "") + " (logarithmic)", **_TITLE)
+        axes.set_title("penalty weight" + (", number: class" if self.few else "") + " (logarithmic)", **_TITLE)
         axes.set_yticks(ticks, [f"{tick}" for tick in ticks])
         axes.minorticks_off()
         drawing.tidy(axes, "both")
@@ -198,7 +199,9 @@ class BalanceExplorer(Explorer):
         dead = np.flatnonzero(now == 0)
         self.dead.set_data(dead, np.full(len(dead), 0.22))
         if self.few:
-            hits, heights = np.diag(found.balanced.confusion)[self.order], np.nan_to_num(np.maximum(now, plain))
+            hits = np.diag(found.balanced.confusion)[self.order]
+            in_the_way = (plain > now) & (plain < now + _LABEL_ROOM)  # the mark, of a label that stands on its bar
+            heights = np.nan_to_num(np.where(in_the_way, plain, now))
             words = [f"{hit}/{all_}" for hit, all_ in zip(hits, support, strict=True)]
             self.recall_texts.put(range(len(hits)), heights, words)
 
@@ -216,14 +219,14 @@ class BalanceExplorer(Explorer):
         now, plain = found.balanced, found.plain
         change = found.after - found.before
         most = int(change.argmax())
-        gains = f", most of them {self.cached.names[most]} ({change[most]:+d})" if change[most] > 0 else ""
+        gains = f", {self.cached.names[most]} the most ({change[most]:+d})" if change[most] > 0 else ""
         difference = np.nan_to_num(now.per_class.recall - plain.per_class.recall)
         up, down = int(difference.argmax()), int(difference.argmin())
         return (
             f"Weights {settings['assignment']}, from {found.weights.min():.2g} to {found.weights.max():.3g}; their rank "
             f"correlation with complexity is {_spearman(found.weights, found.complexity)}. Rearranging turns "
             f"{found.before.sum()} selected samples into {found.after.sum()}: {(change > 0).sum()} of {len(change)} classes "
-            f"gain{gains}, {(change < 0).sum()} lose. The head on {now.per_class.support.sum()} validation rows, in "
+            f"gain{gains}, and {(change < 0).sum()} lose. The head on {now.per_class.support.sum()} validation rows, in "
             f"brackets without balance: F1 {now.f1:.3f} ({plain.f1:.3f}), G-mean {now.g_mean:.3f} ({plain.g_mean:.3f}), "
             f"macro recall {now.recall:.3f} ({plain.recall:.3f}), dead classes {len(now.dead_classes)} "
             f"({len(plain.dead_classes)}). " + self._extremes(difference, up, down)
@@ -234,7 +237,9 @@ class BalanceExplorer(Explorer):
         if difference[up] > 0:
             parts.append(f"recall rises most for {self.cached.names[up]} ({difference[up]:+.2f})")
         if difference[down] < 0:
-            parts.append(f"falls most for {self.cached.names[down]} ({difference[down]:+.2f})")
+            parts.append(
+                f"{'' if parts else 'recall '}falls most for {self.cached.names[down]} ({difference[down]:+.2f})"
+            )
         sentence = " and ".join(parts) if parts else "no recall changes"
         return sentence[0].upper() + sentence[1:] + "."
 
@@ -352,7 +357,7 @@ def _spearman(one: np.ndarray, other: np.ndarray) -> str:
 
 def _counts_in_words(counts: np.ndarray, change: np.ndarray) -> list[str]:
     """Return each count, with its change in a second line where there is one."""
-    return [f"{n}\n{d:+d}" if d else f"{n}" for n, d in zip(counts.tolist(), change.tolist(), strict=True)]
+    return [f"{n}\n({d:+d})" if d else f"{n}" for n, d in zip(counts.tolist(), change.tolist(), strict=True)]
 
 
 def _level_marks(axes: Axes) -> LineCollection:

@@ -33,6 +33,10 @@ picture of its settings. Pictures of lesions are synthetic, and nothing here is 
 
 {table}
 
+*The paper:* J. Yang, X. Wu, J. Liang, X. Sun, M.-M. Cheng, P. L. Rosin, L. Wang: Self-Paced Balance Learning for Clinical Skin
+Disease Recognition, IEEE TNNLS 31(8), 2020, [doi 10.1109/TNNLS.2019.2917524](https://doi.org/10.1109/TNNLS.2019.2917524). *This
+course:* MIT licence; the README and CITATION.cff of its repository say how to cite it.
+
 ```{{toctree}}
 :hidden:
 

@@ -212,8 +212,10 @@ def _add_data_options(command: argparse.ArgumentParser) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> int:
-    from spbl_nb import grid, original_names, reproduce
+    from spbl_nb import checks, grid, original_names, reproduce
 
+    if options.jobs is not None:
+        checks.integer("--jobs", options.jobs, 1)  # before anything is read, or printed
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a line per finished notebook, also into a pipe
     asked = _asked(options)

@@ -153,7 +153,7 @@ class Choice:
 
     def live(self, label_width: int) -> Live:
         """Return the live control: a drop-down list."""
-        width = max(FIELD_WIDTH, 4 + 0.6 * max(map(len, self.options)))  # with the arrow; a character takes about 0.6 em
+        width = max(FIELD_WIDTH, 4 + 0.6 * max(map(len, self.options)))  # 4 for the arrow and the edges
         box = ipywidgets.Dropdown(
             options=list(self.options),
             value=self.default,

@@ -28,6 +28,7 @@ from spbl_nb.images import ImageData, resize
 from spbl_nb.splits import Split
 
 _NAMED, _THUMBNAIL, _PER_CLASS, _CLASSES_A_PAGE = 3, 64, 8, 40
+_LINE = 110  # characters over a picture
 _PARTS = ("train", "validation", "test")
 
 
@@ -80,14 +81,14 @@ def examine(data: ImageData, folder: str | os.PathLike, *, skip_broken: bool = F
     """Check a data set that is loaded already; see :func:`check`."""
     folder = Path(folder)
     split, parts = _split(data)
-    findings = [_counts(data), _rarest(data), *_files(data, skip_broken), parts]
+    findings = [_pictures(data, split), _rarest(data, split), *_files(data, skip_broken), parts]
     if split is not None:
-        findings.append(_missing_classes(data, split))
+        findings += [_class_sizes(data, split), _missing_classes(data, split)]
     part = _part_of(data, split)
     copies = _copies(data)
     findings += [_judged(data, part, sets, what) for what, sets in copies.items()]
     findings += [*_groups(data, split), _blank(data)]
-    written = [*_draw(data, folder), folder / "check.json"]
+    written = [*_draw(data, split, folder), folder / "check.json"]
     files.write_json(written[-1], _record(data, split, part, copies, findings, written))
     return Checked(data, findings, written)
 
@@ -95,22 +96,39 @@ def examine(data: ImageData, folder: str | os.PathLike, *, skip_broken: bool = F
 # --- what there is ---------------------------------------------------------------------------------------------------
 
 
-def _counts(data: ImageData) -> Finding:
+def _pictures(data: ImageData, split: Split | None) -> Finding:
     height, width = data.size
-    counts = data.counts()
-    factor = counts.max() / counts.min()
-    text = (
-        f"{len(data)} in {data.num_classes} classes at {height} x {width} pixels; the largest class has {counts.max()}, the "
-        f"smallest {counts.min()}, {factor:.3g} to 1"
-    )
+    text = f"{len(data)} in {data.num_classes} classes at {height} x {width} pixels"
+    if split is None:
+        text += f"; class sizes: {_range(data.counts())}"
     return Finding(OK, "synthetic pictures" if data.synthetic else "pictures", text)
 
 
-def _rarest(data: ImageData) -> Finding:
-    counts = data.counts()
+def _range(counts: np.ndarray) -> str:
+    """Return the largest and the smallest class in words, and how many times larger the one is: the imbalance factor."""
+    most, least = counts.max(), counts.min()
+    if most == least:
+        return f"{most} pictures each"
+    return f"{most} to {least} pictures" + (f" (factor {most / least:.3g})" if least else "")
+
+
+def _class_sizes(data: ImageData, split: Split) -> Finding:
+    text = "; ".join(f"{part} {_range(data.counts(getattr(split, part)))}" for part in _PARTS)
+    return Finding(OK, "class sizes", text)
+
+
+def _learned(data: ImageData, split: Split | None) -> tuple[np.ndarray, str]:
+    """Return int64[C], the class sizes that a training sees, and what is counted; all pictures where no split is known."""
+    if split is None:
+        return data.counts(), f"all {len(data)} pictures"
+    return data.counts(split.train), f"the {len(split.train)} training pictures"
+
+
+def _rarest(data: ImageData, split: Split | None) -> Finding:
+    counts, counted = _learned(data, split)
     rare = np.argsort(counts, kind="stable")[: _NAMED + 2]
     text = ", ".join(f"{data.class_names[index]} ({counts[index]})" for index in rare)
-    return Finding(OK, "rarest classes", text)
+    return Finding(OK, "rarest classes", f"{text} among {counted}")
 
 
 def _split(data: ImageData) -> tuple[Split | None, Finding]:
@@ -256,28 +274,44 @@ def _some(names: Sequence[str]) -> str:
 # --- what it looks like ----------------------------------------------------------------------------------------------
 
 
-def _draw(data: ImageData, folder: Path) -> list[Path]:
+def _draw(data: ImageData, split: Split | None, folder: Path) -> list[Path]:
     """Write class sizes and contact sheets as PNG; classes go by size, forty to a sheet."""
-    counts = data.counts()
-    what = textwrap.shorten(f"{data.name}: {data.source}", 110)
+    counts, counted = _learned(data, split)
     figure = plots.class_sizes(counts, data.class_names, sort=True, logarithmic=counts.max() > 20 * counts.min())
-    figure.suptitle(what, fontsize=10)
+    _head(figure, data, f"class sizes among {counted}")
     written = [_write(folder / "class_sizes.png", figure)]
+    counts, rest = data.counts(), "" if split is None else ", training, validation and test together"
     order = np.argsort(-counts, kind="stable")
     pages = [order[start : start + _CLASSES_A_PAGE] for start in range(0, len(order), _CLASSES_A_PAGE)]
     for number, classes in enumerate(pages):
         rows = [_spread(np.flatnonzero(data.labels == index)) for index in classes]
         chosen = np.concatenate(rows)
-        pictures = np.ascontiguousarray(data.images[chosen])
-        if max(data.size) > _THUMBNAIL:
-            pictures = resize(pictures, _THUMBNAIL)
+        pictures = thumbnails(np.ascontiguousarray(data.images[chosen]))
         labels = np.repeat(np.arange(len(classes)), [len(one) for one in rows])
         names = [data.class_names[index] for index in classes]
         figure = plots.contact_sheet(pictures, labels, names, _PER_CLASS, scale=0.85, counts=counts[classes])
-        figure.suptitle(what, fontsize=10)
+        _head(figure, data, f"in brackets the pictures of each class{rest}")
         suffix = f"_{number + 1}" if len(pages) > 1 else ""
         written.append(_write(folder / f"contact_sheet{suffix}.png", figure))
     return written
+
+
+def _head(figure: Figure, data: ImageData, counted: str) -> None:
+    """Write what the data are and what is counted over a figure, which grows by as many lines as that takes."""
+    lines = [*textwrap.wrap(f"{data.name}: {data.source}", _LINE), counted]
+    figure.set_figheight(figure.get_figheight() + 0.17 * len(lines))
+    figure.suptitle("\n".join(lines), fontsize=10)
+
+
+def thumbnails(images: np.ndarray) -> np.ndarray:
+    """Return pictures uint8[N,3,H,W] at 64 pixels a side where they are larger, not stretched but with white at the sides."""
+    side = max(images.shape[2:])
+    if side <= _THUMBNAIL:
+        return images
+    gaps = [(side - length) // 2 for length in images.shape[2:]]
+    square = np.full((len(images), 3, side, side), 255, dtype=np.uint8)
+    square[:, :, gaps[0] : gaps[0] + images.shape[2], gaps[1] : gaps[1] + images.shape[3]] = images
+    return resize(square, _THUMBNAIL)
 
 
 def _spread(rows: np.ndarray) -> np.ndarray:

@@ -1,9 +1,9 @@
 """What README.md shows of the notebooks and of the committed results: made from them, never typed in.
 
 A part of the file between ``<!-- made from WHAT -->`` and ``<!-- end -->`` is written by :func:`update`: the table of
-the series, the tables of one result file, or (``FILE#CLASS``) what one class weighed in each of its runs. The pictures
-beside them come from the same sources: an explorer as it stands in the executed notebook, and the scores of a result
-file. ``spbl-nb render`` renews all of it; a test finds what is stale.
+the series, the tables of one result file (the means alone, if it has several data sets), or (``FILE#CLASS``) what one class
+weighed in each of its runs. The pictures beside them come from the same sources: an explorer as it stands in the
+executed notebook, and the scores of a result file. ``spbl-nb render`` renews all of it; a test finds what is stale.
 """
 
 import base64
@@ -87,9 +87,11 @@ def _text(readme: str, folder: Path) -> str:
 
 
 def results(path: Path) -> str:
-    """Return the tables of a result file in Markdown, and in words what they say."""
+    """Return the tables of a result file in Markdown, and in words what they say; of several data sets the means alone."""
     frame = _frame(path)
-    (dataset,) = frame["dataset"].unique()
+    dataset, *more = sorted(frame["dataset"].unique())
+    if more:
+        return _means(frame, [dataset, *more])
     lines = [f"| method | seeds | {' | '.join(_COLUMNS.values())} |", "|---" * (2 + len(_COLUMNS)) + "|"]
     for method in report.ordered(frame["method"].unique()):
         mine = frame[frame["method"] == method]
@@ -118,6 +120,20 @@ def results(path: Path) -> str:
     )
     told.append("Where interval and p disagree, believe p: it assumes nothing of how differences are spread.")
     return "\n".join([*lines, "", *(f"- {sentence.strip()}" for sentence in told if sentence)])
+
+
+def _means(frame: pd.DataFrame, datasets: list[str]) -> str:
+    """Return one table with macro F1 and accuracy on every data set."""
+    shown = {(name, metric): f"{name}: {_COLUMNS[metric]}" for name in datasets for metric in ("f1", "accuracy")}
+    lines = [f"| method | seeds | {' | '.join(shown.values())} |", "|---" * (2 + len(shown)) + "|"]
+    for method in report.ordered(frame["method"].unique()):
+        mine = frame[frame["method"] == method]
+        mark = " †" if mine["selected_on_test"].any() else ""
+        cells = [
+            tables.plus_minus(mine.loc[mine["dataset"] == name, metric]).replace("0.", ".") for name, metric in shown
+        ]
+        lines.append(f"| `{method}`{mark} | {mine['seed'].nunique()} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def weights(path: Path, label: str) -> str:

@@ -158,7 +158,7 @@ def contact_sheet(
     """Draw the first ``per_class`` pictures of every class as a row beside its name and size.
 
     ``images`` uint8[N,3,H,W], ``labels`` int[N]. A class with fewer pictures leaves the rest of its row empty. ``counts``
-    int[C] gives the sizes where ``images`` are a choice out of more.
+    int[C] gives the sizes where ``images`` are a choice out of more. ``scale`` is the side of a square picture in inches.
     """
     names, scale = checks.texts("names", names), checks.real("scale", scale, 0.1, 20)
     images = checks.as_array("images", images)
@@ -173,7 +173,8 @@ def contact_sheet(
     counts = np.bincount(labels, minlength=len(names)) if counts is None else _values("counts", counts, names)
     figure = new_figure(per_class * scale + 2.2, max(1.0, len(names) * scale))
     axes = figure.subplots()
-    axes.imshow(mosaic(cells), interpolation="nearest", extent=(0, per_class, len(names) - 0.5, -0.5), aspect="auto")
+    aspect = images.shape[2] / images.shape[3]  # a cell is 1 wide and 1 high, whatever the shape of the pictures
+    axes.imshow(mosaic(cells), interpolation="nearest", extent=(0, per_class, len(names) - 0.5, -0.5), aspect=aspect)
     axes.set_yticks(range(len(names)), [f"{name} ({count:g})" for name, count in zip(names, counts, strict=True)])
     axes.tick_params(left=False, labelsize=9)
     axes.set_xticks([])

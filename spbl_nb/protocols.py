@@ -108,7 +108,7 @@ root/
     Faces/*.jpg
     …                      102 folders
 """,
-        "CaltechDATA, doi 10.22002/D1.20086 (Li, Andreeto, Ranzato, Perona), or download=True, by torchvision",
+        "CaltechDATA, doi 10.22002/D1.20086 (Li, Andreeto, Ranzato, Perona), or the option 'download: true', by torchvision",
         "'digits' with profile='odd_classes', or 'folder' on pictures of your own",
     ),
     "mlc": _Layout(
@@ -132,7 +132,7 @@ root/
     train-images-idx3-ubyte        train-labels-idx1-ubyte
     t10k-images-idx3-ubyte         t10k-labels-idx1-ubyte
 """,
-        "download=True lets torchvision fetch it into root",
+        "the option 'download: true' (DATA_OPTIONS, --data-options; download=True in Python) lets torchvision fetch it into root",
         "'digits', scikit-learn's handwritten digits, which need no files",
     ),
     "fashion_mnist": _Layout(
@@ -144,7 +144,7 @@ root/
     train-images-idx3-ubyte        train-labels-idx1-ubyte
     t10k-images-idx3-ubyte         t10k-labels-idx1-ubyte
 """,
-        "download=True lets torchvision fetch it into root",
+        "the option 'download: true' (DATA_OPTIONS, --data-options; download=True in Python) lets torchvision fetch it into root",
         "'digits', scikit-learn's handwritten digits, which need no files",
     ),
     "medmnist": _Layout(

@@ -166,7 +166,7 @@ def origin(kept: Sequence[Run]) -> str:
         f"sum of the runs' times: {sum(time.get('seconds', 0.0) for time in times) / 60:.1f} minutes (some ran side by side)",
         f"machines: {'; '.join(sorted(machines)) or 'none'}",
         f"versions: {made or 'none'}",
-        f"states of the library that made these runs: {', '.join(sorted(states)) or 'none'}",
+        f"states of the library that made these runs (SHA-256 of its source, not git's): {', '.join(sorted(states)) or 'none'}",
     ]
     if len(states) > 1:
         lines.append("they were made by several states of the library: a difference may be one of these")

@@ -165,9 +165,13 @@ def test_bars_marks_and_labels_are_the_solution(explorer, settings):
     np.testing.assert_allclose(_marks(explorer.recall_marks), found.plain.per_class.recall[order])
     hits = np.diag(found.balanced.confusion)[order]
     assert explorer.recall_texts.texts == [f"{hit}/9" for hit in hits]
+    foot = explorer.recall_texts.points[:, 1]
+    mark = _marks(explorer.recall_marks)
+    assert ((foot >= mark) | (foot + 0.15 <= mark)).all(), "no number lies on a black mark"
+    np.testing.assert_allclose(foot, np.where((foot == mark) & (mark > hits / 9), mark, hits / 9))
     changes = (found.after - found.before)[order]
     assert [text.split("\n")[1:] for text in explorer.size_texts.texts] == [
-        [f"{change:+d}"] if change else [] for change in changes
+        [f"({change:+d})"] if change else [] for change in changes
     ]
     np.testing.assert_array_equal(explorer.dead.get_xdata(), np.flatnonzero(hits == 0))
     rank, weights = explorer.weight_points.get_data()
@@ -186,7 +190,7 @@ def test_the_caption_says_the_numbers(explorer):
     assert f"complexity is {spearmanr(found.weights, found.complexity)[0]:.2f}." in caption
     assert f"{found.before.sum()} selected samples into {found.after.sum()}" in caption
     most = int(np.argmax(found.after - found.before))
-    assert f"most of them {NAMES[most]} ({(found.after - found.before)[most]:+d})" in caption
+    assert f", {NAMES[most]} the most ({(found.after - found.before)[most]:+d})" in caption
     assert "on 36 validation rows" in caption
 
 
@@ -269,7 +273,7 @@ def test_the_player_shows_and_says_each_step(player):
     player.render(step=5)
     np.testing.assert_allclose(_heights(player.bars), [6, 9, 12, 9, 6])
     np.testing.assert_allclose(_marks(player.marks), [40, 12, 25, 9, 6])
-    assert player.texts.texts == ["6\n-34", "9\n-3", "12\n-13", "9", "6"]
+    assert player.texts.texts == ["6\n(-34)", "9\n(-3)", "12\n(-13)", "9", "6"]
     colours = [tuple(colour) for colour in player.bars.artist.get_facecolor()]
     assert colours[0] == colours[1] != colours[2] != colours[3] == colours[4]
     assert len(player.stairs.get_xdata()) == 5

@@ -118,6 +118,7 @@ def test_windows_cannot_fork(calls, monkeypatch, capsys):
         (["--methods", "overample"], "did you mean 'oversample'"),
         (["--methods", "spbl"], "did you mean 'spbl_released' or 'spbl_clean' or 'spbl_intended' or"),
         (["--preset", "fats"], "did you mean 'fast'"),
+        (["--jobs", "0"], "--jobs is 0"),
         (["--device", "gpu"], "device is 'gpu'; allowed: cpu, auto, cuda, mps"),
         (["--seeds", ""], "at least one seed is needed"),
         (["--seeds", "0,1,0"], "the seed 0 stands twice"),

@@ -79,7 +79,7 @@ def test_nothing_is_fetched_unless_asked(tmp_path, arrays, monkeypatch):
         _write(tmp_path / "MNIST" / "raw", arrays)
 
     monkeypatch.setattr(datasets, "MNIST", fetch)
-    with pytest.raises(FileNotFoundError, match="download=True lets torchvision fetch it"):
+    with pytest.raises(FileNotFoundError, match=r"download=True in Python\) lets torchvision fetch it"):
         data.load("mnist", tmp_path)
     assert len(data.load("mnist", tmp_path, download=True)) == 60
     assert asked == [(str(tmp_path), True)]

@@ -84,7 +84,9 @@ def test_origin_names_machines_versions_and_states_of_the_library():
     assert "the runs' times: 1.2 minutes" in told
     assert "Linux x86_64, 2 cores, H200" in told
     assert "torch 2.1 and 2.2" in told
-    assert "states of the library that made these runs: aaaaaaaaaaaa, unknown" in told
+    assert (
+        "states of the library that made these runs (SHA-256 of its source, not git's): aaaaaaaaaaaa, unknown" in told
+    )
     assert "made by several states of the library" in told
     assert "several" not in report_words.origin(kept)
     assert "machines: none" in report_words.origin([])
