@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from spbl_nb import checks, protocols
+from spbl_nb import checks, picture_files, protocols
 from spbl_nb.listings import ON_BROKEN, Listing, Root, homes, pictures_below, read_lines
 from spbl_nb.splits import TEST, TRAIN
 
@@ -138,7 +138,7 @@ class _Points:
 
     def _broken(self, error: Exception) -> None:
         if self.on_broken == "refuse":
-            raise type(error)(f"{error}; mend it, or leave it out with on_broken='skip'")
+            raise type(error)(f"{error}; mend it, or leave it out with {picture_files.SKIPPING}")
         self.broken += 1
 
     def listing(self, official: bool) -> Listing:

@@ -277,7 +277,7 @@ def _some(names: Sequence[str]) -> str:
 def _draw(data: ImageData, split: Split | None, folder: Path) -> list[Path]:
     """Write class sizes and contact sheets as PNG; classes go by size, forty to a sheet."""
     counts, counted = _learned(data, split)
-    figure = plots.class_sizes(counts, data.class_names, sort=True, logarithmic=counts.max() > 20 * counts.min())
+    figure = plots.class_sizes(counts, data.class_names, sort=True, logarithmic=counts.max() > 50 * counts.min())
     _head(figure, data, f"class sizes among {counted}")
     written = [_write(folder / "class_sizes.png", figure)]
     counts, rest = data.counts(), "" if split is None else ", training, validation and test together"
@@ -290,7 +290,7 @@ def _draw(data: ImageData, split: Split | None, folder: Path) -> list[Path]:
         labels = np.repeat(np.arange(len(classes)), [len(one) for one in rows])
         names = [data.class_names[index] for index in classes]
         figure = plots.contact_sheet(pictures, labels, names, _PER_CLASS, scale=0.85, counts=counts[classes])
-        _head(figure, data, f"in brackets the pictures of each class{rest}")
+        _head(figure, data, f"in brackets: pictures of the class{rest}")
         suffix = f"_{number + 1}" if len(pages) > 1 else ""
         written.append(_write(folder / f"contact_sheet{suffix}.png", figure))
     return written
@@ -298,7 +298,8 @@ def _draw(data: ImageData, split: Split | None, folder: Path) -> list[Path]:
 
 def _head(figure: Figure, data: ImageData, counted: str) -> None:
     """Write what the data are and what is counted over a figure, which grows by as many lines as that takes."""
-    lines = [*textwrap.wrap(f"{data.name}: {data.source}", _LINE), counted]
+    parts = [*f"{data.name}: {data.source}".split("; "), counted]
+    lines = [line for part in parts for line in textwrap.wrap(part, _LINE)]
     figure.set_figheight(figure.get_figheight() + 0.17 * len(lines))
     figure.suptitle("\n".join(lines), fontsize=10)
 

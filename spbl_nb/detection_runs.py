@@ -22,6 +22,7 @@ from spbl_nb import (
     detection_data,
     detection_plots,
     files,
+    grid,
     provenance,
     runs,
     staging,
@@ -119,11 +120,11 @@ def run(
 
 
 def told(record: dict[str, Any]) -> str:
-    """Return the record's numbers as text, a line for each of the twelve."""
+    """Return the record's numbers as text, a line for each of the twelve, and one that says if they are no results."""
     numbers = {name: np.nan if value is None else value for name, value in record["numbers"].items()}
-    return "\n".join(
-        f"{name:<10} {numbers[name]:.3f}  {meaning}" for name, meaning in average_precision.NUMBERS.items()
-    )
+    lines = [f"{name:<10} {numbers[name]:.3f}  {meaning}" for name, meaning in average_precision.NUMBERS.items()]
+    watermark = grid.watermark(record["fingerprint"]["config"]["preset"])
+    return "\n".join([*lines, watermark] if watermark else lines)
 
 
 def _network(settings: Config) -> str:

@@ -4,6 +4,7 @@ Taught in: notebooks/07_evaluation.
 """
 
 import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -35,19 +36,60 @@ def check_g_mean(mine: Callable) -> Verdict:
         return right(confusion, dead) ** (len(recalls(confusion)) / len(confusion))
 
     def absent_is_dead(confusion, dead):
-        return right(confusion + np.diag(confusion.sum(axis=1) == 0)[:, ::-1], dead)
+        found = np.diag(confusion) / np.maximum(confusion.sum(axis=1), 1)
+        return geometric(np.where(found == 0, dead, found))
+
+    def absent_is_nan(confusion, dead):
+        return right(confusion, dead) if present(confusion) else math.nan
+
+    def without_dead(confusion, dead):
+        found = recalls(confusion)
+        return geometric(found[found > 0])
 
     def underflowing(confusion, dead):
         found = recalls(confusion)
         return np.prod(np.where(found == 0, dead, found)) ** (1 / len(found))
 
+    def small(confusion):
+        return len(confusion) < _MANY
+
+    def present(confusion):
+        return small(confusion) and confusion.sum(axis=1).all()
+
+    def ordinary(confusion):
+        return present(confusion) and np.diag(confusion).all()
+
+    def present_or_alive(confusion):
+        return present(confusion) or (small(confusion) and recalls(confusion).all())
+
+    def where(told, wrong):
+        """Let other mistakes show in the other cases."""
+        return lambda confusion, dead: wrong(confusion, dead) if told(confusion) else NotImplemented
+
     traps: list[Any] = [
-        (lambda confusion, dead: recalls(confusion).mean(), "That is a sum. What does one dead class do to a product?"),
-        (lambda confusion, dead: geometric(recalls(confusion)), "What does a dead class count as?"),
-        (lambda confusion, dead: geometric(np.maximum(recalls(confusion), dead)), "Is a class of low recall dead?"),
-        (lambda confusion, dead: right(confusion.T, dead), "Rows are true classes. Is that the recall?"),
-        (over_all_classes, "Of how many factors is this product? A class without samples gives none."),
-        (absent_is_dead, "Is a class without samples dead, or is it not in the test at all?"),
+        (
+            where(ordinary, lambda confusion, dead: recalls(confusion).mean()),
+            "That is a sum. What does one dead class do to a product?",
+        ),
+        (
+            where(ordinary, lambda confusion, dead: geometric(recalls(confusion.T))),
+            "Rows are true classes. Is that the recall?",
+        ),
+        (
+            where(present, lambda confusion, dead: geometric(recalls(confusion))),
+            "What does a dead class count as?",
+        ),
+        (where(present, without_dead), "What does a dead class count as?"),
+        (
+            where(present, lambda confusion, dead: geometric(np.maximum(recalls(confusion), dead))),
+            "Is a class of low recall dead?",
+        ),
+        (where(small, over_all_classes), "Of how many factors is this product? A class without samples gives none."),
+        (where(small, absent_is_dead), "Is a class without samples dead, or is it not in the test at all?"),
+        (
+            where(present_or_alive, absent_is_nan),
+            "Can a class without samples be recognised? Of how many factors is this product?",
+        ),
         (underflowing, "How large is a product of 300 numbers of 0.05, to a float?"),
     ]
     return examine(
@@ -127,6 +169,9 @@ def check_paired_p(mine: Callable) -> Verdict:
     )  # fmt: skip
 
 
+_MANY = 300  # classes of the matrix in which a product of recalls is 0
+
+
 def _confusions() -> list[Case]:
     """Return small matrices with dead and absent classes, and one so large that a plain product of recalls is 0."""
     cases: list[Any] = [
@@ -145,7 +190,7 @@ def _confusions() -> list[Case]:
         if index % 4 == 2:
             matrix[-1] = 0
         cases.append((matrix, float(rng.choice([0.0, 0.001, 0.1]))))
-    large = np.eye(300, dtype=int) + 19 * np.roll(np.eye(300, dtype=int), 1, axis=1)
+    large = np.eye(_MANY, dtype=int) + 19 * np.roll(np.eye(_MANY, dtype=int), 1, axis=1)
     return [{"confusion": np.array(matrix), "dead": dead} for matrix, dead in [*cases, (large, 0.001)]]
 
 

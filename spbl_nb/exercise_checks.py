@@ -76,8 +76,8 @@ def examine(
 
     ``judge`` gets the answer, the case and a function ``call(**case)``, by which it may run ``mine`` once more.
     ``well_done`` is said where all is right. A trap's question is asked where ``mine`` answers all cases as the trap
-    does. A function that returns None or ``...`` in the first case, or raises NotImplementedError there, counts as not
-    attempted.
+    does, but for those in which the trap returns NotImplemented: there another mistake may show as well. A function that
+    returns None or ``...`` in the first case, or raises NotImplementedError there, counts as not attempted.
     """
     verdict = _verdict(exercise, mine, sorted(cases, key=_size), judge, well_done, list(traps))
     print(verdict.message)
@@ -229,7 +229,8 @@ def _question(mine: Callable, cases: list[Case], traps: list[Trap]) -> str:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for wrong, question in traps:
-            if not any(difference(answer, wrong(**case)) for answer, case in zip(answers, cases, strict=True)):
+            pairs = [(answer, wrong(**case)) for answer, case in zip(answers, cases, strict=True)]
+            if not any(difference(*pair) for pair in pairs if pair[1] is not NotImplemented):
                 return question
     return ""
 

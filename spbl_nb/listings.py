@@ -129,7 +129,7 @@ def _present(entries: Sequence[Entry], folder: Path, on_broken: str) -> tuple[li
         first = missing[0]
         raise FileNotFoundError(
             f"{len(missing)} of {len(entries)} pictures that are named are missing in {folder}; the first is {first.path} "
-            f"({first.place}). Add them, or leave them out with on_broken='skip'"
+            f"({first.place}). Add them, or leave them out with {picture_files.SKIPPING}"
         )
     gone = {entry.path for entry in missing}
     return [entry for entry in entries if entry.path not in gone], missing

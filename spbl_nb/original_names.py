@@ -120,7 +120,7 @@ def family_of(names: Mapping[str, Any], where: str) -> str:
     everything = sorted(set().union(*known.values()))
     for name in checks.instance(where, names, Mapping):
         if not isinstance(name, str) or name not in everything:
-            raise ValueError(f"{where}: {name} is no setting{checks.nearest(name, everything)}")
+            raise ValueError(f"{where}: {name} is no setting{checks.nearest(name, everything) or _LISTED}")
     telling = {
         family: sorted(name for name in names if not any(name in known[other] for other in known if other != family))
         for family in known
@@ -137,6 +137,10 @@ def family_of(names: Mapping[str, Any], where: str) -> str:
     return next(iter(found))
 
 
+_LISTED = (
+    "; all settings stand in the table of notebooks/00_start_here.ipynb and in spbl_nb.config, the original names in "
+    "spbl_nb.original_names"
+)
 _FAMILIES = {OWN: "this package", SPBL: "the SPBL release", GHM: "its README, from GHM"}
 
 

@@ -181,8 +181,7 @@ def _refusal(report: list[Broken], number: int, on_broken: str) -> str:
         kinds[one.kind] = kinds.get(one.kind, 0) + 1
     summary = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
     how = (
-        "Mend or remove them, or leave them out with on_broken='skip' (--data-options 'on_broken: skip'; the check: "
-        "--skip-broken). What is decoded stays decoded."
+        f"Mend or remove them, or leave them out with {picture_files.SKIPPING}. What is decoded stays decoded."
         if on_broken == "refuse"
         else "Not one is left; check the paths."
     )

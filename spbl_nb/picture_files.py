@@ -41,6 +41,10 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 RULE = 1
+SKIPPING = (  # how a message tells to leave pictures out, for each way to ask for it
+    "on_broken='skip' (a command: --data-options 'on_broken: skip'; the check: --skip-broken; notebook 08 by papermill: "
+    '-p DATA_OPTIONS "on_broken: skip")'
+)
 NOTES = ("extension", "orientation", "cmyk", "16-bit", "transparency", "overhang")
 KINDS = (
     "missing",

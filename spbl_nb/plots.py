@@ -175,6 +175,7 @@ def contact_sheet(
     axes = figure.subplots()
     aspect = images.shape[2] / images.shape[3]  # a cell is 1 wide and 1 high, whatever the shape of the pictures
     axes.imshow(mosaic(cells), interpolation="nearest", extent=(0, per_class, len(names) - 0.5, -0.5), aspect=aspect)
+    axes.set_anchor("W")  # where room is left over it is at the right, and the names stay in the picture
     axes.set_yticks(range(len(names)), [f"{name} ({count:g})" for name, count in zip(names, counts, strict=True)])
     axes.tick_params(left=False, labelsize=9)
     axes.set_xticks([])

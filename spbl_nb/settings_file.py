@@ -75,6 +75,8 @@ def _mapping(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         problem = " ".join(str(error).split()).replace('in "<unicode string>",', "at")
         raise ValueError(f"{path.name} is no YAML: {problem}") from None
+    if content is None:
+        raise ValueError(f"{path.name} is empty; needed: a mapping, one 'name: value' a line, as 'preset: fast'")
     if not isinstance(content, dict):
         raise ValueError(f"{path.name} holds {type(content).__name__}; needed: a mapping, one 'name: value' a line")
     return content

@@ -196,6 +196,10 @@ def _geometric(values):
     return 0.0 if min(values) == 0 else math.exp(sum(math.log(value) for value in values) / len(values))
 
 
+def _mean_of_logs(values, dead):
+    return np.exp(np.log(np.where(values == 0, dead, values)).mean())
+
+
 def _duels_won(own, other, tie):
     return sum(1.0 if a > b else tie if a == b else 0.0 for a in own for b in other) / (len(own) * len(other))
 
@@ -522,7 +526,7 @@ WRONG = [
         exercises.check_g_mean,
         "absent classes count",
         lambda m, dead: math.prod(r or dead for r in _recalls(m)) ** (1 / len(m)),
-        "right is",
+        "a class without samples gives none",
     ),
     (
         exercises.check_g_mean,
@@ -541,6 +545,48 @@ WRONG = [
         "precision",
         lambda m, dead: _geometric([r or dead for r in _recalls(m.T)]),
         "Rows are true",
+    ),
+    (
+        exercises.check_g_mean,
+        "precision, and absent classes divide by 0",
+        lambda m, dead: _mean_of_logs(np.diag(m) / m.sum(axis=0), dead),
+        "Rows are true",
+    ),
+    (
+        exercises.check_g_mean,
+        "a product of precisions, without dead",
+        lambda m, dead: (np.diag(m) / m.sum(axis=0)).prod() ** (1 / len(m)),
+        "Rows are true",
+    ),
+    (
+        exercises.check_g_mean,
+        "a product without dead",
+        lambda m, dead: math.prod(_recalls(m)) ** (1 / len(_recalls(m))),
+        "dead class count as",
+    ),
+    (
+        exercises.check_g_mean,
+        "without dead, and absent classes divide by 0",
+        lambda m, dead: _mean_of_logs(np.diag(m) / m.sum(axis=1), 0),
+        "dead class count as",
+    ),
+    (
+        exercises.check_g_mean,
+        "leaves dead classes out",
+        lambda m, dead: _geometric([r for r in _recalls(m) if r]),
+        "dead class count as",
+    ),
+    (
+        exercises.check_g_mean,
+        "absent classes divide by 0",
+        lambda m, dead: _mean_of_logs(np.diag(m) / m.sum(axis=1), dead),
+        "can a class without samples be recognised",
+    ),
+    (
+        exercises.check_g_mean,
+        "a product in which absent classes are dead",
+        lambda m, dead: math.prod(r or dead for r in np.diag(m) / np.maximum(m.sum(axis=1), 1)) ** (1 / len(m)),
+        "not in the test at all",
     ),
     (exercises.check_rank_auc, "a tie is lost", lambda own, other: _duels_won(own, other, 0.0), "What is a tie worth"),
     (exercises.check_rank_auc, "a tie is won", lambda own, other: _duels_won(own, other, 1.0), "What is a tie worth"),

@@ -113,7 +113,9 @@ def test_lines_that_are_no_points(root, line):
 
 def test_broken_photographs_and_points_are_named_or_skipped(root):
     (root / "2008" / "mcr_0_2008.png").write_bytes(b"")
-    with pytest.raises(ValueError, match=r"mcr_0_2008.png cannot be read as a picture .*on_broken='skip'"):
+    with pytest.raises(
+        ValueError, match=r"mcr_0_2008.png cannot be read as a picture .*on_broken='skip' .*DATA_OPTIONS"
+    ):
         data.load("mlc", root, size=8)
     (root / "2009" / "mcr_0_2009.txt").unlink()
     _points(root / "2009" / "mcr_1_2009.png.txt", "41; 5; Sand", *(f"1; 2; {code}" for code in CODES))

@@ -46,10 +46,8 @@ def test_a_sound_data_set_passes(tmp_path):
     assert not checked.wrong
     assert set(_levels(checked).values()) == {OK}
     assert checked.verdict == "blobs: nothing is wrong"
-    assert "60 in 3 classes at 16 x 16 pixels; the largest class has 30, the smallest 10, 3 to 1" in _found(
-        checked, "pictures"
-    )
-    assert "class 2 (10), class 1 (20), class 0 (30)" in _found(checked, "rarest classes")
+    assert "60 in 3 classes at 16 x 16 pixels" in _found(checked, "pictures")
+    assert "class 2 (7), class 1 (13), class 0 (20) among the 40 training pictures" in _found(checked, "rarest classes")
     assert [path.name for path in checked.written] == ["class_sizes.png", "contact_sheet.png", "check.json"]
     record = json.loads(checked.written[-1].read_text())
     assert not record["wrong"]
@@ -57,6 +55,62 @@ def test_a_sound_data_set_passes(tmp_path):
     assert [sum(one[part] for part in ("train", "validation", "test")) for one in record["classes"]] == [30, 20, 10]
     for path in checked.written[:2]:
         assert min(Image.open(path).size) > 150
+
+
+def test_class_sizes_are_told_by_part(tmp_path):
+    split = np.repeat([0, 1, 2, 0, 1, 2, 0, 1, 2], [24, 2, 4, 14, 2, 4, 4, 2, 4]).astype(np.int8)
+    checked = data_check.examine(_sound(split=split), tmp_path)
+    assert "train 24 to 4 pictures (factor 6); validation 2 pictures each; test 4 pictures each" in _found(
+        checked, "class sizes"
+    )
+    lacking = split.copy()
+    lacking[50:] = 1
+    assert "train 24 to 0 pictures;" in _found(data_check.examine(_sound(split=lacking), tmp_path), "class sizes")
+
+
+def test_class_sizes_are_those_of_all_pictures_where_no_parts_can_be_made(tmp_path):
+    checked = data_check.examine(blobs([10, 2]), tmp_path)
+    assert _found(checked, "pictures").endswith("class sizes: 10 to 2 pictures (factor 5)")
+    assert "class 1 (2), class 0 (10) among all 12 pictures" in _found(checked, "rarest classes")
+    assert "class sizes" not in _levels(checked)
+
+
+def _drawn(monkeypatch, data, folder):
+    """Return the figures of a check by file."""
+    figures, write = {}, data_check._write
+    monkeypatch.setattr(
+        data_check, "_write", lambda path, figure: figures.update({path.name: figure}) or write(path, figure)
+    )
+    data_check.examine(data, folder)
+    return figures
+
+
+def test_the_heads_of_the_pictures_are_whole_and_say_what_is_counted(monkeypatch, tmp_path):
+    source = "/a folder/" + "with many parts/" * 20 + "end; imbalance factor 20 (smallest / largest = 0.05)"
+    figures = _drawn(monkeypatch, _sound(source=source), tmp_path)
+    heads = {name: figure.get_suptitle() for name, figure in figures.items()}
+    for name, head in heads.items():
+        assert "".join(f"blobs: {source}".split()).replace(";", "") in "".join(head.split()), "not cut off"
+        figures[name].draw_without_rendering()
+        box = figures[name]._suptitle.get_window_extent()
+        assert box.x0 >= 0
+        assert box.x1 <= figures[name].bbox.width
+    assert heads["class_sizes.png"].endswith("\nclass sizes among the 40 training pictures")
+    assert heads["contact_sheet.png"].endswith(
+        "in brackets: pictures of the class, training, validation and test together"
+    )
+    texts = [text.get_text() for text in figures["class_sizes.png"].axes[0].texts]
+    assert texts == ["20", "13", "7"], "the bars are those of the training part"
+
+
+def test_thumbnails_are_small_and_not_stretched():
+    images = np.zeros((1, 3, 50, 200), np.uint8)
+    images[:, :, :, 75:125] = 200  # a square
+    small = data_check.thumbnails(images)
+    assert small.shape == (1, 3, 64, 64)
+    bright = np.abs(small[0, 0].astype(int) - 200) < 20
+    assert bright.any(axis=0).sum() == bright.any(axis=1).sum() == 16
+    assert data_check.thumbnails(images[..., 70:130]).shape == (1, 3, 50, 60), "small ones stay as they are"
 
 
 SPLIT = np.tile([0, 0, 0, 1, 2], 12).astype(np.int8)

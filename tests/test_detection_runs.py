@@ -77,6 +77,16 @@ def test_the_settings_reach_the_losses(monkeypatch):
     assert pretrained["weights_backbone"] == "IMAGENET1K_V2"
 
 
+@pytest.mark.parametrize("preset", ["smoke", "fast"])
+def test_a_trial_run_is_told_as_one(folder, preset):
+    record = json.loads((folder / "detection.json").read_text())
+    record["fingerprint"]["config"]["preset"] = detection.settings(preset, max_steps=3).preset
+    lines = detection_runs.told(record).splitlines()
+    trial = ["preset smoke: numbers are no results"]
+    assert len(lines) == 12 + len(trial) * (preset == "smoke")
+    assert lines[12:] == (trial if preset == "smoke" else [])
+
+
 def test_what_stands_is_not_made_again(place, folder, monkeypatch, capsys):
     monkeypatch.setattr(detection, "fit", None)
     assert cli.main(["reproduce", "--config", str(place / "settings.yaml"), "--seeds", "1"]) == 0

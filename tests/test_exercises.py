@@ -240,6 +240,17 @@ def test_a_question_is_asked_only_of_who_fell_into_that_trap():
     assert told(lambda v: 7.0).endswith("It is too large.")
 
 
+def test_a_trap_says_nothing_of_cases_in_which_it_returns_notimplemented():
+    cases = [{"values": np.arange(n, dtype=float)} for n in (1, 2, 3, 4)]
+    traps = [(lambda values: values.mean() if len(values) < 4 else NotImplemented, "Mean or sum?")]
+
+    def told(mine):
+        return examine("0.1", mine, cases, matches(lambda values: values.sum()), "Next.", traps).message
+
+    assert told(lambda v: v.mean() if len(v) < 4 else -7.0).endswith("Mean or sum?")
+    assert told(lambda v: v.mean() if len(v) < 3 else -7.0).endswith("It is too small.")
+
+
 def test_the_arguments_are_copies_and_a_generator_is_fresh():
     case = {"values": np.zeros(3), "by_seed": {1: 2.0}, "rng": Seeded(5)}
     seen = []

@@ -180,6 +180,7 @@ def test_broken_pictures_are_refused_by_name(some_broken, cache):
     message = str(caught.value)
     for word in ("0002.png: empty", "0005.png: truncated", "0006.png: missing", "on_broken='skip'", "--skip-broken"):
         assert word in message
+    assert 'papermill: -p DATA_OPTIONS "on_broken: skip"' in message
     assert not list(cache.glob("*/images.npy"))
 
 

@@ -143,6 +143,18 @@ def test_contact_sheet_puts_pictures_into_the_row_of_their_class():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a (1)", "b (2)"]
 
 
+@pytest.mark.parametrize(("height", "width", "classes"), [(12, 12, 2), (12, 12, 30), (10, 20, 3), (20, 10, 9)])
+def test_a_contact_sheet_stretches_no_picture_and_cuts_no_name(height, width, classes):
+    images = RNG.integers(0, 256, (classes, 3, height, width), dtype=np.uint8)
+    names = [f"class number {index}" for index in range(classes)]
+    figure = plots.contact_sheet(images, np.arange(classes), names, per_class=8)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    cell = np.diff(axes.transData.transform([(0, 0), (1, 1)]), axis=0)[0]
+    assert abs(cell[1] / cell[0]) == pytest.approx(height / width)
+    assert all(label.get_window_extent().x0 >= 0 for label in axes.get_yticklabels())
+
+
 @given(arrays.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.sampled_from([3, 4]))))
 def test_png_bytes_decode_to_the_pixels(pixels):
     decoded = np.asarray(Image.open(io.BytesIO(drawing.fast_png(pixels))))

@@ -6,7 +6,7 @@ import sys
 import pytest
 from free_port import free_port
 
-from spbl_nb import cli, config, data, methods, metrics, runs, single_run
+from spbl_nb import cli, config, data, grid, methods, metrics, runs, single_run
 
 
 def test_a_run_from_the_command_line_is_that_of_the_library(tmp_path, capsys):
@@ -24,7 +24,11 @@ def test_a_run_from_the_command_line_is_that_of_the_library(tmp_path, capsys):
     assert f"written: {run.folder}" in told
     assert "by one process" in told
     assert cli.main(command) == 0
-    assert "complete already" in capsys.readouterr().out
+    again = capsys.readouterr().out
+    assert f"; complete already: {run.folder}" in again
+    assert again.splitlines()[:-2] == told.splitlines()[:-2] == str(report).splitlines()
+    assert again.splitlines()[-1] == told.splitlines()[-1] == grid.watermark("smoke")
+    assert again.splitlines()[-2].split(" s;")[0] == told.splitlines()[-2].split(" s by")[0], "steps and seconds"
 
 
 @pytest.mark.parametrize(
@@ -32,6 +36,11 @@ def test_a_run_from_the_command_line_is_that_of_the_library(tmp_path, capsys):
     [
         (["train", "spbl", "digits"], "did you mean"),
         (["train", "ce", "digit"], "did you mean 'digits'"),
+        (["train", "digits", "spbl_clean"], "METHOD comes first: train spbl_clean digits"),
+        (["train", "digit", "spbl_clean"], "METHOD comes first: train spbl_clean digit"),
+        (["train", "digits", "spbl"], "METHOD comes first: train spbl digits"),
+        (["train", "digits", "digits"], "method is 'digits'; allowed"),
+        (["train", "ce", "ce"], "data set is 'ce'; allowed"),
         (["train", "ce", "digits", "--preset", "papers"], "did you mean 'paper'"),
         (["train", "ce", "digits", "--seed", "-1"], "seed is -1"),
         (["train", "ce", "digits", "--device", "gpu"], "device is 'gpu'"),
