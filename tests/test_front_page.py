@@ -87,6 +87,27 @@ def test_a_folder_without_a_readme_has_no_front_page(tmp_path):
     assert front_page.stale(tmp_path / "notebooks") == []
 
 
+def test_a_file_of_several_data_sets_has_one_table_of_means():
+    path = ROOT / "results" / "main_job.json"
+    head, _, *rows = front_page.results(path).splitlines()
+    assert head == "| method | seeds | digits: F1 | digits: accuracy | lesions: F1 | lesions: accuracy |"
+    assert [row.split("`")[1] for row in rows] == [
+        "ce",
+        "logit_adjusted",
+        "spbl_clean",
+        "spbl_intended",
+        "spbl_released",
+    ]
+    scores = [
+        record["report"]["f1"]
+        for record in result_files.read(path)
+        if (record["fingerprint"]["method"], record["fingerprint"]["dataset"]) == ("spbl_released", "lesions")
+    ]
+    told = f"{np.mean(scores):.3f} ± {np.std(scores, ddof=1):.3f}".replace("0.", ".")
+    assert rows[-1].split("|")[5].strip() == told
+    assert "†" in rows[-1]
+
+
 def test_the_weights_of_a_class_stand_in_order_with_their_accuracy():
     path = ROOT / "results" / "ham10000_28.json"
     _, _, *rows = front_page.weights(path, "mel").splitlines()
