@@ -72,7 +72,7 @@ class BalanceExplorer(Explorer):
         }
     )
     controls = (
-        Slider("max_cost", "Bound of the penalty", 1.0, 50.0, 0.5, 10.0, "No weight is more times the smallest; at 1 all are 1"),
+        Slider("max_cost", "Bound of the penalty", 1.0, 50.0, 0.5, 10.0, "The largest weight over the smallest is at most this"),
         Choice("assignment", "Who gets which weight", balance.ASSIGNMENTS, "sorted",
                "In order of complexity, as the released code does it, or in proportion to complexity"),
         Slider("difficulty_share", "Complexity mix (0 rarity, 1 difficulty)", 0.0, 1.0, 0.05, 0.5,

@@ -84,7 +84,7 @@ class Task:
         """Say whether the task's folder is there and was made by an equal task."""
         try:
             return files.read_json(self.target / _MARK)["key"] == self.key
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):  # no mark, or not one of ours
             return False
 
 
@@ -114,7 +114,7 @@ def work(task: Task, memory_limit: float | None = None, preload: bool = False) -
     notebook that ran over its time or its memory, or into a full disk, is not repeated, and keeps its checkpoint for
     better times. Otherwise the checkpoint is dropped before the second attempt, in case it is what made the first one fail.
     """
-    if task.stands():
+    if task.stands() and (not task.leaves_run or (task.target / runs.RESULT).is_file()):
         drop_checkpoints(task)
         return Outcome(task, STANDING, numbers=_numbers(task))
     started = time.perf_counter()
@@ -182,10 +182,13 @@ def _attempt(task: Task, limits: dict[str, Any]) -> None:
 
 
 def _numbers(task: Task) -> dict[str, float]:
-    """Return some numbers of the run that a finished task has left."""
+    """Return some numbers of the run that a finished task has left; none of one that cannot be read, as its reader will say."""
     if not task.leaves_run:
         return {}
-    report = files.read_json(task.target / runs.RESULT)["report"]
+    try:
+        report = files.read_json(task.target / runs.RESULT)["report"]
+    except (OSError, ValueError, KeyError):
+        return {}
     numbers = {"accuracy": report["accuracy"], "F1": report["f1"]}
     return {name: value for name, value in numbers.items() if value is not None}
 
@@ -213,7 +216,8 @@ def _page_of(task: Task, stem: str) -> str:
     if beside and stem not in (places.EXPERIMENT, places.REPORT):
         return f"../{stem}/{stem}.html"
     lesson = f"notebooks/{stem}/{stem}.html"
-    return "../" * len(own.parts) + (lesson if (Path(task.runs_dir) / lesson).exists() else "index.html")
+    made = not task.leaves_run and (Path(task.runs_dir) / lesson).exists()  # a run may be there before the lessons are
+    return "../" * len(own.parts) + (lesson if made else "index.html")
 
 
 def _checkpoint_of(task: Task) -> Path:

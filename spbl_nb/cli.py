@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from spbl_nb import __version__
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options, unknown = parser.parse_known_args(arguments)
     if unknown and options.command is not _lab:
-        options.parser.error(f"there is no argument {' '.join(unknown)}{options.parser.nearest_option(unknown[0])}")
+        options.parser.error(f"there is no argument {' '.join(unknown)}{options.parser.nearest_option(unknown)}")
     options.unknown = unknown
     try:
         return options.command(options)
@@ -50,7 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that answers a mistake in one line, in the words of the other messages."""
+    """A parser that answers a mistake in one line, in the words of the other messages, and takes no half names."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is, and exit with status 2."""
@@ -64,12 +67,13 @@ class _Parser(argparse.ArgumentParser):
         stop = "" if message.endswith("?") else ";"
         self.exit(2, f"{self.prog}: {message}{stop} '{self.prog} --help' says more\n")
 
-    def nearest_option(self, given: str) -> str:
-        """Return the option that may have been meant, as a question, or an empty text."""
+    def nearest_option(self, given: Sequence[str]) -> str:
+        """Return the option that may have been meant by the first one given, as a question, or an empty text."""
         from spbl_nb import checks
 
         known = [name for action in self._actions for name in action.option_strings]
-        return checks.nearest(given.partition("=")[0], known) if given.startswith("-") else ""
+        wrong = next((word.partition("=")[0] for word in given if word.startswith("-")), "")
+        return checks.nearest(wrong, known) if wrong else ""
 
 
 def _whole(text: str) -> int:
@@ -107,8 +111,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="settings in YAML, by our names or those of the original READMEs; in place of a preset",
     )
-    command.add_argument("--device", help="cpu, auto, cuda or mps (default: cpu)")
-    command.add_argument("--precision", help="fp32, bf16 or fp16 (default: as the preset says)")
+    command.add_argument("--device", help="cpu, auto, cuda or mps (default: as the preset or the file says)")
+    command.add_argument("--precision", help="fp32, bf16 or fp16 (default: as the preset or the file says)")
     command.add_argument("--jobs", type=_whole, metavar="N", help="notebooks at a time (default: the number of cores)")
     command.add_argument("--scheduler", metavar="ADDRESS", help="use a running Dask scheduler, e.g. tcp://host:8786")
     command.add_argument(

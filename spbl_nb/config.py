@@ -202,7 +202,9 @@ class Config:
     )
     smote_neighbours: int = _setting(5, _whole(1), "neighbours that SMOTE draws from (Chawla et al. 2002)")
     # self-paced balance learning; None: as the variant says
-    variant: str = _setting("clean", _name(VARIANTS), "SPBL as released, cleaned, or as its abstract intends")
+    variant: str = _setting(
+        "clean", _name(VARIANTS), "SPBL as released, without its leak (clean), or as its abstract intends"
+    )
     seed_share: float = _setting(
         0.2, _number(0, 1, open_low=True, open_high=True), "share of every class in the seed set of SPBL"
     )

@@ -277,7 +277,7 @@ def _some(names: Sequence[str]) -> str:
 def _draw(data: ImageData, split: Split | None, folder: Path) -> list[Path]:
     """Write class sizes and contact sheets as PNG; classes go by size, forty to a sheet."""
     counts, counted = _learned(data, split)
-    figure = plots.class_sizes(counts, data.class_names, sort=True, logarithmic=counts.max() > 50 * counts.min())
+    figure = plots.class_sizes(counts, data.class_names, sort=True, logarithmic=0 < 50 * counts.min() < counts.max())
     _head(figure, data, f"class sizes among {counted}")
     written = [_write(folder / "class_sizes.png", figure)]
     counts, rest = data.counts(), "" if split is None else ", training, validation and test together"

@@ -230,7 +230,8 @@ def _question(mine: Callable, cases: list[Case], traps: list[Trap]) -> str:
         warnings.simplefilter("ignore")
         for wrong, question in traps:
             pairs = [(answer, wrong(**case)) for answer, case in zip(answers, cases, strict=True)]
-            if not any(difference(*pair) for pair in pairs if pair[1] is not NotImplemented):
+            told = [difference(*pair) for pair in pairs if pair[1] is not NotImplemented]
+            if told and not any(told):
                 return question
     return ""
 

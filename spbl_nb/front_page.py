@@ -10,7 +10,7 @@ import base64
 import io
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +31,13 @@ from spbl_nb import (
     series,
     tables,
 )
+from spbl_nb.spbl_variants import VARIANTS
 
 README, EXPLORER, SCORES = "README.md", "explorer.png", "scores.png"
 _PART = re.compile(r"(<!-- made from (\S+) -->\n).*?(\n<!-- end -->)", re.S)
 _SHOWN = ("04_balance_learning", "Balance explorer")  # the notebook, and how the alt text of its picture begins
 _SCORED = "ham10000_28.json"
-_SHUFFLED = ("spbl_released", "spbl_clean")
+_SHUFFLED = [f"spbl_{name}" for name, switches in VARIANTS.items() if switches.assignment == "released"]
 _COLUMNS = {
     "precision": "precision",
     "recall": "recall",
@@ -93,11 +94,7 @@ def results(path: Path) -> str:
     if more:
         return _means(frame, [dataset, *more])
     lines = [f"| method | seeds | {' | '.join(_COLUMNS.values())} |", "|---" * (2 + len(_COLUMNS)) + "|"]
-    for method in report.ordered(frame["method"].unique()):
-        mine = frame[frame["method"] == method]
-        mark = " †" if mine["selected_on_test"].any() else ""
-        cells = [tables.plus_minus(mine[column]).replace("0.", ".") for column in _COLUMNS]
-        lines.append(f"| `{method}`{mark} | {len(mine)} | {' | '.join(cells)} |")
+    lines += _rows(frame, [(dataset, metric) for metric in _COLUMNS])
     lines += [
         "",
         "| minus `ce`, seed by seed | macro F1 | 95 % interval | p | accuracy | 95 % interval | p |",
@@ -126,14 +123,19 @@ def _means(frame: pd.DataFrame, datasets: list[str]) -> str:
     """Return one table with macro F1 and accuracy on every data set."""
     shown = {(name, metric): f"{name}: {_COLUMNS[metric]}" for name in datasets for metric in ("f1", "accuracy")}
     lines = [f"| method | seeds | {' | '.join(shown.values())} |", "|---" * (2 + len(shown)) + "|"]
+    return "\n".join([*lines, *_rows(frame, shown)])
+
+
+def _rows(frame: pd.DataFrame, shown: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Yield a row for each method: mean and deviation of the ``shown`` (data set, metric), and the number of seeds."""
     for method in report.ordered(frame["method"].unique()):
         mine = frame[frame["method"] == method]
         mark = " †" if mine["selected_on_test"].any() else ""
         cells = [
             tables.plus_minus(mine.loc[mine["dataset"] == name, metric]).replace("0.", ".") for name, metric in shown
         ]
-        lines.append(f"| `{method}`{mark} | {mine['seed'].nunique()} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        seeds = sorted({len(runs_of) for _, runs_of in mine.groupby("dataset")})
+        yield f"| `{method}`{mark} | {' or '.join(map(str, seeds))} | {' | '.join(cells)} |"
 
 
 def weights(path: Path, label: str) -> str:

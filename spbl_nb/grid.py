@@ -137,13 +137,14 @@ def plan(
         if run is None:
             found.pending.append(task)
             continue
-        batch.drop_checkpoints(task)  # the command may have been killed between the two
         found.standing.append(batch.Outcome(task, batch.STANDING))
         if run.result.get("library_sha256") != provenance.library_sha256():
             found.outdated.append(task.target)
     if conflicts:
         more = f"\nand {len(conflicts) - 3} more such folders" if len(conflicts) > 3 else ""
         raise runs.RunConflict("\n".join(conflicts[:3]) + more)
+    for outcome in found.standing:
+        batch.drop_checkpoints(outcome.task)  # a command may have been killed when a run was complete and this not done
     found.set_aside.extend((staging.set_aside(folder), reason) for folder, reason in broken)
     return found
 
@@ -190,8 +191,10 @@ def _task(
     command = ["spbl-nb", "reproduce", "--datasets", cell.dataset, "--methods", cell.method, "--seeds", str(cell.seed)]
     command += ["--config", cell.config_file] if cell.config_file else ["--preset", cell.config.preset]
     command += ["--runs-dir", str(runs_dir), "--no-notebooks"]
-    command += ["--device", cell.config.device] if cell.config.device != "cpu" else []
-    command += ["--precision", cell.config.precision] if cell.config.precision != "fp32" else []
+    unasked = settings_file.request(cell.config_file, cell.config.preset).settings
+    for name in ("device", "precision"):
+        value = getattr(cell.config, name)
+        command += [f"--{name}", value] if value != getattr(unasked, name) else []
     command += ["--data-root", data_root] if data_root else []
     command += ["--data-options", data_options] if data_options else []
     return batch.Task(

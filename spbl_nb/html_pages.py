@@ -33,7 +33,7 @@ _TEMPLATE = """
 {% block footer %}</html>{% endblock %}
 
 {% block data_png scoped %}
-<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}" tabindex="0">
+<div class="jp-RenderedImage jp-OutputArea-output {{ extra_class }}">
 {%- set width = output | get_metadata('width', 'image/png') -%}
 {%- set alt = output | get_metadata('alt', 'image/png') -%}
 <img src="data:image/png;base64,{{ output.data['image/png'] | escape_html }}"
@@ -67,7 +67,7 @@ mtd[columnalign="right"] { text-align: right; }
 @media (max-width: 640px) {
   .jp-RenderedImage { overflow-x: auto; }
   .jp-RenderedImage img { max-width: none; }
-  .jp-RenderedHTMLCommon:has(th:nth-child(4))::before {
+  .jp-OutputArea-output.jp-RenderedHTMLCommon:has(th:nth-child(4))::before {
     content: "\\2194  the table can be moved sideways"; display: block; color: #555; font-size: 13px;
   }
 }

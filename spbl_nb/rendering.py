@@ -193,13 +193,13 @@ def _seen(outputs: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
     A progress bar and a bare widget leave nothing; a widget leaves its picture, unless it starts at a preset that is shown.
     """
-    pictures = set()
-    for output in outputs:
-        data = output.get("data", {})
-        picture, widget = data.get("image/png"), any("widget-view" in kind for kind in data)
-        if not widget or (picture is not None and picture not in pictures):
+    outputs = list(outputs)
+    live = [any("widget-view" in kind for kind in output.get("data", {})) for output in outputs]
+    pictures = [output.get("data", {}).get("image/png") for output in outputs]
+    still = {picture for picture, widget in zip(pictures, live, strict=True) if not widget}
+    for output, picture, widget in zip(outputs, pictures, live, strict=True):
+        if not widget or (picture is not None and picture not in still):
             yield output
-        pictures.add(picture)
 
 
 def _cleaned(output: dict[str, Any], hidden: dict[str, str]) -> dict[str, Any]:

@@ -50,16 +50,12 @@ def read(path: str | os.PathLike) -> Meaning:
 def request(path: str | os.PathLike, preset_name: str, **overrides: Any) -> Meaning:
     """Return what a file asks for or, where ``path`` is empty, the settings of a preset.
 
-    ``overrides`` are settings by name; an empty text says nothing. Beside a file, a device or a model that
-    stands at its default, as in a notebook unless given, leaves to the file what the file says.
-    """
+    ``overrides`` are settings by name; they go before the file, and an empty text says nothing."""
     overrides = {name: value for name, value in overrides.items() if value != ""}
     if not path:
         return Meaning(preset(preset_name, **overrides))
     asked = read(path)
-    unsaid = {name: value for name, value in preset("fast").to_dict().items() if name in ("device", "model")}
-    said = {name: value for name, value in overrides.items() if value != unsaid.get(name)}
-    return dataclasses.replace(asked, settings=asked.settings.replace(**said))
+    return dataclasses.replace(asked, settings=asked.settings.replace(**overrides))
 
 
 def _mapping(path: Path) -> dict[str, Any]:

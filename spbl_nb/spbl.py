@@ -1,4 +1,4 @@
-"""Self-paced balance learning: the whole loop, as released, cleaned, and as its abstract intends.
+"""Self-paced balance learning: the whole loop, as released, without its leak, and as its abstract intends.
 
 A seed set of every class trains the network. Then, pace by pace, the easiest samples of every class are admitted; their
 losses tell how complex each class is; complex classes get larger penalty weights and more samples; the network trains

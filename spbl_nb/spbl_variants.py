@@ -14,8 +14,6 @@ rounded_ease       yes                 yes               no
 penalty draws      a constant stream   from the seed     from the seed
 =================  ==================  ================  =======================================
 
-Weights, reconstruction and warm start are on in all three.
-
 Weights, reconstruction and warm start are on in all three. The abstract asks for two of these: larger weights for more
 complex classes, and a balance that the network learns from. The rest of what ``intended`` changes follows from the
 network taking the SVM's place (difficulty, head, no stack), or is ours (no replacement, no rounding).

@@ -152,6 +152,7 @@ def test_mistakes_are_answered_in_one_line(calls, capsys, arguments, message):
             ["data", "digits", "--outt", "x"],
             "spbl-nb data: there is no argument --outt x; did you mean '--out'? 'spbl-nb data",
         ),
+        (["reproduce", "--seed", "1"], "there is no argument --seed 1; did you mean '--seeds'?"),
         (["check", "digits"], "spbl-nb check: there is no argument digits; 'spbl-nb check --help'"),
     ],
 )

@@ -85,6 +85,16 @@ def _drawn(monkeypatch, data, folder):
     return figures
 
 
+@pytest.mark.parametrize(("last", "scale"), [(0, "linear"), (1, "log")])
+def test_long_tails_are_drawn_in_logarithms_unless_a_class_has_nothing_to_learn_from(
+    monkeypatch, tmp_path, last, scale
+):
+    split = np.repeat([0, 2, 0, 2], [160, 1, last, 4 - last]).astype(np.int8)
+    figures = _drawn(monkeypatch, blobs([161, 4], split=split), tmp_path)
+    (axes,) = figures["class_sizes.png"].axes
+    assert axes.get_yscale() == scale
+
+
 def test_the_heads_of_the_pictures_are_whole_and_say_what_is_counted(monkeypatch, tmp_path):
     source = "/a folder/" + "with many parts/" * 20 + "end; imbalance factor 20 (smallest / largest = 0.05)"
     figures = _drawn(monkeypatch, _sound(source=source), tmp_path)

@@ -249,6 +249,8 @@ def test_a_trap_says_nothing_of_cases_in_which_it_returns_notimplemented():
 
     assert told(lambda v: v.mean() if len(v) < 4 else -7.0).endswith("Mean or sum?")
     assert told(lambda v: v.mean() if len(v) < 3 else -7.0).endswith("It is too small.")
+    traps[0] = (lambda values: NotImplemented, "About nothing?")
+    assert told(lambda v: -7.0).endswith("It is too small.")
 
 
 def test_the_arguments_are_copies_and_a_generator_is_fresh():

@@ -81,7 +81,11 @@ def test_the_arithmetic_of_the_settings_is_that_of_the_notebook():
     (cell,) = grid.cells(["digits"], ["ce"], [0], config.preset("paper"))
     (task,) = grid.plan([cell], "08.ipynb", "nowhere").pending
     assert task.values["PRECISION"] == "bf16"
-    assert "--precision bf16" in task.repeat
+    assert "--precision" not in task.repeat
+    exact = config.preset("paper", device="cpu", precision="fp32")
+    (task,) = grid.plan(grid.cells(["digits"], ["ce"], [0], exact), "08.ipynb", "nowhere").pending
+    assert (task.values["PRECISION"], task.values["DEVICE"]) == ("fp32", "cpu")
+    assert "--device cpu --precision fp32" in task.repeat
 
 
 def test_absent_data_are_noticed_before_anything_starts(tmp_path):

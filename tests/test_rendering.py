@@ -65,7 +65,7 @@ def _outputs(path):
 def test_outputs_are_kept_as_a_reader_sees_them(rendered):
     path, _, problems, _ = rendered
     assert [problem[:8] for problem in problems] == ["02_warns"]
-    printed, title, preset, live = _outputs(path)
+    printed, live, title, preset = _outputs(path)
     assert printed["text"] == ["runs/fast\n"]
     assert title["data"]["text/markdown"] == ["**A dot: low.** v = 0.25"]
     assert preset["metadata"] == {"image/png": {"alt": "A dot, low: v = 0.25"}}

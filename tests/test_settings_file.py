@@ -97,11 +97,11 @@ def test_our_own_names(file):
     assert (asked.dataset, asked.methods) == (None, None)
 
 
-def test_an_override_at_its_default_leaves_the_file_its_say(file):
-    path = file("preset: smoke\nprecision: bf16\nmodel: small_resnet\n")
-    assert settings_file.request(path, "fast", device="cpu", precision="").settings.precision == "bf16"
+def test_an_override_goes_before_the_file_and_an_empty_one_says_nothing(file):
+    path = file("preset: smoke\nprecision: bf16\ndevice: auto\nmodel: small_resnet\n")
+    assert settings_file.request(path, "fast", device="", precision="", model="") == settings_file.read(path)
+    assert settings_file.request(path, "fast", device="cpu").settings.device == "cpu"
     assert settings_file.request(path, "fast", precision="fp32").settings.precision == "fp32"
-    assert settings_file.request(path, "fast", model="small_cnn").settings.model == "small_resnet"
     assert settings_file.request("", "paper", precision="").settings == preset("paper")
     assert settings_file.request(path, "fast", device="auto").settings.device == "auto"
     assert settings_file.request("", "fast", device="auto").settings == preset("fast", device="auto")
