@@ -89,8 +89,8 @@ def _drawn(monkeypatch, data, folder):
 def test_long_tails_are_drawn_in_logarithms_unless_a_class_has_nothing_to_learn_from(
     monkeypatch, tmp_path, last, scale
 ):
-    split = np.repeat([0, 2, 0, 2], [160, 1, last, 4 - last]).astype(np.int8)
-    figures = _drawn(monkeypatch, blobs([161, 4], split=split), tmp_path)
+    split = np.repeat([0, 1, 2, 0, 1, 2], [160, 1, 1, last, 1, 1]).astype(np.int8)
+    figures = _drawn(monkeypatch, blobs([162, last + 2], split=split), tmp_path)
     (axes,) = figures["class_sizes.png"].axes
     assert axes.get_yscale() == scale
 
