@@ -127,7 +127,7 @@ def test_a_kernel_whose_server_was_killed_is_dead(run):
 
 
 def test_the_numbers_of_a_run_are_those_of_a_plain_kernel(tmp_path):
-    code = tiny.EXPERIMENT.replace("config, data, metrics", "config, data, methods, metrics").split("scores = ")[0]
+    code = tiny.EXPERIMENT.replace("data, metrics", "data, methods, metrics").split("scores = ")[0]
     code += "result = methods.run(METHOD, pictures, split, settings, SEED)\n"
     code += (
         "report = metrics.report(pictures.labels[split.test], result.scores, pictures.num_classes, result.predicted)\n"

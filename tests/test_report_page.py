@@ -116,7 +116,7 @@ def test_runs_of_a_version_that_recorded_less(page, tmp_path):
     assert "Trial run" not in told
     assert page.marked == []
     assert len(page.pictures) == 4  # scores, differences, ranks, costs
-    assert "states of the library that made these runs: unknown" in told
+    assert "that made these runs (SHA-256 of its source, not git's): unknown" in told
 
 
 def stripped(result):

@@ -41,8 +41,8 @@ INTERACTIVE: bool = True  # live"""
 EXPERIMENT = """\
 from types import SimpleNamespace
 import numpy as np
-from spbl_nb import config, data, metrics, runs
-settings = config.preset(PRESET, device=DEVICE)
+from spbl_nb import data, metrics, runs, settings_file
+settings = settings_file.request("", PRESET, device=DEVICE, precision=PRECISION).settings
 pictures = data.load_for(settings, DATASET, DATA_ROOT or None)
 split = data.make_split(pictures, settings.validation, settings.test, seed=SEED)
 scores = np.random.default_rng(SEED).dirichlet(np.ones(pictures.num_classes), len(split.test))
