@@ -55,7 +55,8 @@ notebook_runner,
 html_pages, environment,
 data_check,
 cluster, batch, grid,
-reproduce, cli
+reproduce, command_line,
+cli
 ========================  ===========================================================================================
 
 Everything down to ``runs`` works without any Jupyter package.

@@ -81,7 +81,9 @@ class Task:
         return files.sha256_of(source, files.to_json(self.values), provenance.library_sha256(), self.inputs)
 
     def stands(self) -> bool:
-        """Say whether the task's folder is there and was made by an equal task."""
+        """Say whether the task's folder is there, with the run it is to leave, and was made by an equal task."""
+        if self.leaves_run and not (self.target / runs.RESULT).is_file():
+            return False
         try:
             return files.read_json(self.target / _MARK)["key"] == self.key
         except (OSError, ValueError, KeyError, TypeError):  # no mark, or not one of ours
@@ -114,7 +116,7 @@ def work(task: Task, memory_limit: float | None = None, preload: bool = False) -
     notebook that ran over its time or its memory, or into a full disk, is not repeated, and keeps its checkpoint for
     better times. Otherwise the checkpoint is dropped before the second attempt, in case it is what made the first one fail.
     """
-    if task.stands() and (not task.leaves_run or (task.target / runs.RESULT).is_file()):
+    if task.stands():
         drop_checkpoints(task)
         return Outcome(task, STANDING, numbers=_numbers(task))
     started = time.perf_counter()

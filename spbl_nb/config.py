@@ -338,6 +338,15 @@ PRESETS: dict[str, Config] = {
 }
 
 
+def watermark(name: str) -> str:
+    """Return what is laid across pages whose numbers mean nothing: those of preset smoke and what is changed from it.
+
+    ``name`` is that of a configuration; for all others the text is empty.
+    """
+    name = checks.instance("name", name, str)
+    return "preset smoke: numbers are no results" if name.startswith("smoke") else ""
+
+
 def preset(name: str, **overrides: Any) -> Config:
     """Return the preset ``"smoke"``, ``"fast"``, ``"full"``, ``"release"`` or ``"paper"`` with some settings overridden by name.
 

@@ -18,11 +18,11 @@ from torchvision.models.detection import RetinaNet
 from spbl_nb import (
     average_precision,
     checks,
+    config,
     detection,
     detection_data,
     detection_plots,
     files,
-    grid,
     provenance,
     runs,
     staging,
@@ -123,7 +123,7 @@ def told(record: dict[str, Any]) -> str:
     """Return the record's numbers as text, a line for each of the twelve, and one that says if they are no results."""
     numbers = {name: np.nan if value is None else value for name, value in record["numbers"].items()}
     lines = [f"{name:<10} {numbers[name]:.3f}  {meaning}" for name, meaning in average_precision.NUMBERS.items()]
-    watermark = grid.watermark(record["fingerprint"]["config"]["preset"])
+    watermark = config.watermark(record["fingerprint"]["config"]["preset"])
     return "\n".join([*lines, watermark] if watermark else lines)
 
 

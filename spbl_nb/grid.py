@@ -218,11 +218,6 @@ def _task(
         checkpoint=not (cell.config_file and settings_file.read(cell.config_file).checkpoint),
         threads=cell.config.threads,
         time_limit=time_limit,
-        watermark=watermark(cell.config.preset),
+        watermark=config.watermark(cell.config.preset),
         repeat=shlex.join(command),
     )
-
-
-def watermark(preset: str) -> str:
-    """Return the text across pages whose numbers mean nothing, empty for all others."""
-    return "preset smoke: numbers are no results" if preset.startswith("smoke") else ""

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 
-from spbl_nb import batch, files, grid, html_pages, parameters, places, runs, staging, tables
+from spbl_nb import batch, config, files, grid, html_pages, parameters, places, runs, staging, tables
 
 DATASETS = ("digits", "lesions")
 METHODS = ("ce", "logit_adjusted", "spbl_released", "spbl_clean", "spbl_intended")
@@ -82,7 +82,7 @@ def _notebook_task(path: Path, runs_dir: Path, folder: str, inputs: str = "", **
         runs_dir=str(runs_dir),
         folder=folder,
         time_limit=None if "TIME_LIMIT" in known else _LESSON_SECONDS,
-        watermark=grid.watermark(wanted["PRESET"]),
+        watermark=config.watermark(wanted["PRESET"]),
         repeat=shlex.join(["papermill", str(path), f"{path.stem}-again.ipynb", *given]),
         inputs=inputs,
     )
@@ -134,7 +134,7 @@ def _tell(failures: list[batch.Outcome], runs_dir: Path, config_name: str, secon
             f"\nFAILED {' '.join(outcome.task.label.split())}: {outcome.problem}\n  repeat it alone: {outcome.task.repeat}"
         )
     if (runs_dir / config_name / TABLE).exists() and len(table := pd.read_csv(runs_dir / config_name / TABLE)):
-        print(f"\n{tables.mean_and_spread(table).to_string(index=False)}\n{grid.watermark(config_name)}")
+        print(f"\n{tables.mean_and_spread(table).to_string(index=False)}\n{config.watermark(config_name)}")
     try:
         _write_index(runs_dir)
     except OSError as error:
@@ -172,7 +172,7 @@ def _write_index(runs_dir: Path) -> None:
         for label, record in links(f"*/*/*/seed-*/{runs.RESULT}", slice(2, 4))
         if Path(record).parent not in shown
     ]
-    places_of = sorted({Path(page).parts[:2] for _, page in made})
+    groups = sorted({Path(page).parts[:2] for _, page in made})
     sections = [
         (
             "Reports: what all runs of a configuration say together; begin here",
@@ -187,7 +187,7 @@ def _write_index(runs_dir: Path) -> None:
                 f"Single runs of {name} on {dataset}",
                 sorted(link for link in made if Path(link[1]).parts[:2] == (name, dataset)),
             )
-            for name, dataset in places_of
+            for name, dataset in groups
         ),
         ("The tables of the reports, for your own work", links("*/tables/*", slice(0, 3, 2))),
     ]

@@ -50,7 +50,8 @@ def read(path: str | os.PathLike) -> Meaning:
 def request(path: str | os.PathLike, preset_name: str, **overrides: Any) -> Meaning:
     """Return what a file asks for or, where ``path`` is empty, the settings of a preset.
 
-    ``overrides`` are settings by name; they go before the file, and an empty text says nothing."""
+    ``overrides`` are settings by name; they override the file, and an empty text says nothing.
+    """
     overrides = {name: value for name, value in overrides.items() if value != ""}
     if not path:
         return Meaning(preset(preset_name, **overrides))

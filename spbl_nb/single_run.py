@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from spbl_nb import config, data, grid, methods, metrics, places, processes, runs, staging, training
+from spbl_nb import config, data, methods, metrics, places, processes, runs, staging, training
 
 
 def train(
@@ -78,7 +78,7 @@ def _told_of_standing(folder: Path, wanted: dict[str, Any]) -> str:
 
 def _told(report: metrics.Report, where: str, config_name: str) -> str:
     """Return a run's numbers, where it stands and, if it was only a trial, that its numbers are no results."""
-    return "\n".join(filter(None, (str(report), where, grid.watermark(config_name))))
+    return "\n".join(filter(None, (str(report), where, config.watermark(config_name))))
 
 
 def _say(text: str) -> None:

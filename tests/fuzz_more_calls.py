@@ -36,7 +36,7 @@ from spbl_nb import (
     balance_exercises,
     balance_explorers,
     baseline_exercises,
-    cli,
+    command_line,
     config,
     data_exercises,
     detection,
@@ -192,6 +192,7 @@ def _saved(**arguments):
 
 WORK = {
     "config.preset": Call(config.preset, {"name": "fast", **config.preset("fast").to_dict()} | {"preset": "fast"}),
+    "config.watermark": Call(config.watermark, {"name": "smoke+1234"}),
     "config.Config": Call(config.Config, {**config.preset("fast").to_dict(), "size": 32, "backbone_lr": 0.1}),
     "detection.settings": Call(detection.settings, {"preset": "fast", "lr": 0.1, "epochs": 3}),
     "original_names.of_spbl": Call(
@@ -209,7 +210,7 @@ WORK = {
     "grid.cells": Call(
         grid.cells, {"datasets": ["digits"], "methods": ["ce"], "seeds": [0, 1]}, {"settings": config.preset("fast")}
     ),
-    "cli.seed_list": Call(cli.seed_list, {"text": "0-3,5"}),
+    "command_line.seed_list": Call(command_line.seed_list, {"text": "0-3,5"}),
     "methods.run": Call(
         methods.run, {"method": "ce", "seed": 0}, {"data": small_data(), "split": small_split(), "config": SMALL}, cost=15
     ),

@@ -9,7 +9,7 @@ import psutil
 import pytest
 import tiny_notebooks as tiny
 
-from spbl_nb import cli, environment, places, reproduce
+from spbl_nb import cli, command_line, environment, places, reproduce
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_failures_and_interruption_have_their_exit_status(monkeypatch, capsys):
     ("text", "seeds"), [("0-3", [0, 1, 2, 3]), ("4", [4]), ("0, 2,5", [0, 2, 5]), ("1-1", [1]), ("7,0-1", [7, 0, 1])]
 )
 def test_seed_lists(text, seeds):
-    assert cli.seed_list(text) == seeds
+    assert command_line.seed_list(text) == seeds
 
 
 @pytest.mark.parametrize(
@@ -206,17 +206,17 @@ def test_seed_lists(text, seeds):
 )
 def test_seed_lists_that_mean_no_seeds_are_refused(text, message):
     with pytest.raises(ValueError, match=rf"--seeds is .*{message}"):
-        cli.seed_list(text)
+        command_line.seed_list(text)
 
 
 def test_a_long_list_is_not_told_whole():
     with pytest.raises(ValueError, match="the range 9-8 runs backwards") as caught:
-        cli.seed_list("1," * 4000 + "9-8")
+        command_line.seed_list("1," * 4000 + "9-8")
     assert len(str(caught.value)) < 200
 
 
 def test_as_many_seeds_as_may_be_named():
-    assert len(cli.seed_list("0-9999")) == cli.MOST_SEEDS
+    assert len(command_line.seed_list("0-9999")) == command_line.MOST_SEEDS
 
 
 def test_lab_opens_the_notebooks_with_this_python(tmp_path, monkeypatch):

@@ -30,7 +30,7 @@ DOWN_TO_RUNS = ("checks", "files", "pace", "metrics", "config", "lesions", "imba
                 "corals", "data", "models", "training", "methods", "runs")  # fmt: skip
 WITHOUT_TORCH = ("checks", "files", "pace", "metrics", "config", "lesions", "imbalance", "splits", "images", "readers",
                  "picture_cache", "listings", "photo_sets",
-                 "corals", "data", "runs", "cli")  # fmt: skip
+                 "corals", "data", "runs", "cli", "command_line")  # fmt: skip
 
 
 def _pyproject() -> dict:

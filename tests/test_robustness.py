@@ -57,8 +57,8 @@ LEFT_OUT = {
     "errors": "balance.InconsistentCostError parameters.ParameterError runs.BrokenRun runs.OtherVersion runs.RunConflict",
     "of a whole data set, figure, grid or notebook, which are checked where they are made": "splits.group_leaks "
     "plots.difficulty_bar plots.draw_confusion plots.png_bundle plots.show plots.show_png plots.to_png "
-    "spbl_explorers.loop_diagram spbl_explorers.pace_table grid.plan grid.run_grid grid.watermark html_pages.heading "
-    "html_pages.to_html html_pages.write_index parameters.of_file cli.main "
+    "spbl_explorers.loop_diagram spbl_explorers.pace_table grid.plan grid.run_grid html_pages.heading "
+    "html_pages.to_html html_pages.write_index parameters.of_file cli.main command_line.parser command_line.words "
     "runs.differences runs.fingerprint runs.load "
     "runs.publish runs.record_sha256 runs.scan runs.standing",
     "small helpers": "lesion_classes.sibling models.published_weights original_names.table",

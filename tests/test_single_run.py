@@ -6,7 +6,7 @@ import sys
 import pytest
 from free_port import free_port
 
-from spbl_nb import cli, config, data, grid, methods, metrics, runs, single_run
+from spbl_nb import cli, config, data, methods, metrics, runs, single_run
 
 
 def test_a_run_from_the_command_line_is_that_of_the_library(tmp_path, capsys):
@@ -27,7 +27,7 @@ def test_a_run_from_the_command_line_is_that_of_the_library(tmp_path, capsys):
     again = capsys.readouterr().out
     assert f"; complete already: {run.folder}" in again
     assert again.splitlines()[:-2] == told.splitlines()[:-2] == str(report).splitlines()
-    assert again.splitlines()[-1] == told.splitlines()[-1] == grid.watermark("smoke")
+    assert again.splitlines()[-1] == told.splitlines()[-1] == config.watermark("smoke")
     assert again.splitlines()[-2].split(" s;")[0] == told.splitlines()[-2].split(" s by")[0], "steps and seconds"
 
 
