@@ -28,3 +28,10 @@ def seeds_of(images: np.ndarray) -> list[int]:
     """Return which seeds the decoded pictures have, by their colour; they come from lossless files."""
     known = {colour(seed): seed for seed in range(200)}
     return [known[tuple(int(value) for value in one[:, 0, 0])] for one in images]
+
+
+def write_lines(path, *lines, end="\n"):
+    """Write a text file with these lines, whatever ends them; return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(end.join([*lines, ""]).encode())
+    return path
