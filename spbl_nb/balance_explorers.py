@@ -134,7 +134,7 @@ class BalanceExplorer(Explorer):
         axes["sizes"].set_title("class sizes after rearranging (and the change)", **_TITLE)
         axes["recalls"].set_title("recall on validation rows (found of all)", **_TITLE)
         self.size_marks, self.recall_marks = (_level_marks(axes[name]) for name in ("sizes", "recalls"))
-        (self.dead,) = axes["recalls"].plot([], [], "X", color=drawing.RED, markersize=7, markeredgewidth=0)
+        (self.dead,) = axes["recalls"].plot([], [], "X", color=drawing.BLACK, markersize=7, markeredgewidth=0)
         self.size_texts, self.recall_texts = drawing.Labels(axes["sizes"]), drawing.Labels(axes["recalls"], rise=4.5)
         bars = [self.size_bars.artist, self.recall_bars.artist, self.size_marks, self.recall_marks, self.dead]
         texts = [self.size_texts, self.recall_texts]
@@ -150,7 +150,7 @@ class BalanceExplorer(Explorer):
         axes.set_yscale("log")
         axes.set(ylim=(0.85, 75), xlim=(0.3, count + 0.7), xlabel="rank of complexity (1: least)")
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 2.5, 5, 10]))
-        axes.set_title("penalty weight" + (", number: class" if self.few else "") + " (logarithmic)", **_TITLE)
+        axes.set_title("penalty weight (log)" + ("; digits: class number" if self.few else ""), **_TITLE)
         axes.set_yticks(ticks, [f"{tick}" for tick in ticks])
         axes.minorticks_off()
         drawing.tidy(axes, "both")

@@ -272,7 +272,7 @@ def recall_against_size(
     if difficulty is not None:
         difficulty = _values("difficulty", difficulty, names, low=0, high=1)
         area, colour, hard = 25 + 125 * difficulty, shade(difficulty), difficulty > 0.5
-        difficulty_bar(figure, axes, " (and size of the mark)")
+        difficulty_bar(figure, axes, " (size of the mark; square: above 0.5)")
     for marker, mine in (("o", ~hard), ("s", hard)):
         style: dict[str, Any] = {"s": area[mine], "c": colour[mine], "marker": marker}
         axes.scatter(counts[mine], recall[mine], edgecolor="0.25", linewidth=0.7, zorder=3, **style)

@@ -20,6 +20,7 @@ from spbl_nb.statistics import Comparison, mean_and_deviation
 
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "+++")
 _GREY = "0.35"
+_NAME_ROOM = np.array([0.07, 0.05])  # of a short name, in shares of a panel's width and height
 _SHORT = 3  # characters of a name that fits beside a point
 
 
@@ -156,17 +157,39 @@ def recall_pairs(
         axes.plot(places, before, "o", color=_GREY, markerfacecolor="white", markersize=size, label=first)
         for word, sign, colour, mine in signs:
             axes.plot(places[mine], after[mine], sign, color=colour, markersize=size, label=f"{second}, {word}")
-        for index in np.flatnonzero(~np.isnan(places + before + after)).tolist() if few else ():
-            top = (places[index], max(before[index], after[index]))
-            axes.annotate(names[index], top, (0, 5), textcoords="offset points", ha="center", fontsize=8)
         if label not in linear:
             axes.set_xscale("log")
             _plain_log(axes, np.nanmax(places) / np.nanmin(places))
         axes.set(xlabel=label, ylim=(-0.05, 1.15 if few else 1.05), yticks=np.arange(0, 1.01, 0.2))
         tidy(axes, "both")
+        if few:
+            _name_pairs(axes, places, before, after, names)
     panels[0].set_ylabel("recall, mean over seeds")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)
     return figure
+
+
+def _name_pairs(axes: Axes, places: np.ndarray, before: np.ndarray, after: np.ndarray, names: Sequence[str]) -> None:
+    """Write short names over the upper of two points each, and under the lower one where a name over it would hit another."""
+    shown = np.flatnonzero(~np.isnan(places + before + after))
+    top, low = np.maximum(before, after), np.minimum(before, after)
+    spots = axes.transLimits.transform(
+        axes.transScale.transform(np.column_stack([places, top]))
+    )  # in shares of the axes
+    over: list[np.ndarray] = []
+    for index in shown.tolist():
+        free = all((np.abs(spots[index] - other) > _NAME_ROOM).any() for other in over)
+        spot, rise, foot = (top, 5, "bottom") if free else (low, -5, "top")
+        over += [spots[index]] if free else []
+        axes.annotate(
+            names[index],
+            (places[index], spot[index]),
+            (0, rise),
+            textcoords="offset points",
+            ha="center",
+            va=foot,
+            fontsize=8,
+        )
 
 
 def costs(parts: Mapping[str, Mapping[str, float]], deviations: Mapping[str, float]) -> Figure:

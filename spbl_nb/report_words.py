@@ -14,6 +14,7 @@ import pandas as pd
 from spbl_nb import report, statistics, tables
 from spbl_nb.runs import Run
 
+_MOST_DIGITS = 6
 PAGE_STYLE = """<style>
 .spbl-code-switch { display: none; }
 body.jp-Notebook .spbl-code-switch { display: block; text-align: right; color: #555; }
@@ -30,7 +31,9 @@ def label(kept: Iterable[Run], dataset: str) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """Return a number with its sign, and a true minus."""
+    """Return a number with its sign and a true minus; one that is not 0 has as many digits more as it takes to show that."""
+    while value and abs(value) < 0.5 * 10.0**-digits and digits < _MOST_DIGITS:
+        digits += 1
     return f"{value:+.{digits}f}".replace("-", "−")
 
 
@@ -95,11 +98,11 @@ def leak(table: pd.DataFrame, dataset: str) -> str:
     ]
     few = [one for one in found.values() if one is not None and one.smallest_p > report.ALPHA]
     doubt = f" Neither gain nor loss is shown: {attainable(few[0])}" if few else ""
+    if not told:
+        return ""
     return (
-        f"**What choosing on the test pictures adds** on {dataset} (`{report.LEAKING}` − `{report.PRIMARY}`, which also draw "
-        f"their penalty weights apart): {'; '.join(told)}.{doubt}"
-        if told
-        else ""
+        f"**`{report.LEAKING}` minus `{report.PRIMARY}`** on {dataset}, which is what choosing on the test pictures adds, and "
+        f"what another draw of the penalty weights does: {'; '.join(told)}.{doubt}"
     )
 
 

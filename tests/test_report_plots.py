@@ -1,6 +1,7 @@
 """The pictures of the report: what is drawn is what was given, few or many, and nothing depends on colour alone."""
 
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -118,6 +119,15 @@ def test_pairs_of_few_and_many_classes(classes, sides):
     assert figure.axes[0].get_xscale() == "linear"
     assert len(figure.axes[0].texts) == (classes if classes <= 20 else 0)
     drawn(figure)
+
+
+def test_names_that_would_lie_on_each_other_stand_over_and_under_the_points():
+    recall = {"ce": np.array([0.60, 0.61, 0.9]), "spbl_clean": np.array([0.62, 0.60, 0.9])}
+    figure = report_plots.recall_pairs(recall, {"size": np.array([10.0, 10.4, 100.0])}, ["6", "7", "8"])
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    assert [text.get_va() for text in figure.axes[0].texts] == ["bottom", "top", "bottom"]
 
 
 def test_long_names_give_way_to_ranks_by_size():

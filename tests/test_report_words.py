@@ -68,6 +68,14 @@ def test_the_highest_means_have_deviations_and_marks():
     assert report_words.highest(tables.frame([]), "digits") == ""
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(-0.0004, "−0.0004"), (-0.0005, "−0.001"), (0.00002, "+0.00002"), (0.0, "+0.000"), (0.0123, "+0.012")],
+)
+def test_a_small_number_is_not_rounded_to_a_signed_nothing(value, text):
+    assert report_words.signed(value) == text
+
+
 def test_the_leak_is_told_with_its_interval():
     kept = made.seeds("spbl_released", [0.6, 0.7]) + made.seeds("spbl_clean", [0.5, 0.5])
     told = report_words.leak(tables.frame(kept), "digits")
