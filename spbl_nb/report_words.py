@@ -101,8 +101,8 @@ def leak(table: pd.DataFrame, dataset: str) -> str:
     if not told:
         return ""
     return (
-        f"**`{report.LEAKING}` minus `{report.PRIMARY}`** on {dataset}, which is what choosing on the test pictures adds, and "
-        f"what another draw of the penalty weights does: {'; '.join(told)}.{doubt}"
+        f"**`{report.LEAKING}` minus `{report.PRIMARY}`** on {dataset}, two effects in one: choosing on the test pictures, and "
+        f"another draw of the penalty weights: {'; '.join(told)}.{doubt}"
     )
 
 

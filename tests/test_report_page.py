@@ -92,7 +92,7 @@ def test_all_kinds_of_runs(page, tmp_path):
     assert "spaco" not in equal
     assert "spaco" in apart.split("‡ was given")[0]
     assert not [alt for _, alt in page.pictures if "spaco" in alt and ("ifference" in alt or "rank" in alt)]
-    assert "What choosing on the test pictures adds" in told
+    assert "`spbl_released` minus `spbl_clean`** on blobs, two effects in one: choosing on the test pictures" in told
     assert "brand_new" in told
     assert len(page.pictures) == 6
     assert all(alt and "`" not in alt for _, alt in page.pictures)
