@@ -171,25 +171,17 @@ def recall_pairs(
 
 def _name_pairs(axes: Axes, places: np.ndarray, before: np.ndarray, after: np.ndarray, names: Sequence[str]) -> None:
     """Write short names over the upper of two points each, and under the lower one where a name over it would hit another."""
-    shown = np.flatnonzero(~np.isnan(places + before + after))
     top, low = np.maximum(before, after), np.minimum(before, after)
     spots = axes.transLimits.transform(
         axes.transScale.transform(np.column_stack([places, top]))
-    )  # in shares of the axes
+    )  # in shares of the panel
     over: list[np.ndarray] = []
-    for index in shown.tolist():
+    for index in np.flatnonzero(~np.isnan(places + top)).tolist():
         free = all((np.abs(spots[index] - other) > _NAME_ROOM).any() for other in over)
-        spot, rise, foot = (top, 5, "bottom") if free else (low, -5, "top")
         over += [spots[index]] if free else []
-        axes.annotate(
-            names[index],
-            (places[index], spot[index]),
-            (0, rise),
-            textcoords="offset points",
-            ha="center",
-            va=foot,
-            fontsize=8,
-        )
+        height, rise, foot = (top, 5, "bottom") if free else (low, -5, "top")
+        style: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": foot, "fontsize": 8}
+        axes.annotate(names[index], (places[index], height[index]), (0, rise), **style)
 
 
 def costs(parts: Mapping[str, Mapping[str, float]], deviations: Mapping[str, float]) -> Figure:
