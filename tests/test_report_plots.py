@@ -89,7 +89,9 @@ def test_the_map_has_the_largest_class_first(classes):
     np.testing.assert_allclose(axes.images[0].get_array()[0], recall["ce"][::-1])
     told = texts(figure)
     assert ("1.00" in told) == (classes <= 20), "numbers in the cells of few classes"
-    assert (f"{classes} class 0" in told) == (classes <= 20)
+    few = [f"{rank} class {classes - rank}" for rank in range(1, classes + 1)]
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert (labels == few) == (classes <= 20), "names stand in the order of their columns, each with its rank"
     assert ("–" in told) == (classes <= 20), "a dash where there is no value"
     drawn(figure)
 
