@@ -134,7 +134,7 @@ class BalanceExplorer(Explorer):
         axes["sizes"].set_title("class sizes after rearranging (and the change)", **_TITLE)
         axes["recalls"].set_title("recall on validation rows (found of all)", **_TITLE)
         self.size_marks, self.recall_marks = (_level_marks(axes[name]) for name in ("sizes", "recalls"))
-        (self.dead,) = axes["recalls"].plot([], [], "X", color=drawing.BLACK, markersize=7, markeredgewidth=0)
+        (self.dead,) = axes["recalls"].plot([], [], "X", color=drawing.RED, markersize=7, markeredgewidth=0)
         self.size_texts, self.recall_texts = drawing.Labels(axes["sizes"]), drawing.Labels(axes["recalls"], rise=4.5)
         bars = [self.size_bars.artist, self.recall_bars.artist, self.size_marks, self.recall_marks, self.dead]
         texts = [self.size_texts, self.recall_texts]

@@ -124,7 +124,7 @@ def _detect(options: argparse.Namespace, asked: "original_names.Meaning") -> int
 
 
 def _asked(options: argparse.Namespace) -> "original_names.Meaning":
-    """Return what a settings file, or a preset and a device, ask for; options of the command line go before the file."""
+    """Return what a settings file, or a preset and a device, ask for; options of the command line override the file."""
     from spbl_nb import settings_file
 
     if options.config and options.preset:

@@ -175,15 +175,18 @@ class PixelImage(Artist):
 
 
 def name_points(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str], radius: np.ndarray) -> None:
-    """Write names beside points (``radius`` float[C], pixels) where they cover no point and no name, lowest points first."""
+    """Write names beside points (``radius`` float[C], pixels) where they cover no point and no name, lowest points first.
+
+    A point whose name is empty gets none, but is not covered either. The figure must have been laid out.
+    """
     points = axes.transData.transform(np.column_stack([x, y]))
     shown = np.flatnonzero(~np.isnan(points).any(axis=1)).tolist()
     taken = [(*(points[index] - radius[index]), *(points[index] + radius[index])) for index in shown]
     left, low, right, high = axes.get_window_extent().extents
     size = 8 if len(names) <= FEW else 7
     height = size * DPI / 72
-    for index in sorted(shown, key=lambda index: y[index]):
-        width, away = 0.56 * height * len(str(names[index])), radius[index] + 3
+    for index in sorted((index for index in shown if names[index]), key=lambda index: y[index]):
+        width, away = _outline(str(names[index]), size)[1] * DPI / 72 + 2, radius[index] + 3
         beside, above = (away, -away - width), (away, -away - height)
         moves = [(dx, -height / 2) for dx in beside] + [(dx, dy) for dy in above for dx in (-width / 2, 0, -width)]
         for start in points[index] + np.array(moves):
@@ -229,10 +232,16 @@ def fast_png(pixels: np.ndarray) -> bytes:
 
 
 def small_png(pixels: np.ndarray) -> bytes:
-    """Encode uint8[H,W,3 or more] as a PNG of 48 colours, a quarter of the size of an exact one: for notebooks kept in git."""
+    """Encode uint8[H,W,3 or more] as a PNG of 56 colours, a quarter of the size of an exact one: for notebooks kept in git.
+
+    The colours are chosen to cover all that is there, so that a few marks keep theirs beside many pixels of photographs.
+    """
     picture = Image.fromarray(np.ascontiguousarray(pixels[..., :3]))
     buffer = io.BytesIO()
-    picture.quantize(48, kmeans=4, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
+    few = picture.quantize(56, method=Image.Quantize.MAXCOVERAGE, kmeans=4, dither=Image.Dither.NONE)
+    shades = np.array(few.getpalette())
+    few.putpalette(np.where(shades > 250, 255, shades).tolist())  # a white that was averaged with others stays white
+    few.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spbl_nb import ranking, runs, statistics, tables
+from spbl_nb import config, ranking, runs, statistics, tables
 from spbl_nb.runs import Run
 
 BASELINE, PRIMARY, METRIC = "ce", "spbl_clean", "f1"  # declared before any result was seen
@@ -54,7 +54,8 @@ class Collection:
     @property
     def trial(self) -> bool:
         """Whether the numbers are those of a trial at preset smoke, and so no results."""
-        return self.preset.startswith("smoke") or any(_settings(run).get("preset") == "smoke" for run in self.runs)
+        presets = [self.preset, *(str(_settings(run).get("preset")) for run in self.runs)]
+        return any(config.watermark(name) for name in presets)
 
 
 def collect(root: str | os.PathLike, preset: str) -> Collection:
@@ -212,9 +213,9 @@ def differences(table: pd.DataFrame, dataset: str, metric: str = METRIC) -> Diff
 
 
 def leak(table: pd.DataFrame, dataset: str, metric: str) -> statistics.Comparison | None:
-    """Return what choosing epochs on the test pictures adds, or None where one of the two variants was not run.
+    """Return the difference of the released and the clean code, or None where one of the two was not run.
 
-    The two also differ in the stream of their penalty weights.
+    It has two causes: epochs chosen on the test pictures, and another stream of penalty weights.
     """
     mine = table[(table["dataset"] == dataset) & table["method"].isin([LEAKING, PRIMARY])].dropna(subset=metric)
     values = statistics.collect(mine[["method", "seed", metric]].itertuples(index=False, name=None))

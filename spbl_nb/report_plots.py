@@ -15,12 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from spbl_nb.drawing import BLACK, BLUE, FAINT, FEW, PALETTE, RED, SKY, class_axis, new_figure, tidy
+from spbl_nb.drawing import BLACK, BLUE, DPI, FAINT, FEW, PALETTE, RED, SKY, class_axis, name_points, new_figure, tidy
 from spbl_nb.statistics import Comparison, mean_and_deviation
 
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "+++")
 _GREY = "0.35"
-_NAME_ROOM = np.array([0.07, 0.05])  # of a short name, in shares of a panel's width and height
 _SHORT = 3  # characters of a name that fits beside a point
 
 
@@ -133,14 +132,18 @@ def recall_map(recall: Mapping[str, np.ndarray], names: Sequence[str], sizes: np
 
 
 def recall_pairs(
-    recall: Mapping[str, np.ndarray], sides: Mapping[str, np.ndarray], names: Sequence[str], linear: Sequence[str] = ()
+    recall: Mapping[str, np.ndarray],
+    sides: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    linear: Sequence[str] = (),
+    title: str = "",
 ) -> Figure:
     """Draw two methods' recall of every class over each of some properties of the classes, a panel each.
 
     ``recall`` holds two entries float[C]. The first is a hollow circle; the second points up where it is higher, down where
     it is lower, and is a square where they are level. ``sides`` ``{axis label: float[C]}`` are drawn on a logarithmic
     axis, but for those in ``linear``; classes without a value are left out. Up to 20 classes ``names``, which should be
-    short (:func:`short_names`), are written beside the points.
+    short (:func:`short_names`), are written beside the upper points where there is room.
     """
     (first, before), (second, after) = recall.items()
     signs = (
@@ -162,26 +165,18 @@ def recall_pairs(
             _plain_log(axes, np.nanmax(places) / np.nanmin(places))
         axes.set(xlabel=label, ylim=(-0.05, 1.15 if few else 1.05), yticks=np.arange(0, 1.01, 0.2))
         tidy(axes, "both")
-        if few:
-            _name_pairs(axes, places, before, after, names)
     panels[0].set_ylabel("recall, mean over seeds")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)
+    figure.suptitle(title, x=0.01, ha="left")  # before names are placed, for it takes room from the panels
+    if few:
+        figure.draw_without_rendering()
+        for axes, places in zip(panels, sides.values(), strict=True):
+            heights = np.concatenate(
+                [np.maximum(before, after), np.minimum(before, after)]
+            )  # the upper points are named
+            radius = np.full(len(heights), size / 2 * DPI / 72)
+            name_points(axes, np.tile(places, 2), heights, [*names, *[""] * len(names)], radius)
     return figure
-
-
-def _name_pairs(axes: Axes, places: np.ndarray, before: np.ndarray, after: np.ndarray, names: Sequence[str]) -> None:
-    """Write short names over the upper of two points each, and under the lower one where a name over it would hit another."""
-    top, low = np.maximum(before, after), np.minimum(before, after)
-    spots = axes.transLimits.transform(
-        axes.transScale.transform(np.column_stack([places, top]))
-    )  # in shares of the panel
-    over: list[np.ndarray] = []
-    for index in np.flatnonzero(~np.isnan(places + top)).tolist():
-        free = all((np.abs(spots[index] - other) > _NAME_ROOM).any() for other in over)
-        over += [spots[index]] if free else []
-        height, rise, foot = (top, 5, "bottom") if free else (low, -5, "top")
-        style: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": foot, "fontsize": 8}
-        axes.annotate(names[index], (places[index], height[index]), (0, rise), **style)
 
 
 def costs(parts: Mapping[str, Mapping[str, float]], deviations: Mapping[str, float]) -> Figure:

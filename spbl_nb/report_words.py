@@ -31,7 +31,9 @@ def label(kept: Iterable[Run], dataset: str) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """Return a number with its sign and a true minus; one that is not 0 has as many digits more as it takes to show that."""
+    """Return a number with its sign and a true minus; a small one has more digits, up to 6, so that it does not read as 0."""
+    if abs(value) < 0.5 * 10.0**-_MOST_DIGITS:
+        value = 0.0  # what rounding leaves of differences that cancel
     while value and abs(value) < 0.5 * 10.0**-digits and digits < _MOST_DIGITS:
         digits += 1
     return f"{value:+.{digits}f}".replace("-", "−")
@@ -89,7 +91,7 @@ def highest(table: pd.DataFrame, dataset: str) -> str:
 
 
 def leak(table: pd.DataFrame, dataset: str) -> str:
-    """Return in words what choosing on the test pictures adds on a data set, an empty text where that was not run."""
+    """Return in words the difference of the released and the clean code on a data set, an empty text where they were not run."""
     found = {metric: report.leak(table, dataset, metric) for metric in ("accuracy", "f1")}
     told = [
         f"{report.TITLES[metric]} {signed(one.mean)}, {between(one.interval)}, p = {one.test.p:.3g}"

@@ -2,7 +2,7 @@
 
 Which names a file uses is told from the names themselves, and a mixture is refused. Names may be nested
 (``train_cfg: {ghmc: {bins: 30}}``) or dotted (``train_cfg.ghmc.bins: 30``). Relative paths count from the file's folder,
-for a notebook may run elsewhere. What is given on a command line, or as a notebook's parameter, goes before the file.
+for a notebook may run elsewhere. What is given on a command line, or as a notebook's parameter, overrides the file.
 
 Taught in: notebooks/08_experiment, section 1.
 """

@@ -1,6 +1,7 @@
 """Notebooks on Dask workers: complete or absent, repeated once, killed workers and Ctrl-C survived."""
 
 import contextlib
+import dataclasses
 import errno
 import importlib.util
 import os
@@ -16,7 +17,7 @@ import pytest
 import tiny_notebooks as tiny
 from distributed import LocalCluster
 
-from spbl_nb import batch
+from spbl_nb import batch, files, runs
 from spbl_nb.places import PACKAGE
 
 pytestmark = pytest.mark.notebooks
@@ -237,6 +238,16 @@ def test_a_checkpoint_is_dropped_after_a_failure_and_after_success(task, tmp_pat
     batch.work(task("works", code, parameters=parameters, checkpoint=True))
     batch.work(task("fails", code, "1/0", parameters=parameters, checkpoint=True))
     assert list(folder.iterdir()) == [others]
+
+
+def test_a_task_that_is_to_leave_a_run_stands_by_mark_and_result(task):
+    made = task("cell", "1", leaves_run=True)
+    made.target.mkdir(parents=True)
+    files.write_json(made.target / "task.json", {"key": made.key})
+    assert not made.stands(), "a mark without a result"
+    files.write_json(made.target / runs.RESULT, {})
+    assert made.stands()
+    assert not dataclasses.replace(made, inputs="others").stands()
 
 
 def test_a_run_that_is_not_left_is_a_failure(task):

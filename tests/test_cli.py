@@ -32,6 +32,11 @@ def test_help_needs_neither_torch_nor_jupyter(command):
     assert answer.stdout.endswith("heavy: []\n"), answer.stdout
 
 
+def test_every_command_that_is_parsed_is_carried_out():
+    actions = command_line.parser()._subparsers._group_actions[0]
+    assert set(actions.choices) == set(cli._COMMANDS)
+
+
 def test_python_m_is_the_same_command():
     answer = subprocess.run(
         [sys.executable, "-m", "spbl_nb", "--version"], capture_output=True, text=True, cwd=places.PACKAGE.parent

@@ -24,6 +24,11 @@ def test_overrides_change_the_identity_and_seeds_do_not():
     assert len({preset(name).digest for name in config.PRESETS}) == len(config.PRESETS)
 
 
+def test_only_what_comes_from_smoke_has_a_watermark():
+    names = ["smoke", preset("smoke", lr=0.01).name, *set(config.PRESETS) - {"smoke"}, preset("fast", lr=0.01).name]
+    assert [bool(config.watermark(name)) for name in names] == [True, True] + [False] * (len(names) - 2)
+
+
 def test_every_setting_is_described():
     described = preset("fast").describe()
     assert [name for name, _, _ in described] == [field.name for field in dataclasses.fields(Config)]

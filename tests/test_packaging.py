@@ -25,9 +25,9 @@ JUPYTER = (
     "nbformat",
     "papermill",
 )
-DOWN_TO_RUNS = ("checks", "files", "pace", "metrics", "config", "lesions", "imbalance", "splits", "images", "readers",
+WITHOUT_NOTEBOOKS = ("checks", "files", "pace", "metrics", "config", "lesions", "imbalance", "splits", "images", "readers",
                 "picture_cache", "listings", "photo_sets",
-                "corals", "data", "models", "training", "methods", "runs")  # fmt: skip
+                "corals", "data", "models", "training", "methods", "runs", "single_run", "detection_runs")  # fmt: skip
 WITHOUT_TORCH = ("checks", "files", "pace", "metrics", "config", "lesions", "imbalance", "splits", "images", "readers",
                  "picture_cache", "listings", "photo_sets",
                  "corals", "data", "runs", "cli", "command_line")  # fmt: skip
@@ -93,7 +93,10 @@ def test_every_dependency_says_where_it_is_used_and_is_used_there():
         )
 
 
-@pytest.mark.parametrize(("modules", "forbidden"), [(DOWN_TO_RUNS, JUPYTER), (WITHOUT_TORCH, ("torch", "accelerate"))])
+@pytest.mark.parametrize(
+    ("modules", "forbidden"),
+    [(WITHOUT_NOTEBOOKS, (*JUPYTER, "dask", "distributed")), (WITHOUT_TORCH, ("torch", "accelerate"))],
+)
 def test_light_modules_import_without_heavy_packages(modules, forbidden):
     """Import with the heavy packages made unimportable, as on a machine that lacks them."""
     code = textwrap.dedent(

@@ -171,6 +171,17 @@ def test_small_png_is_smaller_and_looks_the_same():
     assert np.abs(difference).mean() < 8
 
 
+def test_small_png_keeps_the_colours_of_a_few_marks_beside_photographs():
+    pixels = RNG.integers(90, 190, (200, 300, 3), dtype=np.uint8)
+    pixels[..., 2] //= 2
+    marks = {colour: (slice(5 * row, 5 * row + 4), slice(0, 4)) for row, colour in enumerate(drawing.PALETTE[:6])}
+    for colour, place in marks.items():
+        pixels[place] = np.round(255 * np.array(colors.to_rgb(colour)))
+    small = np.asarray(Image.open(io.BytesIO(drawing.small_png(pixels))).convert("RGB")).astype(int)
+    for place in marks.values():
+        assert np.abs(small[place] - pixels[place]).max() < 25
+
+
 def test_mosaic_joins_rows_and_columns():
     joined = drawing.mosaic(np.arange(6, dtype=np.uint8).reshape(2, 3, 1, 1, 1).repeat(3, axis=2), gap=1)
     assert joined[::2, ::2, 0].tolist() == [[0, 1, 2], [3, 4, 5]]

@@ -106,7 +106,7 @@ def test_pairs_point_up_down_or_stay_level():
     np.testing.assert_allclose(points(size, "s"), [[100, 0.5]])
     assert len(points(size, "o")) == 4
     assert size.get_xscale() == complexity.get_xscale() == "log"
-    assert [text.get_text() for text in complexity.texts] == ["a", "c"]
+    assert sorted(text.get_text() for text in complexity.texts) == ["a", "c"]
     drawn(figure)
 
 
@@ -123,13 +123,21 @@ def test_pairs_of_few_and_many_classes(classes, sides):
     drawn(figure)
 
 
-def test_names_that_would_lie_on_each_other_stand_over_and_under_the_points():
-    recall = {"ce": np.array([0.60, 0.61, 0.9]), "spbl_clean": np.array([0.62, 0.60, 0.9])}
-    figure = report_plots.recall_pairs(recall, {"size": np.array([10.0, 10.4, 100.0])}, ["6", "7", "8"])
+@pytest.mark.parametrize("classes", [3, 5, 12])
+def test_names_lie_neither_on_each_other_nor_on_points(classes):
+    """Classes of almost equal size and recall, and one far away, which keeps its name in any case."""
+    near = np.linspace(0, 1, classes)
+    recall = {"ce": np.append(0.60 + 0.02 * near, 0.9), "spbl_clean": np.append(0.62 - 0.02 * near, 0.0)}
+    sides = {"size": np.append(10 + near, 100.0), "difficulty": np.append(np.full(classes, 0.5), 0.9)}
+    figure = report_plots.recall_pairs(recall, sides, [str(index) for index in range(classes + 1)], ["difficulty"])
     figure.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
-    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
-    assert [text.get_va() for text in figure.axes[0].texts] == ["bottom", "top", "bottom"]
+    for axes in figure.axes:
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+        dots = [axes.transData.transform(spot) for sign in "o^vs" for spot in points(axes, sign)]
+        assert not any(box.contains(*dot) for box in boxes for dot in dots)
+        assert str(classes) in {text.get_text() for text in axes.texts}
+        assert len(boxes) >= 3
 
 
 def test_long_names_give_way_to_ranks_by_size():

@@ -71,7 +71,15 @@ def test_the_highest_means_have_deviations_and_marks():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(-0.0004, "−0.0004"), (-0.0005, "−0.001"), (0.00002, "+0.00002"), (0.0, "+0.000"), (0.0123, "+0.012")],
+    [
+        (-0.0004, "−0.0004"),
+        (-0.0005, "−0.001"),
+        (0.00002, "+0.00002"),
+        (0.0, "+0.000"),
+        (-0.0, "+0.000"),
+        (-3.7e-17, "+0.000"),
+        (0.0123, "+0.012"),
+    ],
 )
 def test_a_small_number_is_not_rounded_to_a_signed_nothing(value, text):
     assert report_words.signed(value) == text
