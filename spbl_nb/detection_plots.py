@@ -72,7 +72,7 @@ def predictions(
             found = detections[place]
             drawn = np.flatnonzero(found.scores >= least_score)[:most]
             shared = np.tril(boxes.overlap(found.boxes[drawn], found.boxes[drawn]), -1) > _SAME_PLACE
-            for index, better in zip(drawn, shared, strict=True):
+            for index, better in reversed(list(zip(drawn, shared, strict=True))):  # the best lies on top
                 text = f"{data.class_names[found.labels[index]]} {found.scores[index]:.2f}"
                 _draw(axes, found.boxes[index], found.labels[index], "-", "" if better.any() else text)
     _legend(figure, data, detections is not None, truth)
@@ -99,15 +99,15 @@ def _draw(axes: Axes, box: np.ndarray, label: int, line: str, text: str) -> None
     )  # fmt: skip
     if text:
         width, height = axes.get_xlim()[1], axes.get_ylim()[0]
-        under = top < 0.09 * height
+        under, rightwards = top < 0.09 * height, width - left >= right  # to the side with more room
         axes.text(
-            min(left, 0.99 * width) if left < 0.55 * width else min(right, width),
+            max(left, 0) if rightwards else min(right, width),
             bottom if under else top,
             text,
             color=colour,
             fontsize=7,
             va="top" if under else "bottom",
-            ha="left" if left < 0.55 * width else "right",
+            ha="left" if rightwards else "right",
             clip_on=True,
             path_effects=[withStroke(linewidth=_HALO, foreground="white")],
         )

@@ -146,7 +146,20 @@ def test_of_boxes_at_one_place_the_best_alone_says_its_class():
     found = Detections(three, np.array([0.9, 0.8, 0.7]), np.array([0, 1, 1]))
     figure = detection_plots.predictions(one_picture(), [0], [found], truth=False)
     assert len(rectangles(figure)) == 3
-    assert [text.get_text() for text in figure.axes[0].texts] == ["a 0.90", "b 0.70"]
+    assert {text.get_text() for text in figure.axes[0].texts} == {"a 0.90", "b 0.70"}
+    best = rectangles(figure)[-1]
+    assert (best.get_xy(), best.get_height()) == ((1, 1), 8), "the best lies on top of the others"
+
+
+@pytest.mark.parametrize("left", [0, 10, 24, 28])
+def test_names_stay_in_the_picture(left):
+    data = detection_data.synthetic_lesions(2, 48)
+    found = Detections(np.array([[left, 20.0, left + 20, 40]]), np.array([0.9]), np.array([0]))
+    figure = detection_plots.predictions(data, [0], [found], truth=False, scale=1.9)
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    name, room = axes.texts[0].get_window_extent(), axes.get_window_extent()
+    assert room.x0 - 1 <= name.x0 < name.x1 <= room.x1 + 1
 
 
 def test_synthetic_pictures_are_called_so_where_they_are_shown():
