@@ -20,6 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.path import Path
+from matplotlib.text import Text
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import IdentityTransform
 from numpy.typing import ArrayLike
@@ -35,6 +36,7 @@ LINES = ("-", "--", "-.", ":")
 HATCH = "////"  # of bars that colour sets apart from the bars they stand on
 FAINT = "0.9"  # grid lines and empty places
 DPI = 96
+_BESIDE = 8  # places for a name that touch its point; the others need a line to it
 FEW = 20  # up to so many classes each has its name on the axis and its number in the picture
 
 
@@ -177,25 +179,34 @@ class PixelImage(Artist):
 def name_points(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str], radius: np.ndarray) -> None:
     """Write names beside points (``radius`` float[C], pixels) where they cover no point and no name, lowest points first.
 
-    A point whose name is empty gets none, but is not covered either. The figure must have been laid out.
+    Where there is no room beside a point, and there are few, its name stands further off, at the end of a thin line. A
+    point whose name is empty gets none, but is not covered either. The figure must have been laid out.
     """
     points = axes.transData.transform(np.column_stack([x, y]))
     shown = np.flatnonzero(~np.isnan(points).any(axis=1)).tolist()
     taken = [(*(points[index] - radius[index]), *(points[index] + radius[index])) for index in shown]
     left, low, right, high = axes.get_window_extent().extents
-    size = 8 if len(names) <= FEW else 7
-    height = size * DPI / 72
+    few = sum(map(bool, names)) <= FEW
+    text = Text(figure=axes.get_figure(), fontsize=8 if few else 7)
+    back = axes.transData.inverted()
     for index in sorted((index for index in shown if names[index]), key=lambda index: y[index]):
-        width, away = _outline(str(names[index]), size)[1] * DPI / 72 + 2, radius[index] + 3
-        beside, above = (away, -away - width), (away, -away - height)
-        moves = [(dx, -height / 2) for dx in beside] + [(dx, dy) for dy in above for dx in (-width / 2, 0, -width)]
-        for start in points[index] + np.array(moves):
+        text.set_text(names[index])
+        width, height = text.get_window_extent().size
+        away = radius[index] + 3
+        moves = [(dx, -height / 2) for dx in (away, -away - width)]
+        for rise in (away, away + 14, away + 28, away + 42) if few else (away,):
+            moves += [(dx, dy) for dy in (rise, -rise - height) for dx in (-width / 2, 0, -width)]
+        for number, start in enumerate(points[index] + np.array(moves)):
             box = (*start, start[0] + width, start[1] + height)
             inside = box[0] >= left and box[1] >= low and box[2] <= right and box[3] <= high
             if inside and not any(_overlap(box, other) for other in taken):
                 taken.append(box)
-                x_place, y_place = axes.transData.inverted().transform((box[0], box[1] + height / 2))
-                axes.text(x_place, y_place, names[index], fontsize=size, va="center")
+                foot_x, foot_y = back.transform((box[0], box[1] + height / 2))
+                axes.text(foot_x, foot_y, names[index], fontsize=text.get_fontsize(), va="center")
+                if number >= _BESIDE:
+                    end = back.transform(np.clip(points[index], box[:2], box[2:]))
+                    line = zip((x[index], y[index]), end, strict=True)
+                    axes.plot(*line, color="0.6", linewidth=0.8, zorder=1, scalex=False, scaley=False)
                 break
 
 
