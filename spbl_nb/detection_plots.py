@@ -7,6 +7,7 @@ Taught in: notebooks/06_gradient_harmonizing, section 6.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,9 +18,10 @@ from matplotlib.patheffects import withStroke
 
 from spbl_nb import boxes, checks
 from spbl_nb.boxed_images import DetectionData, Detections
-from spbl_nb.drawing import BLACK, PALETTE, new_figure
+from spbl_nb.drawing import BLACK, PALETTE, free_place, new_figure
 
 _SAME_PLACE = 0.4  # boxes that overlap more share their place, and only the best of them says its class
+_Name = tuple[np.ndarray, str]  # a box and what is to be written at it
 _HALO = 1.6  # points of white on either side of a line or letter, so that it is seen on any picture
 
 
@@ -55,7 +57,9 @@ def predictions(
     lines = -(-len(rows) // columns)
     figure = new_figure(columns * scale, lines * scale + 0.35)
     pictures = data.images[rows]
-    for place, axes in enumerate(figure.subplots(lines, columns, squeeze=False).flat):
+    panels = figure.subplots(lines, columns, squeeze=False).ravel()
+    named: list[list[_Name]] = [[] for _ in rows]
+    for place, axes in enumerate(panels):
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
         if place >= len(rows):
@@ -67,50 +71,65 @@ def predictions(
         )
         axes.set_anchor("N")
         if truth or detections is None:
-            _draw_truth(axes, data, row, detections is None)
+            named[place] += _draw_truth(axes, data, row, detections is None)
         if detections is not None:
             found = detections[place]
             drawn = np.flatnonzero(found.scores >= least_score)[:most]
             shared = np.tril(boxes.overlap(found.boxes[drawn], found.boxes[drawn]), -1) > _SAME_PLACE
             for index, better in reversed(list(zip(drawn, shared, strict=True))):  # the best lies on top
-                text = f"{data.class_names[found.labels[index]]} {found.scores[index]:.2f}"
-                _draw(axes, found.boxes[index], found.labels[index], "-", "" if better.any() else text)
+                box, label = found.boxes[index], int(found.labels[index])
+                _draw(axes, box, _colour(label), "-")
+                if not better.any():
+                    named[place].insert(0, (box, f"{data.class_names[label]} {found.scores[index]:.2f}"))
     _legend(figure, data, detections is not None, truth)
+    figure.draw_without_rendering()  # names are placed by pixels
+    for axes, names in zip(panels, named, strict=False):
+        _write_names(axes, names)
     return figure
 
 
-def _draw_truth(axes: Axes, data: DetectionData, row: int, named: bool) -> None:
+def _draw_truth(axes: Axes, data: DetectionData, row: int, named: bool) -> list[_Name]:
+    """Draw the true boxes and return the names that are to be written, none unless ``named``."""
+    names: list[_Name] = []
     for ignored, line in ((False, "--"), (True, ":")):
         there = data.truth(row, ignored)
-        for box, label in zip(there.boxes, there.labels, strict=True):
-            _draw(axes, box, label, line, data.class_names[label] if named else "")
+        for box, label in zip(there.boxes, there.labels.tolist(), strict=True):
+            _draw(axes, box, _colour(label) if named else BLACK, line)
+            names += [(box, data.class_names[label])] if named else []
+    return names
 
 
-def _draw(axes: Axes, box: np.ndarray, label: int, line: str, text: str) -> None:
-    """Draw one box in the colour of its class, and a text at its upper edge that stays in the picture."""
+def _colour(label: int) -> str:
+    return PALETTE[label % len(PALETTE)]
+
+
+def _draw(axes: Axes, box: np.ndarray, colour: str, line: str) -> None:
     left, top, right, bottom = (float(value) for value in box)
-    colour = PALETTE[label % len(PALETTE)] if line == "-" or text else BLACK
     halo = [withStroke(linewidth=1.5 + _HALO, foreground="white")]
-    axes.add_patch(
-        Rectangle(
-            (left, top), right - left, bottom - top, fill=False, edgecolor=colour, linestyle=line, linewidth=1.5,
-            path_effects=halo,
-        )
-    )  # fmt: skip
-    if text:
-        width, height = axes.get_xlim()[1], axes.get_ylim()[0]
-        under, rightwards = top < 0.09 * height, width - left >= right  # to the side with more room
-        axes.text(
-            max(left, 0) if rightwards else min(right, width),
-            bottom if under else top,
-            text,
-            color=colour,
-            fontsize=7,
-            va="top" if under else "bottom",
-            ha="left" if rightwards else "right",
-            clip_on=True,
-            path_effects=[withStroke(linewidth=_HALO, foreground="white")],
-        )
+    style: dict[str, Any] = {
+        "fill": False,
+        "edgecolor": colour,
+        "linestyle": line,
+        "linewidth": 1.5,
+        "path_effects": halo,
+    }
+    axes.add_patch(Rectangle((left, top), right - left, bottom - top, **style))
+
+
+def _write_names(axes: Axes, names: Sequence[_Name]) -> None:
+    """Write each name over or under its box, or else inside, where it leaves the picture clear of other names, if it can."""
+    taken: list[tuple[float, ...]] = []
+    edge, _, far, _ = axes.get_window_extent().extents
+    for box, words in names:
+        style: dict[str, Any] = {"color": BLACK, "fontsize": 7, "va": "bottom", "clip_on": True}
+        text = axes.text(0, 0, words, path_effects=[withStroke(linewidth=_HALO, foreground="white")], **style)
+        width, height = text.get_window_extent().size
+        (left, high), (right, low) = axes.transData.transform([box[:2], box[2:]])
+        heights = (high + 1, low - height - 2, high - height - 2, low + 1)
+        places = np.array([(np.clip(x, edge, far - width), y) for y in heights for x in (left, right - width)])
+        number = free_place(axes, places, (width, height), taken) or 0
+        x, y = axes.transData.inverted().transform(places[number])
+        text.set_position((x, y))
 
 
 def _legend(figure: Figure, data: DetectionData, found: bool, truth: bool) -> None:

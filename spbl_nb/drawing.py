@@ -185,7 +185,6 @@ def name_points(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str], 
     points = axes.transData.transform(np.column_stack([x, y]))
     shown = np.flatnonzero(~np.isnan(points).any(axis=1)).tolist()
     taken = [(*(points[index] - radius[index]), *(points[index] + radius[index])) for index in shown]
-    left, low, right, high = axes.get_window_extent().extents
     few = sum(map(bool, names)) <= FEW
     text = Text(figure=axes.get_figure(), fontsize=8 if few else 7)
     back = axes.transData.inverted()
@@ -196,18 +195,34 @@ def name_points(axes: Axes, x: np.ndarray, y: np.ndarray, names: Sequence[str], 
         moves = [(dx, -height / 2) for dx in (away, -away - width)]
         for rise in (away, away + 14, away + 28, away + 42) if few else (away,):
             moves += [(dx, dy) for dy in (rise, -rise - height) for dx in (-width / 2, 0, -width)]
-        for number, start in enumerate(points[index] + np.array(moves)):
-            box = (*start, start[0] + width, start[1] + height)
-            inside = box[0] >= left and box[1] >= low and box[2] <= right and box[3] <= high
-            if inside and not any(_overlap(box, other) for other in taken):
-                taken.append(box)
-                foot_x, foot_y = back.transform((box[0], box[1] + height / 2))
-                axes.text(foot_x, foot_y, names[index], fontsize=text.get_fontsize(), va="center")
-                if number >= _BESIDE:
-                    end = back.transform(np.clip(points[index], box[:2], box[2:]))
-                    line = zip((x[index], y[index]), end, strict=True)
-                    axes.plot(*line, color="0.6", linewidth=0.8, zorder=1, scalex=False, scaley=False)
-                break
+        number = free_place(axes, points[index] + np.array(moves), (width, height), taken)
+        if number is None:
+            continue
+        box = taken[-1]
+        foot_x, foot_y = back.transform((box[0], box[1] + height / 2))
+        axes.text(foot_x, foot_y, names[index], fontsize=text.get_fontsize(), va="center")
+        if number >= _BESIDE:
+            end = back.transform(np.clip(points[index], box[:2], box[2:]))
+            line = zip((x[index], y[index]), end, strict=True)
+            axes.plot(*line, color="0.6", linewidth=0.8, zorder=1, scalex=False, scaley=False)
+
+
+def free_place(
+    axes: Axes, starts: Sequence[np.ndarray] | np.ndarray, size: tuple[float, float], taken: list[tuple[float, ...]]
+) -> int | None:
+    """Return the number of the first place that lies in the axes and covers nothing, and add it to ``taken``; None if none does.
+
+    ``starts`` are lower left corners of a text of ``size`` width and height; ``taken`` boxes (left, low, right, high): all
+    in pixels of the figure.
+    """
+    left, low, right, high = axes.get_window_extent().extents
+    for number, (x, y) in enumerate(starts):
+        box = (float(x), float(y), float(x) + size[0], float(y) + size[1])
+        inside = box[0] >= left and box[1] >= low and box[2] <= right and box[3] <= high
+        if inside and not any(_overlap(box, other) for other in taken):
+            taken.append(box)
+            return number
+    return None
 
 
 def mosaic(images: np.ndarray, gap: int = 2) -> np.ndarray:

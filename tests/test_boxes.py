@@ -1,5 +1,7 @@
 """Boxes: what is none is found and told; drawn pictures have true boxes; pictures of them say what is what."""
 
+import itertools
+
 import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
@@ -149,6 +151,17 @@ def test_of_boxes_at_one_place_the_best_alone_says_its_class():
     assert {text.get_text() for text in figure.axes[0].texts} == {"a 0.90", "b 0.70"}
     best = rectangles(figure)[-1]
     assert (best.get_xy(), best.get_height()) == ((1, 1), 8), "the best lies on top of the others"
+
+
+def test_names_do_not_lie_on_each_other():
+    data = detection_data.synthetic_lesions(2, 48)
+    near = np.array([[10.0, 12, 22, 24], [23, 12, 35, 24], [12, 26, 24, 38], [25, 27, 37, 39]])
+    found = Detections(near, np.array([0.9, 0.8, 0.7, 0.6]), np.arange(4))
+    figure = detection_plots.predictions(data, [0], [found], truth=False)
+    figure.draw_without_rendering()
+    names = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(names) == 4
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(names, 2))
 
 
 @pytest.mark.parametrize("left", [0, 10, 24, 28])
