@@ -199,6 +199,7 @@ def _data(options: argparse.Namespace) -> int:
         options=options.data_options,
         skip_broken=options.skip_broken,
         out=options.out,
+        runs_dir=options.runs_dir,
         progress=sys.stderr.isatty(),
     )
     for finding in checked.findings:

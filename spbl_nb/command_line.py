@@ -131,7 +131,12 @@ def parser() -> argparse.ArgumentParser:
         "--size", type=_whole, metavar="N", help="picture side in pixels (default: that of the data set)"
     )
     command.add_argument("--skip-broken", action="store_true", help="leave broken pictures out instead of failing")
-    command.add_argument("--out", metavar="DIR", help="folder of figures and report (default: runs/data/NAME)")
+    command.add_argument(
+        "--out",
+        metavar="DIR",
+        help="folder of figures and report (default: data/NAME below the runs folder, written over)",
+    )
+    command.add_argument("--runs-dir", metavar="DIR", help=_RUNS)
 
     command = commands.add_parser(
         "export", help="write the records of all complete runs to one JSON file, to keep or send"

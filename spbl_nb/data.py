@@ -62,12 +62,18 @@ def load(name: str, root: str | os.PathLike | None = None, size: int | None = No
         ``test_per_class``, ``seed``; of ``lesions`` also ``num_classes``, ``difficulty``, ``pictures_per_lesion``; of
         ``lesions198`` also ``difficulty``.
 
-    Raises ValueError for an unknown name or option (the nearest is suggested) and for files that do not hold what they
-    should; FileNotFoundError says where it looked, what was expected there, how to get the data and what to run instead.
+    Raises ValueError for an unknown name or option (the nearest is suggested), for the root of an embedded set, and for
+    files that do not hold what they should; FileNotFoundError says where it looked, what was expected there, how to get the
+    data and what to run instead.
     """
     allowed = options(name)
     for key in asked:
         checks.one_of(f"option of {name}", key, allowed)
+    if root is not None and name in EMBEDDED:
+        raise ValueError(
+            f"root is {str(root)!r}, but {name} is embedded and reads no files; leave the root out (--data-root, DATA_ROOT), or "
+            "ask for 'folder', which reads pictures of your own"
+        )
     if root is not None and archives.is_archive(root):
         place = cache_folder(asked.get("cache")) / "archives"
         root = archives.unpacked(root, place, inner=name in _UNDER_A_FOLDER)
@@ -221,7 +227,7 @@ def _decode(
     )
     rows = decoded.kept
     absent = [Broken(str(path), "missing", "a list names it, but it is not there", -1) for path in listed.missing]
-    said = [f"left out, as they cannot be decoded: {len(decoded.report)} of these"] if decoded.report else []
+    said = [_left_out(decoded.report)] if decoded.report else []
     notes = ", ".join(f"{len(of)} {note}" for note, of in decoded.converted.items())
     said += [f"converted: {notes}"] if notes else []
     return ImageData(
@@ -236,6 +242,13 @@ def _decode(
         paths=np.array([str(listed.paths[row]) for row in rows], dtype=object),
         cached=dataclasses.replace(decoded, report=[*absent, *decoded.report]),
     )
+
+
+def _left_out(report: list[Broken]) -> str:
+    """Return in words how many pictures are left out, and the first of them by file and folder."""
+    named = ["/".join(Path(one.path).parts[-2:]) for one in report[:_NAMED]]
+    more = ["…"] if len(report) > _NAMED else []
+    return f"left out, as they cannot be decoded: {len(report)} of these ({', '.join(named + more)})"
 
 
 def _ham10000(name: str, root: Root, size: int | None, **asked: Any) -> ImageData:
@@ -307,6 +320,7 @@ _READERS: dict[str, _Reader] = {
 }
 
 EMBEDDED = ("lesions", "digits", "lesions198")
+_NAMED = 3  # pictures that were left out
 _UNDER_A_FOLDER = ("folder", "ham10000")  # in an archive these may lie in a folder of any name
 _WITH_TEST_PART = ("lesions", "digits")
 NAMES = tuple(_READERS)

@@ -30,6 +30,7 @@ from spbl_nb.splits import Split
 _NAMED, _THUMBNAIL, _PER_CLASS, _CLASSES_A_PAGE = 3, 64, 8, 40
 _LINE = 110  # characters over a picture
 _PARTS = ("train", "validation", "test")
+_GROUP = "one group (of a folder: column group of labels.csv)"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def check(
     options: str = "",
     skip_broken: bool = False,
     out: str | os.PathLike | None = None,
+    runs_dir: str | os.PathLike | None = None,
     progress: bool = False,
 ) -> Checked:
     """Check a data set and draw it.
@@ -69,12 +71,14 @@ def check(
     ``name``, ``root`` and ``size`` are those of :func:`spbl_nb.data.load`, ``options`` a line for
     :func:`spbl_nb.data.options_from`; broken files fail the check unless ``skip_broken``
     says that they are to be left out. Contact sheet, class sizes and ``check.json`` are written to ``out`` (default:
-    ``data/NAME`` in the runs folder). Raises what loading raises, and OSError when ``out`` cannot be written.
+    ``data/NAME`` in the runs folder), over those of an earlier check. Raises what loading raises, and OSError when ``out``
+    cannot be written.
     """
     reading = {"on_broken": "skip", "progress": progress}
     asked = {key: value for key, value in reading.items() if key in data_sets.options(name)}
     data = data_sets.load(name, root, size, **asked | data_sets.options_from(options, name))
-    return examine(data, Path(out).expanduser() if out else places.runs_dir() / "data" / name, skip_broken=skip_broken)
+    folder = Path(out).expanduser() if out else places.runs_dir(runs_dir) / "data" / name
+    return examine(data, folder, skip_broken=skip_broken)
 
 
 def examine(data: ImageData, folder: str | os.PathLike, *, skip_broken: bool = False) -> Checked:
@@ -86,7 +90,12 @@ def examine(data: ImageData, folder: str | os.PathLike, *, skip_broken: bool = F
         findings += [_class_sizes(data, split), _missing_classes(data, split)]
     part = _part_of(data, split)
     copies = _copies(data)
-    findings += [_judged(data, part, sets, what) for what, sets in copies.items()]
+    told: set[tuple[int, ...]] = set()  # equal files have equal pixels: one fault, said once
+    for what, sets in copies.items():
+        findings.append(
+            _judged(data, part, [rows for rows in sets if tuple(rows.tolist()) not in told], what, bool(told))
+        )
+        told |= {tuple(rows.tolist()) for rows in sets}
     findings += [*_groups(data, split), _blank(data)]
     written = [*_draw(data, split, folder), folder / "check.json"]
     files.write_json(written[-1], _record(data, split, part, copies, findings, written))
@@ -206,10 +215,13 @@ def _copies(data: ImageData) -> dict[str, list[np.ndarray]]:
     return copies | {f"equal pixels at {data.size[0]}": repeated(pixel_keys(data.images))}
 
 
-def _judged(data: ImageData, part: np.ndarray, sets: list[np.ndarray], what: str) -> Finding:
-    """Say how bad equal pictures are: across parts or classes they spoil a result, elsewhere one should know."""
+def _judged(data: ImageData, part: np.ndarray, sets: list[np.ndarray], what: str, others: bool) -> Finding:
+    """Say how bad equal pictures are: across parts or classes they spoil a result, elsewhere one should know.
+
+    ``others`` says that some were told of before.
+    """
     if not sets:
-        return Finding(OK, what, "none")
+        return Finding(OK, what, "no further ones" if others else "none")
     across = [rows for rows in sets if len(set(part[rows].tolist()) - {-1}) > 1]
     mixed = [rows for rows in sets if len(set(data.labels[rows].tolist())) > 1]
     extra = sum(len(rows) - 1 for rows in sets)
@@ -220,8 +232,8 @@ def _judged(data: ImageData, part: np.ndarray, sets: list[np.ndarray], what: str
     worst = (mixed or across or sets)[0]
     text += f"; for instance {' = '.join(_row_name(data, row) for row in worst[:_NAMED].tolist())}"
     if across or mixed:
-        return Finding(FAIL, what, text, "remove the copies, or give all copies one class and one group")
-    return Finding(WARN, what, text, "remove the copies, or give them one group, so that no split parts them")
+        return Finding(FAIL, what, text, f"remove the copies, or give them one class and {_GROUP}")
+    return Finding(WARN, what, text, f"remove the copies, or give them {_GROUP}, so that no split parts them")
 
 
 def _row_name(data: ImageData, row: int) -> str:

@@ -112,10 +112,14 @@ def results(path: Path) -> str:
     limits = [line for line in report_words.limits(found["f1"]).splitlines() if not line.startswith("Primary")]
     told = [report_words.verdict(found["f1"]), *limits, report_words.highest(frame, dataset)]
     told.append(
-        f"p: of the others adjusted for their number (Holm); of `{report.PRIMARY}` as it is, for its macro F1 was declared "
-        "beforehand ([in the code](spbl_nb/report.py)). Its accuracy was not: read that p as one look more."
+        "p: by the exact sign-flip test over seeds ([07](notebooks/07_evaluation.ipynb)), of the others adjusted for their "
+        f"number (Holm); of `{report.PRIMARY}` as it is, for its macro F1 was declared beforehand "
+        "([in the code](spbl_nb/report.py)). Its accuracy was not: read that p as one look more."
     )
-    told.append("Where interval and p disagree, believe p: it assumes nothing of how differences are spread.")
+    told.append(
+        "Where interval and p disagree, believe p: it assumes no more than that without an effect every sign is as likely as "
+        "the other."
+    )
     return "\n".join([*lines, "", *(f"- {sentence.strip()}" for sentence in told if sentence)])
 
 

@@ -10,7 +10,7 @@ Taught in: notebooks/09_reproduction_report, section 1.
 import functools
 import os
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,16 +115,19 @@ def plan(
     ``data_options`` is a line for :func:`spbl_nb.data.options_from`, the same for all data sets.
 
     Raises :class:`runs.RunConflict` naming cells in whose folder a run of something else stands, or one that another
-    version of the package wrote; then nothing was changed.
+    version of the package wrote; then nothing was changed. Raises what :func:`spbl_nb.data.load` raises; ``data_root`` is
+    the place of all data sets that are not embedded.
     """
     runs_dir = Path(runs_dir)
     if time_limit is not None:
         time_limit = checks.real("time_limit", time_limit, 0, open_low=True)
     data_root = str(Path(data_root).expanduser().absolute()) if data_root else None  # workers have folders of their own
+    mixed = any(cell.dataset not in data.EMBEDDED for cell in grid)  # if none reads files, loading refuses the root
+    roots = {cell.dataset: None if mixed and cell.dataset in data.EMBEDDED else data_root for cell in grid}
     found, conflicts, broken = Plan([], [], [], []), [], []
-    fingerprint = _fingerprints(data_root, data_options)
+    fingerprint = _fingerprints(roots, data_options)
     for cell in grid:
-        task = _task(cell, notebook, runs_dir, data_root, data_options, time_limit)
+        task = _task(cell, notebook, runs_dir, roots[cell.dataset], data_options, time_limit)
         wanted = fingerprint(cell)  # also proves, before anything is started, that the data are there and can be split
         try:
             run = runs.standing(task.target, wanted) if task.target.exists() else None
@@ -165,12 +168,12 @@ def run_grid(
     return todo.standing + batch.run_tasks(todo.pending, **options)
 
 
-def _fingerprints(data_root: str | None, data_options: str) -> Callable[[Cell], dict]:
+def _fingerprints(roots: Mapping[str, str | None], data_options: str) -> Callable[[Cell], dict]:
     """Return a function from a cell to its fingerprint that loads each data set once."""
 
     @functools.cache
     def load(settings: config.Config, name: str) -> data.ImageData:
-        return data.load_for(settings, name, data_root, **data.options_from(data_options, name))
+        return data.load_for(settings, name, roots[name], **data.options_from(data_options, name))
 
     def of(cell: Cell) -> dict:
         pictures = load(cell.config, cell.dataset)

@@ -38,6 +38,7 @@ def train(
     root = processes.from_first(lambda: staging.check_writable(places.runs_dir(runs_dir)))
     pictures = data.load_for(settings, dataset, data_root, **data.options_from(data_options, dataset))
     split = data.make_split(pictures, settings.validation, settings.test, seed=seed)
+    _say(f"{pictures.name}: {pictures.source}")
     folder = runs.run_folder(root, settings.name, pictures.name, method, seed)
     wanted = runs.fingerprint(pictures.name, method, seed, settings, pictures.sha256, split.sha256)
     if standing := processes.from_first(lambda: _told_of_standing(folder, wanted)):

@@ -82,6 +82,20 @@ def split(data):
 
 
 @pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """A picture cache of the test's own."""
+    monkeypatch.setenv("SPBL_NB_CACHE", str(tmp_path / "the cache"))
+
+
+@pytest.fixture
+def root(tmp_path):
+    """An empty folder for pictures."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
 def real_data() -> Path:
     """Folder of real data files named by SPBL_NB_DATA; skips, saying so, when it is not set."""
     folder = os.environ.get("SPBL_NB_DATA")

@@ -7,12 +7,9 @@ from PIL import Image
 from spbl_nb import corals, data, splits
 from spbl_nb.splits import TEST, TRAIN
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 CODES = ["CCA", "Turf", "macro", "Sand", "ACROP", "Pavon", "Monti", "Pocill", "Porit"]
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SPBL_NB_CACHE", str(tmp_path / "the cache"))
 
 
 def _photograph(path, size=(60, 40)):

@@ -17,6 +17,8 @@ from spbl_nb.environment import FAIL, OK, WARN
 from spbl_nb.images import ImageData
 from spbl_nb.picture_cache import cached_pictures
 
+pytestmark = pytest.mark.usefixtures("own_cache")
+
 
 def _sound(**fields) -> ImageData:
     return blobs([30, 20, 10], **fields)
@@ -224,15 +226,19 @@ def test_equal_files_and_equal_pixels_are_different_things(tmp_path, paths):
     checked = data_check.examine(_files(tmp_path, paths), tmp_path / "out")
     record = json.loads((tmp_path / "out" / "check.json").read_text())
     assert record["copies"]["equal files"] == [["class_1/0001.png", "class_1/0003.png"]]
-    assert (
-        record["copies"]["equal pixels at 16"]
-        == [
-            ["class_1/0001.png", "class_1/0003.png"],
-            ["class_1/0005.png", "class_1/0007.png"],
-        ]
-        or len(record["copies"]["equal pixels at 16"]) == 2
-    )
+    saved_anew = ["class_1/0005.png", "class_1/0007.png"]
+    assert record["copies"]["equal pixels at 16"] == [["class_1/0001.png", "class_1/0003.png"], saved_anew]
     assert _levels(checked)["equal files"] in (WARN, FAIL)
+    told = _found(checked, "equal pixels at 16")
+    assert "sets of equal pictures: 1 " in told, "equal files are one fault, not two"
+    assert " = ".join(saved_anew) in told
+
+
+def test_a_copied_file_is_told_once(tmp_path, paths):
+    paths[1].write_bytes(paths[3].read_bytes())
+    checked = data_check.examine(_files(tmp_path, paths), tmp_path / "out")
+    assert _levels(checked)["equal files"] in (WARN, FAIL)
+    assert _found(checked, "equal pixels at 16") == "[  OK  ] equal pixels at 16: no further ones"
 
 
 def test_converted_files_are_told(tmp_path, paths):
@@ -261,18 +267,15 @@ def test_an_embedded_set_by_name(tmp_path):
 
 
 def test_the_default_folder(monkeypatch, tmp_path):
-    monkeypatch.setattr(data_check.places, "runs_dir", lambda: tmp_path)
+    monkeypatch.setattr(data_check.places, "runs_dir", lambda path=None: path or tmp_path)
     checked = data_check.check("digits")
     assert checked.written[0] == tmp_path / "data" / "digits" / "class_sizes.png"
     assert Path(checked.written[-1]).is_file()
+    checked = data_check.check("digits", runs_dir=tmp_path / "others")
+    assert checked.written[0].parent == tmp_path / "others" / "data" / "digits"
 
 
 # --- by name, out of folders and archives, and as a command -----------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def own_cache(monkeypatch, tmp_path):
-    monkeypatch.setenv("SPBL_NB_CACHE", str(tmp_path / "cache"))
 
 
 def test_a_folder_by_the_command(tmp_path, paths, capsys):
@@ -313,7 +316,7 @@ def test_an_archive_is_as_good_as_its_folder(tmp_path, paths, suffix):
     from_archive = data.load("folder", tmp_path / f"pictures.{suffix}", 16)
     assert from_archive.sha256 == from_folder.sha256
     assert from_archive.cached.folder == from_folder.cached.folder, "the same files, so the same cache"
-    assert str(tmp_path / "cache" / "archives") in from_archive.paths[0]
+    assert str(tmp_path / "the cache" / "archives") in from_archive.paths[0]
     checked = data_check.check("folder", tmp_path / f"pictures.{suffix}", 16, out=tmp_path / "out")
     assert not checked.wrong
 

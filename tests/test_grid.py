@@ -62,6 +62,17 @@ def test_a_plan_tells_how_to_repeat_a_cell(tmp_path):
     assert task.watermark == ""
 
 
+def test_the_place_of_the_data_is_for_those_that_read_files(tmp_path):
+    np.savez(tmp_path / "ham10000.npz", images=np.zeros((60, 8, 8), np.uint8), labels=np.arange(60) % 2)
+    cells = grid.cells(["ham10000", "digits"], ["ce"], [0], FAST)
+    files, embedded = grid.plan(cells, "08.ipynb", tmp_path / "runs", data_root=str(tmp_path)).pending
+    assert files.values["DATA_ROOT"] == str(tmp_path)
+    assert embedded.values["DATA_ROOT"] == ""
+    assert "--data-root" not in embedded.repeat
+    with pytest.raises(ValueError, match="digits is embedded and reads no files; leave the root out"):
+        grid.plan(cells[1:], "08.ipynb", tmp_path / "runs", data_root=str(tmp_path))
+
+
 def test_options_of_the_data_reach_the_run_and_its_repetition(tmp_path):
     images = np.zeros((60, 8, 8), np.uint8)
     images[:, 0, 0] = np.arange(60)

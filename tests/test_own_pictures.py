@@ -13,17 +13,7 @@ from picture_trees import class_folders, picture, seeds_of, write_lines
 from spbl_nb import data, photo_sets, splits
 from spbl_nb.config import preset
 
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SPBL_NB_CACHE", str(tmp_path / "the cache"))
-
-
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    return folder
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def test_a_folder_of_class_folders(root):
@@ -171,7 +161,7 @@ def test_broken_pictures_are_named_or_skipped(root):
         data.load("folder", root, size=8)
     mine = data.load("folder", root, size=8, on_broken="skip")
     assert mine.labels.tolist() == [0, 0, 1, 1]
-    assert "left out, as they cannot be decoded: 1 of these" in mine.source
+    assert "left out, as they cannot be decoded: 1 of these (a/a_01.jpg)" in mine.source
 
 
 def test_what_was_converted_is_said(root):

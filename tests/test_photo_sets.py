@@ -11,17 +11,7 @@ from picture_trees import class_folders, picture, seeds_of, write_lines
 
 from spbl_nb import data, photo_sets, splits
 
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SPBL_NB_CACHE", str(tmp_path / "the cache"))
-
-
-@pytest.fixture
-def root(tmp_path):
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    return folder
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 # --- skin ------------------------------------------------------------------------------------------------------------

@@ -26,7 +26,9 @@ def test_a_run_from_the_command_line_is_that_of_the_library(tmp_path, capsys):
     assert cli.main(command) == 0
     again = capsys.readouterr().out
     assert f"; complete already: {run.folder}" in again
-    assert again.splitlines()[:-2] == told.splitlines()[:-2] == str(report).splitlines()
+    assert (
+        again.splitlines()[:-2] == told.splitlines()[:-2] == [f"digits: {pictures.source}", *str(report).splitlines()]
+    )
     assert again.splitlines()[-1] == told.splitlines()[-1] == config.watermark("smoke")
     assert again.splitlines()[-2].split(" s;")[0] == told.splitlines()[-2].split(" s by")[0], "steps and seconds"
 
