@@ -298,7 +298,7 @@ def run_tasks(
             print(f"the workers can be watched at {address}")
         resources = cluster.declared(client, memory_limit)
         options = {"retries": _WORKER_DEATHS, "pure": False, "resources": resources}
-        print(f"each worker first imports what it needs; then a line follows for each of {len(tasks)} notebooks")
+        print(f"each worker first imports what it needs; then a line follows for each notebook ({len(tasks)} in all)")
         futures = {
             client.submit(work, task, memory_limit, preload, key=_dask_key(task), priority=-place, **options): task
             for place, task in enumerate(tasks)

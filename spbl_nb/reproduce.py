@@ -115,9 +115,9 @@ def _report(sources: Path, runs_dir: Path, config_name: str) -> batch.Outcome:
 def _announce(todo: grid.Plan, lessons: int, fresh: int, place: Path) -> None:
     """Say what is left to do, and what is not done again."""
     cells = len(todo.pending) + len(todo.standing)
-    print(f"{cells} runs: {len(todo.standing)} complete already, {len(todo.pending)} to do; results in {place}")
+    print(f"runs: {cells}, {len(todo.standing)} complete already, {len(todo.pending)} to do; results in {place}")
     if lessons:
-        print(f"{lessons} teaching notebooks: {lessons - fresh} done already with the present code, {fresh} to do")
+        print(f"teaching notebooks: {lessons}, {lessons - fresh} done already with the present code, {fresh} to do")
     if todo.outdated:
         print(
             f"note: {len(todo.outdated)} of the complete runs were made by an earlier state of the library; they are kept. "

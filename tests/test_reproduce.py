@@ -52,8 +52,8 @@ def test_the_whole_job_and_a_second_call(run, tmp_path, capsys):
     folder = tmp_path / "runs"
     assert run() == 0
     told = capsys.readouterr().out
-    assert "2 runs: 0 complete already, 2 to do" in told
-    assert "1 teaching notebooks: 0 done already with the present code, 1 to do" in told
+    assert "runs: 2, 0 complete already, 2 to do" in told
+    assert "teaching notebooks: 1, 0 done already with the present code, 1 to do" in told
     assert (
         len(re.findall(r"^ *\d/3  digits +(ce|oversample) +seed 0 done .* accuracy 0\.\d+   F1 0\.\d+$", told, re.M))
         == 2
@@ -72,7 +72,7 @@ def test_the_whole_job_and_a_second_call(run, tmp_path, capsys):
     times = {path: path.stat().st_mtime_ns for path in folder.rglob("*.ipynb")}
     assert run() == 0
     told = capsys.readouterr().out
-    assert "2 runs: 2 complete already, 0 to do" in told
+    assert "runs: 2, 2 complete already, 0 to do" in told
     assert "1 done already with the present code, 0 to do" in told
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.ipynb")} == times
 
