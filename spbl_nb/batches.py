@@ -45,7 +45,8 @@ def shift_and_mirror(pictures: Tensor, shift: Tensor, mirror: Tensor, margin: in
 def _cut_windows(pictures: np.ndarray, corner: np.ndarray, mirror: np.ndarray, margin: int) -> Tensor:
     """Cut the window at each picture's ``corner`` int64[B,2]: a gather of whole lines, on a CPU faster than one of pixels."""
     height, width = (side - 2 * margin for side in pictures.shape[2:])
-    windows = np.lib.stride_tricks.sliding_window_view(pictures, (height, width), axis=(2, 3))
+    sides: Any = (2, 3)  # of which the types of NumPy 2.2 know nothing
+    windows = np.lib.stride_tricks.sliding_window_view(pictures, (height, width), axis=sides)
     cut = windows[np.arange(len(pictures)), :, corner[:, 0], corner[:, 1]]
     cut[mirror] = cut[mirror][..., ::-1]
     return torch.from_numpy(cut)

@@ -161,7 +161,7 @@ def moved(boxes: np.ndarray, shift: np.ndarray, mirror: bool, size: int) -> tupl
     ``shift`` (down, right) in pixels is that of :func:`spbl_nb.batches.shift_and_mirror`: the picture's new pixel (r, c)
     is the old one at (r + down, c + right), counted from the right where mirrored.
     """
-    result = boxes.astype(np.float32).reshape(-1, 4)
+    result: np.ndarray = boxes.astype(np.float32).reshape(-1, 4)
     down, right = shift
     result = result - np.array([0, down, 0, down], dtype=np.float32)
     if mirror:

@@ -99,7 +99,10 @@ class Bars:
         places = np.arange(len(lengths))
         self.sides = np.stack([places - width / 2, places + width / 2, places + width / 2, places - width / 2], axis=1)
         look: dict[str, Any] = {"facecolor": BLUE, "edgecolor": "0.25", "linewidth": outline}
-        self.artist = PolyCollection([], **look | style)
+        undashed = (
+            {"linestyle": "-"} if many else {}
+        )  # dashes of an outline without width are an error before Matplotlib 3.11
+        self.artist = PolyCollection([], **look | style | undashed)
         axes.add_collection(self.artist, autolim=False)
         self.set(lengths)
 

@@ -101,7 +101,7 @@ def _select_diverse(loss: np.ndarray, labels: np.ndarray, share: float, diversit
         return Selection(np.zeros(len(loss), dtype=bool), np.zeros(len(loss)), np.zeros(int(np.max(labels)) + 1), 0.0)
     age = pace.diverse_age(loss, labels, share, diversity)
     admitted = pace.diverse_selection(loss, labels, age, diversity)
-    limits = np.zeros(int(np.max(labels)) + 1)
+    limits: np.ndarray = np.zeros(int(np.max(labels)) + 1)
     np.maximum.at(limits, labels[admitted], loss[admitted])
     limits = np.where(
         np.bincount(labels[admitted], minlength=len(limits)) > 0, limits, age + diversity

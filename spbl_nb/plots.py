@@ -268,7 +268,8 @@ def recall_against_size(
         raise ValueError(f"counts has nothing above 0 (largest: {counts.max():g}); allowed: a class with samples")
     figure = new_figure(8.5, 4.4)
     axes = figure.subplots()
-    area, colour, hard = np.full(len(names), 60.0), np.array([BLUE] * len(names)), np.zeros(len(names), dtype=bool)
+    area, colour = np.full(len(names), 60.0), np.array([BLUE] * len(names))
+    hard: np.ndarray = np.zeros(len(names), dtype=bool)
     if difficulty is not None:
         difficulty = _values("difficulty", difficulty, names, low=0, high=1)
         area, colour, hard = 25 + 125 * difficulty, shade(difficulty), difficulty > 0.5

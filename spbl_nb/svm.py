@@ -143,7 +143,8 @@ class StackedSVC:
         classes, sizes = np.unique(self.labels, return_counts=True)
         rows = [np.flatnonzero(self.labels == one) for one in classes]
         starts = np.cumsum([0, *sizes])
-        dual, intercept = np.zeros((len(classes) - 1, len(self))), np.full((len(classes), len(classes)), np.nan)
+        dual = np.zeros((len(classes) - 1, len(self)))
+        intercept: np.ndarray = np.full((len(classes), len(classes)), np.nan)
         groups = self._groups(sizes)
         for pair in itertools.combinations(groups, 2) if len(groups) > 1 else [groups]:
             members = sorted(itertools.chain(*pair))

@@ -166,8 +166,17 @@ class _Stage:
         self.figure.set_layout_engine("none")
         for artist in self.moving:
             artist.set_animated(True)
-        self.canvas.draw()
+        self._draw_still()
         self.still = self.canvas.copy_from_bbox(self.figure.bbox)
+
+    def _draw_still(self) -> None:
+        """Draw what stays, alone; Matplotlib before 3.11 leaves no image out for being animated, so all are hidden."""
+        shown = [artist for artist in self.moving if artist.get_visible()]
+        for artist in shown:
+            artist.set_visible(False)
+        self.canvas.draw()
+        for artist in shown:
+            artist.set_visible(True)
 
     def pixels(self) -> np.ndarray:
         """Return uint8[H,W,4], a view of the canvas that the next picture overwrites."""
@@ -181,7 +190,7 @@ class _Stage:
         canvas = self.canvas
         canvas.restore_region(self.still)
         kept = np.array(canvas.buffer_rgba())
-        canvas.draw()
+        self._draw_still()
         return not np.array_equal(kept, np.asarray(canvas.buffer_rgba()))
 
 
