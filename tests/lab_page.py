@@ -51,12 +51,7 @@ _FINISHED = """() => {
   const cells = panel.content.widgets.filter(cell => cell.model.type === 'code' && cell.model.sharedModel.source.trim());
   const outputs = cells.flatMap(cell => cell.model.sharedModel.outputs);
   if (outputs.some(output => output.output_type === 'error')) return true;
-  const kernel = panel.sessionContext.session.kernel;
-  if (Date.now() - (window.lastNudge ?? 0) > 10000) {  // a kernel can sleep on what it was sent until it is sent more
-    window.lastNudge = Date.now();
-    void kernel.requestKernelInfo();
-  }
-  return cells.every(cell => cell.model.executionCount) && kernel.status === 'idle';
+  return cells.every(cell => cell.model.executionCount) && panel.sessionContext.session.kernel.status === 'idle';
 }"""
 _RUN_ALL = "() => { void window.jupyterapp.commands.execute('notebook:run-all-cells') }"
 _SHUT_DOWN = "() => window.jupyterapp?.serviceManager.sessions.shutdownAll()"

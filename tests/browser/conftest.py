@@ -1,9 +1,11 @@
 """One JupyterLab and one Chromium for all browser tests; without a Chromium they are skipped with a message."""
 
 import contextlib
+from importlib import metadata
 
 import lab_page
 import pytest
+from packaging.version import Version
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +20,11 @@ def browser():
 
 @pytest.fixture(scope="session")
 def lab_and_browser(tmp_path_factory, browser):
-    """A running JupyterLab and a running Chromium."""
+    """A running JupyterLab and a running Chromium; skips where the kernel is known to fall asleep under load."""
+    if Version(metadata.version("ipykernel")) < Version("7.4"):
+        pytest.skip(
+            "ipykernel before 7.4, the last for Python 3.10, can sleep on what JupyterLab sends: no test drives it"
+        )
     with lab_page.jupyterlab(tmp_path_factory.mktemp("lab")) as lab:
         yield lab, browser
 
