@@ -14,8 +14,8 @@ import numpy as np
 
 from spbl_nb import boxes as box_tools
 from spbl_nb import checks, files
+from spbl_nb.images import official_parts
 from spbl_nb.letterbox import PictureFiles
-from spbl_nb.splits import official_parts
 
 
 def _unset() -> np.ndarray:

@@ -21,8 +21,8 @@ import numpy as np
 from PIL import Image
 
 from spbl_nb import checks, picture_files, protocols
+from spbl_nb.images import TEST, TRAIN
 from spbl_nb.listings import ON_BROKEN, Listing, Root, homes, pictures_below, read_lines
-from spbl_nb.splits import TEST, TRAIN
 
 CLASSES = {  # code in the annotations, in any case -> class; all other codes are left out
     "cca": "CCA",

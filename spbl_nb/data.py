@@ -24,11 +24,11 @@ import yaml
 
 from spbl_nb import archives, checks, corals, embedded, idx_files, imbalance, photo_sets, protocols
 from spbl_nb.config import Config
-from spbl_nb.images import ImageData, resize
+from spbl_nb.images import TEST, TRAIN, ImageData, resize
 from spbl_nb.listings import Listing, Root
 from spbl_nb.picture_cache import Broken, cache_folder, cached_pictures
 from spbl_nb.readers import read_npz
-from spbl_nb.splits import TEST, TRAIN, Split, held_out_rows, make_split
+from spbl_nb.splits import Split, held_out_rows, make_split
 
 __all__ = ["EMBEDDED", "NAMES", "ImageData", "Split", "load", "load_for", "make_split", "options_from", "read_npz"]
 

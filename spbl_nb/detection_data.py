@@ -16,7 +16,7 @@ import numpy as np
 from spbl_nb import checks, lesion_groups, lesions
 from spbl_nb.boxed_images import DetectionData, Detections
 from spbl_nb.detection_readers import read_coco, read_voc
-from spbl_nb.splits import TEST, TRAIN
+from spbl_nb.images import TEST, TRAIN
 
 __all__ = ["NAMES", "DetectionData", "Detections", "load", "read_coco", "read_voc", "synthetic_lesions"]
 

@@ -26,8 +26,8 @@ from defusedxml.common import DefusedXmlException
 from spbl_nb import boxes as box_tools
 from spbl_nb import checks, files
 from spbl_nb.boxed_images import DetectionData
+from spbl_nb.images import TEST, TRAIN
 from spbl_nb.letterbox import PictureFiles
-from spbl_nb.splits import TEST, TRAIN
 
 EMPTY, BROKEN = ("keep", "drop"), ("refuse", "skip")
 VOC_CLASSES = (

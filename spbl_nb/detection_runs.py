@@ -28,7 +28,7 @@ from spbl_nb import (
     staging,
 )
 from spbl_nb.config import Config
-from spbl_nb.splits import TEST, TRAIN
+from spbl_nb.images import TEST, TRAIN
 
 RECORD = "detection.json"
 _SIDES = {"small": 256, "resnet50_fpn": 512}  # pixels of the letterboxed square where the settings name no size

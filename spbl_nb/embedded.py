@@ -8,8 +8,7 @@ import os
 import numpy as np
 
 from spbl_nb import checks, imbalance, lesions, sd198_sizes
-from spbl_nb.images import ImageData, as_rgb, resize
-from spbl_nb.splits import TEST, TRAIN
+from spbl_nb.images import TEST, TRAIN, ImageData, as_rgb, resize
 
 
 def drawn_lesions(

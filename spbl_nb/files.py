@@ -13,12 +13,26 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any, Protocol
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from spbl_nb.images import PictureRows
+
+class ArrayLike(Protocol):
+    """What a hash needs of an array: NumPy's own, or rows of one that stay in a file until they are read."""
+
+    ndim: int
+    dtype: np.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, key: Any, /) -> Any: ...
 
 
 @contextlib.contextmanager
@@ -97,10 +111,10 @@ def write_npz(path: str | os.PathLike, **arrays: Any) -> None:
         np.savez_compressed(handle, **arrays)
 
 
-def sha256_of(*parts: "bytes | str | np.ndarray | PictureRows | None") -> str:
+def sha256_of(*parts: bytes | str | np.ndarray | ArrayLike | None) -> str:
     """Return the SHA-256 (hex) of the parts; arrays count with dtype and shape, so that equal bytes of another shape differ.
 
-    What is no array but reads like one (:class:`spbl_nb.images.PictureRows`) has the hash of the array it stands for.
+    What is no array but reads like one (:class:`ArrayLike`) has the hash of the array it stands for.
     """
     digest = hashlib.sha256()
     for part in parts:
@@ -116,7 +130,7 @@ def sha256_of(*parts: "bytes | str | np.ndarray | PictureRows | None") -> str:
     return digest.hexdigest()
 
 
-def _update_in_blocks(update: Callable[[bytes], None], array: "np.ndarray | PictureRows", block: int = 2**24) -> None:
+def _update_in_blocks(update: Callable[[bytes], None], array: np.ndarray | ArrayLike, block: int = 2**24) -> None:
     """Feed an array to a hash about ``block`` bytes at a time, so that a memory-mapped cache is never loaded whole."""
     if array.ndim == 0:
         update(np.asarray(array).tobytes())

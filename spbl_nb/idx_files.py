@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from spbl_nb import checks
-from spbl_nb.images import ImageData, as_rgb
-from spbl_nb.splits import TEST, TRAIN
+from spbl_nb.images import TEST, TRAIN, ImageData, as_rgb
 
 FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST"}
 FASHION = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")

@@ -9,16 +9,14 @@ Taught in: notebooks/01_data, section 1.
 import dataclasses
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from spbl_nb import checks, files
-from spbl_nb.splits import TEST, TRAIN, official_parts
 
-if TYPE_CHECKING:
-    from spbl_nb.picture_cache import Cached
-
+TRAIN, VALIDATION, TEST = 0, 1, 2
 
 _LARGEST = 16_384  # side of a picture, pixels
 
@@ -65,6 +63,53 @@ class PictureRows:
         return len(self.rows) * self.pictures[:1].nbytes
 
 
+@dataclass(frozen=True)
+class Broken:
+    """A picture that is left out: its ``path``, ``kind``, ``what`` in words, and ``index`` among the paths asked for.
+
+    The index is -1 for a file that a list of the data set names and that was never asked for, since it is not there.
+    """
+
+    path: str
+    kind: str
+    what: str
+    index: int
+
+
+@dataclass(frozen=True)
+class Cached:
+    """Pictures out of the cache.
+
+    Attributes: ``images`` uint8[n,3,S,S], a read-only memory map; ``kept`` int64[n], which of the paths asked for they
+    are, ascending; ``report`` the pictures left out; ``converted`` by note (see :mod:`spbl_nb.picture_files`) the int64
+    indices of the paths it was said of; ``sha256`` uint8[N,32], the content hash of each path's file, zeros where it cannot be
+    read; ``folder`` where it lies.
+    """
+
+    images: np.ndarray
+    kept: np.ndarray
+    report: list[Broken]
+    converted: dict[str, np.ndarray]
+    sha256: np.ndarray
+    folder: Path
+
+
+def official_parts(name: str, split: np.ndarray, count: int, per: str) -> np.ndarray:
+    """Return an official split as int8[count]: 0 (train), 1 (validation) or 2 (test) for each sample or picture (``per``).
+
+    Raises ValueError for anything else; ``name`` is that of the data set.
+    """
+    split = checks.as_array("split", split)
+    parts = (TRAIN, VALIDATION, TEST)
+    try:
+        stands = split.shape == (count,) and split.dtype.kind in "biufO" and bool(np.isin(split, parts).all())
+    except ValueError:  # arrays within an array
+        stands = False
+    if not stands:
+        raise ValueError(f"split of {name} must hold 0 (train), 1 (validation) or 2 (test) for each {per}")
+    return split.astype(np.int8)
+
+
 class _Labelled:
     """What a set of samples tells by its ``labels`` and ``class_names``."""
 
@@ -104,7 +149,7 @@ class ImageData(_Labelled):
     mirror : True where a mirrored picture still shows its class (a lesion; not a digit).
     difficulty : float64[C] in [0,1] where the data set knows how hard each class was made, or None.
     paths : object[N], the file of each picture, or None where pictures do not come from files of their own.
-    cached : how the files were read, with those left out (:class:`spbl_nb.picture_cache.Cached`), or None.
+    cached : how the files were read, with those left out (:class:`Cached`), or None.
     """
 
     name: str
@@ -118,7 +163,7 @@ class ImageData(_Labelled):
     mirror: bool = False
     difficulty: np.ndarray | None = field(default=None, compare=False)
     paths: np.ndarray | None = field(default=None, compare=False)
-    cached: "Cached | None" = field(default=None, compare=False)
+    cached: Cached | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         shape, dtype = tuple(getattr(self.images, "shape", ())), getattr(self.images, "dtype", None)

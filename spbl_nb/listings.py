@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from spbl_nb import checks, picture_files
-from spbl_nb.splits import TEST, TRAIN, VALIDATION
+from spbl_nb.images import TEST, TRAIN, VALIDATION
 
 SUFFIXES = picture_files.picture_suffixes()
 ON_BROKEN = ("refuse", "skip")

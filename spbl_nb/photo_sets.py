@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from spbl_nb import checks, protocols
+from spbl_nb.images import TEST, TRAIN
 from spbl_nb.listings import (
     PARTS,
     Entry,
@@ -29,7 +30,6 @@ from spbl_nb.listings import (
     read_table,
     relative,
 )
-from spbl_nb.splits import TEST, TRAIN
 
 HAM_CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 HAM_METADATA = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")

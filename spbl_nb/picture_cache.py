@@ -20,46 +20,15 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from spbl_nb import cache_building, checks, files, picture_files, source_hashes
+from spbl_nb.images import Broken, Cached
 
 _NAMED = 8  # broken files in a message
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A picture that is left out: its ``path``, ``kind``, ``what`` in words, and ``index`` among the paths asked for.
-
-    The index is -1 for a file that a list of the data set names and that was never asked for, since it is not there.
-    """
-
-    path: str
-    kind: str
-    what: str
-    index: int
-
-
-@dataclass(frozen=True)
-class Cached:
-    """Pictures out of the cache.
-
-    Attributes: ``images`` uint8[n,3,S,S], a read-only memory map; ``kept`` int64[n], which of the paths asked for they
-    are, ascending; ``report`` the pictures left out; ``converted`` by note (see :mod:`spbl_nb.picture_files`) the int64
-    indices of the paths it was said of; ``sha256`` uint8[N,32], the content hash of each path's file, zeros where it cannot be
-    read; ``folder`` where it lies.
-    """
-
-    images: np.ndarray
-    kept: np.ndarray
-    report: list[Broken]
-    converted: dict[str, np.ndarray]
-    sha256: np.ndarray
-    folder: Path
 
 
 def cached_pictures(

@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from spbl_nb import checks
-from spbl_nb.images import ImageData, as_rgb
-from spbl_nb.splits import TEST, TRAIN, VALIDATION
+from spbl_nb.images import TEST, TRAIN, VALIDATION, ImageData, as_rgb
 
 
 def read_npz(path: str | os.PathLike, name: str | None = None) -> ImageData:

@@ -11,16 +11,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from spbl_nb import checks, files
+from spbl_nb.images import TEST, TRAIN, VALIDATION, ImageData
 
-if TYPE_CHECKING:
-    from spbl_nb.images import ImageData
-
-TRAIN, VALIDATION, TEST = 0, 1, 2
 _NAMES = ("train", "validation", "test")
 _SCHEMA = 1
 
@@ -66,7 +62,7 @@ class Split:
         files.write_text(path, files.to_json(head | parts, indent=None) + "\n")
 
     @classmethod
-    def load(cls, path: str | os.PathLike, data: "ImageData | None" = None) -> "Split":
+    def load(cls, path: str | os.PathLike, data: ImageData | None = None) -> "Split":
         """Read a manifest; a ValueError says so when it was altered or, given ``data``, belongs to other data."""
         content = files.read_json(path)
         missing = {"schema", "sha256", "data_sha256", "origin", *_NAMES} - set(
@@ -92,7 +88,7 @@ class Split:
 
 
 def make_split(
-    data: "ImageData", validation: float = 0.1, test: float = 0.2, seed: int = 0, fold: int | None = None
+    data: ImageData, validation: float = 0.1, test: float = 0.2, seed: int = 0, fold: int | None = None
 ) -> Split:
     """Split a data set into train, validation and test.
 
@@ -134,30 +130,14 @@ def make_split(
     return Split(train, held_out, tested, data_sha256=data.sha256, origin=", ".join(origin))
 
 
-def official_parts(name: str, split: np.ndarray, count: int, per: str) -> np.ndarray:
-    """Return an official split as int8[count]: 0 (train), 1 (validation) or 2 (test) for each sample or picture (``per``).
-
-    Raises ValueError for anything else; ``name`` is that of the data set.
-    """
-    split = checks.as_array("split", split)
-    parts = (TRAIN, VALIDATION, TEST)
-    try:
-        stands = split.shape == (count,) and split.dtype.kind in "biufO" and bool(np.isin(split, parts).all())
-    except ValueError:  # arrays within an array
-        stands = False
-    if not stands:
-        raise ValueError(f"split of {name} must hold 0 (train), 1 (validation) or 2 (test) for each {per}")
-    return split.astype(np.int8)
-
-
-def held_out_rows(data: "ImageData", test: float = 0.2, seed: int = 0) -> np.ndarray:
+def held_out_rows(data: ImageData, test: float = 0.2, seed: int = 0) -> np.ndarray:
     """Return int64 rows of a stratified test part with whole groups, the one that :func:`make_split` would draw."""
     test = checks.real("test", test, 0, 1, open_low=True, open_high=True)
     rng = np.random.default_rng([checks.integer("seed", seed, 0), 0])
     return np.sort(_cut(data, np.ones(len(data.labels), dtype=bool), test, rng, leave=2))
 
 
-def group_leaks(data: "ImageData", split: Split) -> dict[str, int]:
+def group_leaks(data: ImageData, split: Split) -> dict[str, int]:
     """Return how many groups stand on both sides of each border, e.g. ``{"train/test": 0, …}``.
 
     Raises ValueError when the data set has no groups.
@@ -169,7 +149,7 @@ def group_leaks(data: "ImageData", split: Split) -> dict[str, int]:
     return {f"{a}/{b}": len(np.intersect1d(members[a], members[b])) for a, b in pairs}
 
 
-def _units(data: "ImageData", rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]:
+def _units(data: ImageData, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, np.ndarray]:
     """Return what is dealt out as a whole: unit of each row; int64[U,C], samples of each class in it, or None where every
     unit has one class only; class and size of each unit (of several classes the commonest)."""
     if data.groups is None:
@@ -181,7 +161,7 @@ def _units(data: "ImageData", rows: np.ndarray) -> tuple[np.ndarray, np.ndarray 
     return unit, table if mixed else None, table.argmax(axis=1), table.sum(axis=1)
 
 
-def _refuse_few(data: "ImageData", index: int, found: int, least: int) -> None:
+def _refuse_few(data: ImageData, index: int, found: int, least: int) -> None:
     if found < least:
         what = "sample" if data.groups is None else "group"
         raise ValueError(
@@ -190,9 +170,7 @@ def _refuse_few(data: "ImageData", index: int, found: int, least: int) -> None:
         )
 
 
-def _units_by_class(
-    data: "ImageData", classes: np.ndarray, least: int, rng: np.random.Generator
-) -> Iterator[np.ndarray]:
+def _units_by_class(data: ImageData, classes: np.ndarray, least: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Yield each class's units in random order after checking that it has at least ``least`` of them."""
     for index in range(len(data.class_names)):
         own = np.flatnonzero(classes == index)
@@ -200,7 +178,7 @@ def _units_by_class(
         yield rng.permutation(own)
 
 
-def _cut(data: "ImageData", pool: np.ndarray, share: float, rng: np.random.Generator, leave: int) -> np.ndarray:
+def _cut(data: ImageData, pool: np.ndarray, share: float, rng: np.random.Generator, leave: int) -> np.ndarray:
     """Return the rows of a stratified, group-whole cut of about ``share`` of the pool, leaving ``leave`` units a class."""
     rows = np.flatnonzero(pool)
     unit, table, classes, sizes = _units(data, rows)
@@ -215,7 +193,7 @@ def _cut(data: "ImageData", pool: np.ndarray, share: float, rng: np.random.Gener
     return rows[chosen[unit]]
 
 
-def _cut_mixed(data: "ImageData", table: np.ndarray, share: float, rng: np.random.Generator, leave: int) -> np.ndarray:
+def _cut_mixed(data: ImageData, table: np.ndarray, share: float, rng: np.random.Generator, leave: int) -> np.ndarray:
     """Return bool[U], a cut of units that hold several classes each, such as photographs of a reef.
 
     The rarest class chooses first, since the others come along with its units; each goes on until it has its share. A unit
@@ -243,7 +221,7 @@ def _cut_mixed(data: "ImageData", table: np.ndarray, share: float, rng: np.rando
     return chosen
 
 
-def _deal(data: "ImageData", folds: int, rng: np.random.Generator) -> np.ndarray:
+def _deal(data: ImageData, folds: int, rng: np.random.Generator) -> np.ndarray:
     """Return the fold of each row: each class's units go, largest first, to the fold that has least of that class."""
     unit, table, classes, sizes = _units(data, np.arange(len(data.labels)))
     if table is not None:
@@ -257,7 +235,7 @@ def _deal(data: "ImageData", folds: int, rng: np.random.Generator) -> np.ndarray
     return fold[unit]
 
 
-def _deal_mixed(data: "ImageData", table: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
+def _deal_mixed(data: ImageData, table: np.ndarray, folds: int, rng: np.random.Generator) -> np.ndarray:
     """Return the fold of each unit where units hold several classes: the rarest class of a unit deals it out."""
     fold = np.full(len(table), -1, dtype=np.int64)
     load = rng.uniform(0, 1e-6, (folds, table.shape[1]))

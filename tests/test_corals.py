@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from spbl_nb import corals, data, splits
-from spbl_nb.splits import TEST, TRAIN
+from spbl_nb.images import TEST, TRAIN
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 

@@ -6,7 +6,7 @@ import pytest
 
 from spbl_nb import average_precision, detection_data
 from spbl_nb.boxed_images import Detections
-from spbl_nb.splits import TEST, TRAIN
+from spbl_nb.images import TEST, TRAIN
 
 
 def test_coco_is_read_with_gaps_closed_crowds_marked_and_pictures_letterboxed(tmp_path):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from picture_trees import class_folders, picture, seeds_of, write_lines
 
-from spbl_nb import data, photo_sets, splits
+from spbl_nb import data, images, photo_sets, splits
 from spbl_nb.config import preset
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -53,7 +53,7 @@ def test_a_folder_with_parts(root, validation):
 def test_train_and_val_alone_are_tested_on_val(root):
     for part in ("train", "val"):
         class_folders(root / part, {"a": 2, "b": 2})
-    assert sorted(set(data.load("folder", root, size=8).split.tolist())) == [splits.TRAIN, splits.TEST]
+    assert sorted(set(data.load("folder", root, size=8).split.tolist())) == [images.TRAIN, images.TEST]
 
 
 def test_a_class_may_be_called_test(root):
@@ -215,8 +215,8 @@ def test_profile_and_test_share_of_a_folder(root):
     class_folders(root, {"a": 20, "b": 20})
     options = {"size": 8, "profile": "odd_classes", "test": 0.4}
     mine = data.load("folder", root, factor=10, **options)
-    assert mine.counts(np.flatnonzero(mine.split == splits.TRAIN)).tolist() == [12, 1]
-    assert mine.counts(np.flatnonzero(mine.split == splits.TEST)).tolist() == [8, 8], "the test part stays whole"
+    assert mine.counts(np.flatnonzero(mine.split == images.TRAIN)).tolist() == [12, 1]
+    assert mine.counts(np.flatnonzero(mine.split == images.TEST)).tolist() == [8, 8], "the test part stays whole"
     assert data.load("folder", root, factor=0.1, **options).sha256 == mine.sha256
     assert data.load("folder", root, factor=10, seed=1, **options).sha256 != mine.sha256
     assert "odd_classes" in mine.source
@@ -235,8 +235,8 @@ def test_a_configuration_reaches_the_folder(root):
     config = preset("fast", size=16, profile="step", factor=4, test=0.4)
     mine = data.load_for(config, "folder", root)
     assert mine.size == (16, 16)
-    assert mine.counts(np.flatnonzero(mine.split == splits.TRAIN)).tolist() == [12, 3]
-    assert mine.counts(np.flatnonzero(mine.split == splits.TEST)).tolist() == [8, 8]
+    assert mine.counts(np.flatnonzero(mine.split == images.TRAIN)).tolist() == [12, 3]
+    assert mine.counts(np.flatnonzero(mine.split == images.TEST)).tolist() == [8, 8]
     assert data.load_for(config, "folder", root, size=8, profile="natural", factor=1).size == (8, 8)
     assert data.load_for(preset("fast"), "folder", root).split is None
 
@@ -248,7 +248,7 @@ def test_groups_stay_whole_when_the_test_part_is_drawn(root):
     mine = data.load("folder", root, size=8, test=0.3)
     assert set(splits.group_leaks(mine, data.make_split(mine)).values()) == {0}
     again = data.make_split(dataclasses.replace(mine, split=None), test=0.3)
-    assert np.flatnonzero(mine.split == splits.TEST).tolist() == again.test.tolist()
+    assert np.flatnonzero(mine.split == images.TEST).tolist() == again.test.tolist()
 
 
 @given(st.binary(max_size=200), st.sampled_from(["", "path,label\n", "path,label,group,split\nx/x_00.png,a,1,train\n"]))

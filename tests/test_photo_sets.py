@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from picture_trees import class_folders, picture, seeds_of, write_lines
 
-from spbl_nb import data, photo_sets, splits
+from spbl_nb import data, images, photo_sets
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -94,7 +94,7 @@ def test_clinical_lists(root, name, start):
     skin = data.load(name, root, size=8)
     assert skin.class_names == ("Ganglion", "Acne", "Impetigo"), "in the order of the labels, named by their folders"
     assert skin.counts().tolist() == [3, 4, 3]
-    assert skin.counts(np.flatnonzero(skin.split == splits.TEST)).tolist() == [1, 1, 1]
+    assert skin.counts(np.flatnonzero(skin.split == images.TEST)).tolist() == [1, 1, 1]
     assert data.load(name, root / "raw", size=8).sha256 == skin.sha256
 
 
@@ -178,13 +178,13 @@ def test_mit67_lists_and_the_whole(root):
     _mit67(root)
     scenes = data.load("mit67", root, size=8)
     assert scenes.class_names == ("attic", "bakery", "cellar")
-    assert scenes.counts(np.flatnonzero(scenes.split == splits.TRAIN)).tolist() == [2, 2, 2]
-    assert scenes.counts(np.flatnonzero(scenes.split == splits.TEST)).tolist() == [1, 1, 1]
+    assert scenes.counts(np.flatnonzero(scenes.split == images.TRAIN)).tolist() == [2, 2, 2]
+    assert scenes.counts(np.flatnonzero(scenes.split == images.TEST)).tolist() == [1, 1, 1]
     assert len(data.load("mit67", root, size=8, official=False)) == 15
     sixty_forty = {"official": False, "test": 0.4, "profile": "odd_classes", "factor": 3}
     reduced = data.load("mit67", root, size=8, **sixty_forty)
-    assert reduced.counts(np.flatnonzero(reduced.split == splits.TRAIN)).tolist() == [3, 1, 3]
-    assert reduced.counts(np.flatnonzero(reduced.split == splits.TEST)).tolist() == [2, 2, 2]
+    assert reduced.counts(np.flatnonzero(reduced.split == images.TRAIN)).tolist() == [3, 1, 3]
+    assert reduced.counts(np.flatnonzero(reduced.split == images.TEST)).tolist() == [2, 2, 2]
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_the_real_lists_of_mit67(root, real_data):
     listed = photo_sets.mit67("mit67", root)
     assert np.bincount(listed.split).tolist() == [5360, 0, 1340]
     assert len(listed.class_names) == 67
-    assert np.bincount(listed.labels[listed.split == splits.TRAIN]).min() >= 75
+    assert np.bincount(listed.labels[listed.split == images.TRAIN]).min() >= 75
     assert listed.paths[0] == root / "Images" / "gameroom" / "bt_132294gameroom2.jpg"
     assert any(" " in path.name for path in listed.paths)
 
@@ -240,7 +240,7 @@ def test_caltech101_with_and_without_background(root, below):
     assert whole.split is None
     assert data.load("caltech101", root, size=8, background=False).class_names == ("Faces", "ant")
     reduced = data.load("caltech101", root, size=8, test=0.4, profile="odd_classes", factor=3)
-    assert reduced.counts(np.flatnonzero(reduced.split == splits.TRAIN)).tolist() == [3, 1, 3]
+    assert reduced.counts(np.flatnonzero(reduced.split == images.TRAIN)).tolist() == [3, 1, 3]
 
 
 def test_caltech101_is_fetched_only_when_asked(root, monkeypatch):

@@ -43,7 +43,7 @@ LEFT_OUT = {
     "boxes.overlap detectors.BatchTransform detectors.Head detectors.Losses detectors.SmallBackbone",
     "tensors and figures of a detector's training, behind detection_data.load and detectors.build": "detection.fit "
     "detection.moved detection.predict",
-    "behind ImageData and DetectionData": "splits.official_parts",
+    "behind ImageData and DetectionData": "images.official_parts",
     "stages of a run behind methods.run and spbl.run": "self_paced.feature_clusters self_paced.run_paces self_paced.train_spl "
     "self_paced.train_spld self_paced.weigh self_paced.weighted_loss spbl.first_kept_epoch spbl.run_paces "
     "spbl.steps_of_stages spbl.train_spbl training.accelerator_for training.cache_features training.learning_rate_factor "
