@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _reproduce(options: argparse.Namespace) -> int:
-    from spbl_nb import checks, grid, original_names, reproduce
+    from spbl_nb import checks, original_names
+    from spbl_nb.batch import grid, reproduce
 
     if options.jobs is not None:
         checks.integer("--jobs", options.jobs, 1)  # before anything is read, or printed
@@ -91,7 +92,8 @@ def _preload(options: argparse.Namespace, runs: int, device: str) -> bool:
 
 def _detect(options: argparse.Namespace, asked: "original_names.Meaning") -> int:
     """Train a detector for every seed, as a settings file with boxes asks for."""
-    from spbl_nb import detection_runs, places
+    from spbl_nb import places
+    from spbl_nb.detection import run as detection_runs
 
     grid_only = {
         "--methods": options.methods,
@@ -125,20 +127,20 @@ def _detect(options: argparse.Namespace, asked: "original_names.Meaning") -> int
 
 def _asked(options: argparse.Namespace) -> "original_names.Meaning":
     """Return what a settings file, or a preset and a device, ask for; options of the command line override the file."""
-    from spbl_nb import settings_file
+    from spbl_nb import config_files
 
     if options.config and options.preset:
         raise ValueError(f"--preset {options.preset} and --config {options.config} are given; leave one of them out")
     given = {name: getattr(options, name) for name in ("device", "precision")}
     overrides = {name: value for name, value in given.items() if value is not None}
-    asked = settings_file.request(options.config or "", options.preset or "fast", **overrides)
+    asked = config_files.request(options.config or "", options.preset or "fast", **overrides)
     for note in asked.notes:
         print(f"note: {note}")
     return asked
 
 
 def _train(options: argparse.Namespace) -> int:
-    from spbl_nb import single_run
+    from spbl_nb.batch import single_run
 
     overrides = {key: getattr(options, key) for key in ("device", "precision", "weights")}
     single_run.train(
@@ -190,9 +192,9 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _data(options: argparse.Namespace) -> int:
-    from spbl_nb import data_check
+    from spbl_nb import check_data
 
-    checked = data_check.check(
+    checked = check_data.check(
         options.name,
         options.data_root,
         options.size,
@@ -210,7 +212,8 @@ def _data(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from spbl_nb import config, places, result_files
+    from spbl_nb import config, places
+    from spbl_nb.results import result_files
 
     number = result_files.export(places.runs_dir(options.runs_dir), options.file, options.remark)
     print(f"{number} runs written to {options.file}")
@@ -221,7 +224,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _lint(options: argparse.Namespace) -> int:
-    from spbl_nb import notebook_lint
+    from tools import lint as notebook_lint
 
     faults = notebook_lint.lint(options.notebooks, options.names)
     for fault in faults:
@@ -235,7 +238,8 @@ def _lint(options: argparse.Namespace) -> int:
 
 
 def _render(options: argparse.Namespace) -> int:
-    from spbl_nb import front_page, rendering
+    from tools import readme as front_page
+    from tools import render as rendering
 
     if options.check:
         problems = rendering.check(options.names, options.notebooks) + front_page.stale(options.notebooks)
@@ -258,7 +262,7 @@ def _book(options: argparse.Namespace) -> int:
         raise ValueError(
             f"a book needs {', '.join(absent)}; pip install -e '.[book]' in the checkout brings what is missing"
         )
-    from spbl_nb import book
+    from tools import book
 
     page, warnings = book.build(options.out, options.notebooks)
     for warning in warnings:

@@ -14,7 +14,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spbl_nb import cluster, places, staging
+from spbl_nb import places
+from spbl_nb.batch import workers
+from spbl_nb.results import staging
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -186,7 +188,7 @@ def _disk(folder: Path) -> Finding:
 
 
 def _cores() -> Finding:
-    cores = cluster.available_cores()
+    cores = workers.available_cores()
     if cores == 1:
         return Finding(WARN, "processor", "1 core", "everything runs, the grid takes about twice as long as on two")
     return Finding(OK, "processor", f"{cores} cores")

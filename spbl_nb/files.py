@@ -138,3 +138,10 @@ def _update_in_blocks(update: Callable[[bytes], None], array: np.ndarray | Array
     rows = max(1, block * len(array) // max(1, array.nbytes))
     for start in range(0, len(array), rows):
         update(np.ascontiguousarray(array[start : start + rows]).tobytes())
+
+
+def progress_bar(total: int, doing: str, unit: str = "image", wanted: bool = True, done: int = 0) -> Any:
+    """Return a tqdm bar (a context manager with ``update``) over ``total`` units; it shows nothing where it is not wanted."""
+    from tqdm.auto import tqdm
+
+    return tqdm(desc=doing, total=total, initial=done, unit=unit, leave=False, disable=not wanted)

@@ -3,7 +3,7 @@
 Class-balanced weights multiply a sample's loss, focal loss multiplies it by how wrong the network is, LDAM asks rare
 classes for a wider margin, and logit adjustment tells the network how frequent the classes are. All are pure functions
 of (logits, labels); what depends on the class counts alone is calculated once, in float64. Gradient harmonizing (GHM),
-which looks at the whole batch, has the module :mod:`spbl_nb.gradient_harmonizing`; its names are repeated here.
+which looks at the whole batch, has the module :mod:`spbl_nb.ghm`; its names are repeated here.
 
 Logits are float[B,C], labels int64[B] in 0..C-1. Half precision is calculated in float32. A mean over weighted samples
 divides by the sum of their weights, as torch's own weighted cross-entropy does.
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spbl_nb import checks
-from spbl_nb.gradient_harmonizing import GHMC, GHMR, GHMSoftmax, ghm_c, ghm_r, ghm_softmax, one_vs_all
+from spbl_nb.ghm import GHMC, GHMR, GHMSoftmax, ghm_c, ghm_r, ghm_softmax, one_vs_all
 from spbl_nb.loss_inputs import as_tensor, at_least_float32, per_class, plain_tensor, scores_and_labels
 
 __all__ = [

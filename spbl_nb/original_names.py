@@ -2,7 +2,7 @@
 
 The SPBL release is configured by the names of its ``cfg.py`` (``input_size``, ``train_ratio``, ``add_ratios``, …). Its
 README lists others (``work_dir``, ``datatype``, ``train_cfg.ghmc.bins``, …), which are those of GHM's detector and which
-SPBL's own code never reads. Both may stand in a file as they are; :mod:`spbl_nb.settings_file` reads it and asks this
+SPBL's own code never reads. Both may stand in a file as they are; :mod:`spbl_nb.config_files` reads it and asks this
 module what the names mean.
 
 Sources: xpwu95/SPBL_Pytorch and libuyu/GHM_Detection, their READMEs and configuration files.
@@ -245,7 +245,7 @@ def _of_detection(changed: dict[str, Any]) -> Config:
 
 
 def _dataset(name: str, value: Any) -> str:
-    from spbl_nb import data  # brings readers, which a look at a file does without
+    from spbl_nb import data
 
     allowed = [*_DATASETS, *(own for own in data.NAMES if own not in _DATASETS)]
     found = checks.one_of(name, value, allowed)
@@ -253,7 +253,7 @@ def _dataset(name: str, value: Any) -> str:
 
 
 def _model(value: Any) -> str:
-    from spbl_nb import models
+    from spbl_nb.training import models
 
     allowed = [*_MODELS, *(name for name in models.NAMES if name not in _MODELS.values())]
     if isinstance(value, str) and value == "inception":

@@ -2,7 +2,7 @@
 
 Within each block, a seed or a data set with a seed, the methods are ranked; the mean of a method's ranks places it
 among the others. Friedman's test asks whether the places differ at all, and the critical difference says from which
-distance on two of them do. Values come as in :mod:`spbl_nb.statistics`, and count as equal where they do there.
+distance on two of them do. Values come as in :mod:`spbl_nb.significance`, and count as equal where they do there.
 
 Taught in: notebooks/07_evaluation, section 5.
 """
@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from spbl_nb import checks
-from spbl_nb.statistics import TOLERANCE, Values, paired_table
+from spbl_nb.significance import TOLERANCE, Values, paired_table
 
 
 @dataclass(frozen=True, eq=False)

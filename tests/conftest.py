@@ -8,59 +8,12 @@ from hypothesis import HealthCheck, settings
 from keeping import pytest_runtest_makereport as pytest_runtest_makereport
 from small_data import blobs
 
-from spbl_nb import splits
+from spbl_nb.data import split as splits
 
 # The same examples every time and no clock, so that a slow machine or a lucky draw decides nothing;
 # ``--hypothesis-profile=default`` looks for new ones.
 settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("repeatable")
-
-
-# Files that take longest, which begin first, so that several workers end at about the same time.
-LONGEST = [
-    "browser",
-    "notebooks",
-    "test_batch",
-    "test_experiment_and_report",
-    "test_chaos",
-    "test_methods",
-    "test_forked_kernels",
-    "test_static",
-    "test_spbl",
-    "test_training",
-    "test_processes",
-    "test_cluster",
-    "test_reproduce",
-    "test_grid",
-]
-
-
-def _unit(nodeid: str) -> str:
-    """Return the folder or file of tests that share what is costly to make."""
-    parts = Path(nodeid.split("::")[0]).with_suffix("").parts
-    return parts[1] if len(parts) > 2 else parts[-1]
-
-
-def pytest_collection_modifyitems(config, items):
-    """On a worker of pytest-xdist, put the files that take longest first."""
-    if hasattr(config, "workerinput"):
-        places = {name: place for place, name in enumerate(LONGEST)}
-        items.sort(key=lambda item: places.get(_unit(item.nodeid), len(LONGEST)))
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config, log):
-    """Give each worker whole files, so that a cluster or a JupyterLab that several tests share is started once."""
-    if config.getvalue("dist") != "load":
-        return None
-    from xdist.scheduler import LoadScopeScheduling
-
-    class Files(LoadScopeScheduling):
-        def _split_scope(self, nodeid):
-            return _unit(nodeid)
-
-    config.option.loadscopereorder = False
-    return Files(config, log)
 
 
 @pytest.fixture(name="blobs")

@@ -9,7 +9,8 @@ import psutil
 import pytest
 import tiny_notebooks as tiny
 
-from spbl_nb import cli, command_line, environment, places, reproduce
+from spbl_nb import cli, command_line, environment, places
+from spbl_nb.batch import reproduce
 
 
 @pytest.fixture

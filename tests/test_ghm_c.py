@@ -7,10 +7,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from spbl_nb import checkpoints, losses, methods, metrics, models, rivals, training
+from spbl_nb import losses, methods, metrics
 from spbl_nb.config import preset
-from spbl_nb.jobs import Job
-from spbl_nb.rivals import OneVsAllGHMC
+from spbl_nb.methods import baselines
+from spbl_nb.methods.baselines import OneVsAllGHMC
+from spbl_nb.methods.job import Job
+from spbl_nb.training import checkpoints, models
+from spbl_nb.training import loop as training
 
 QUICK = preset("smoke", size=16, epochs=30, max_steps=60, batch_size=16)
 SHORT = QUICK.replace(max_steps=12, evaluate_every=1)
@@ -19,7 +22,7 @@ LABELS = torch.arange(40) % 4
 
 
 def network_of(data, split, config):
-    return rivals.train_ghm_c(Job("ghm_c", data, split, config, 0, None, False)).networks[0]
+    return baselines.train_ghm_c(Job("ghm_c", data, split, config, 0, None, False)).networks[0]
 
 
 def test_one_bin_is_the_sum_over_classes_of_binary_cross_entropy():

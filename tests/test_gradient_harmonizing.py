@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from spbl_nb import gradient_harmonizing as ghm
-from spbl_nb import losses
-from spbl_nb.gradient_harmonizing import GHMC, GHMR, GHMSoftmax
+from spbl_nb import ghm, losses
+from spbl_nb.ghm import GHMC, GHMR, GHMSoftmax
 
 REFERENCE = Path(__file__).parent / "reference" / "ghm.npz"
 SETTINGS, STEPS = range(3), range(3)

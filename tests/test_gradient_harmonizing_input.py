@@ -6,8 +6,8 @@ import pytest
 import torch
 from ghm_batches import gradient_of, questions
 
-from spbl_nb import gradient_harmonizing as ghm
-from spbl_nb.gradient_harmonizing import GHMC, GHMR, GHMSoftmax
+from spbl_nb import ghm
+from spbl_nb.ghm import GHMC, GHMR, GHMSoftmax
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])

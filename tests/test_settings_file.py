@@ -5,7 +5,8 @@ import json
 import pytest
 import yaml
 
-from spbl_nb import cli, grid, original_names, places, reproduce, settings_file
+from spbl_nb import cli, config_files, original_names, places
+from spbl_nb.batch import grid, reproduce
 from spbl_nb.config import preset
 
 RELEASED = """
@@ -36,7 +37,7 @@ def file(tmp_path):
 
 
 def test_the_released_file_as_it_stands(file):
-    asked = settings_file.read(file(RELEASED))
+    asked = config_files.read(file(RELEASED))
     settings = asked.settings
     assert (asked.dataset, asked.methods) == ("sd198", ("spbl_released",))
     assert (settings.model, settings.weights, settings.size) == ("resnet50", "IMAGENET1K_V1", 224)
@@ -48,21 +49,21 @@ def test_the_released_file_as_it_stands(file):
 
 
 def test_what_a_released_file_does_not_name_stands_as_in_the_release(file):
-    whole = settings_file.read(file(RELEASED))
-    short = settings_file.read(file("dataset: sd-198\nclass_num: 198\n"))
+    whole = config_files.read(file(RELEASED))
+    short = config_files.read(file("dataset: sd-198\nclass_num: 198\n"))
     assert short.settings == whole.settings
     assert short.notes == ()
 
 
 def test_the_mnist_network_of_the_release(file):
-    asked = settings_file.read(file("model: mnist\ndataset: minist\ninput_size: 28\nepochs: 90\nstep_size: 40\n"))
+    asked = config_files.read(file("model: mnist\ndataset: minist\ninput_size: 28\nepochs: 90\nstep_size: 40\n"))
     assert (asked.dataset, asked.settings.model, asked.settings.weights) == ("mnist", "mnist_net", None)
     assert asked.settings.backbone_lr is None
     assert asked.settings.milestones == (40 / 90, 80 / 90)  # it falls at every multiple of step_size
 
 
 def test_a_step_beyond_the_end_never_comes(file):
-    assert settings_file.read(file("dataset: mit67\nepochs: 10\nstep_size: 40\n")).settings.milestones == (1.0,)
+    assert config_files.read(file("dataset: mit67\nepochs: 10\nstep_size: 40\n")).settings.milestones == (1.0,)
 
 
 @pytest.mark.parametrize("dotted", [True, False])
@@ -83,7 +84,7 @@ def test_the_readme_names_nested_or_dotted(file, tmp_path, dotted):
         "train_cfg.ghmc.momentum": 0.5,
         "lr_config.step": [8, 11],
     }
-    asked = settings_file.read(file(yaml.safe_dump(flat if dotted else nested)))
+    asked = config_files.read(file(yaml.safe_dump(flat if dotted else nested)))
     assert (asked.dataset, asked.methods, asked.data_root) == ("digits", ("ghm_c",), "/data")
     assert asked.runs_dir == str(tmp_path / "results")
     assert asked.checkpoint == str(tmp_path / "last.pt")
@@ -92,19 +93,19 @@ def test_the_readme_names_nested_or_dotted(file, tmp_path, dotted):
 
 
 def test_our_own_names(file):
-    asked = settings_file.read(file("preset: smoke\nmodel: small_resnet\nlr: 1e-2\n"))
+    asked = config_files.read(file("preset: smoke\nmodel: small_resnet\nlr: 1e-2\n"))
     assert asked.settings == preset("smoke", model="small_resnet", lr=0.01)
     assert (asked.dataset, asked.methods) == (None, None)
 
 
 def test_an_override_goes_before_the_file_and_an_empty_one_says_nothing(file):
     path = file("preset: smoke\nprecision: bf16\ndevice: auto\nmodel: small_resnet\n")
-    assert settings_file.request(path, "fast", device="", precision="", model="") == settings_file.read(path)
-    assert settings_file.request(path, "fast", device="cpu").settings.device == "cpu"
-    assert settings_file.request(path, "fast", precision="fp32").settings.precision == "fp32"
-    assert settings_file.request("", "paper", precision="").settings == preset("paper")
-    assert settings_file.request(path, "fast", device="auto").settings.device == "auto"
-    assert settings_file.request("", "fast", device="auto").settings == preset("fast", device="auto")
+    assert config_files.request(path, "fast", device="", precision="", model="") == config_files.read(path)
+    assert config_files.request(path, "fast", device="cpu").settings.device == "cpu"
+    assert config_files.request(path, "fast", precision="fp32").settings.precision == "fp32"
+    assert config_files.request("", "paper", precision="").settings == preset("paper")
+    assert config_files.request(path, "fast", device="auto").settings.device == "auto"
+    assert config_files.request("", "fast", device="auto").settings == preset("fast", device="auto")
 
 
 @pytest.mark.parametrize(
@@ -146,12 +147,12 @@ def test_an_override_goes_before_the_file_and_an_empty_one_says_nothing(file):
 )
 def test_what_is_refused(file, text, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
-        settings_file.read(file(text))
+        config_files.read(file(text))
 
 
 def test_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no settings file .*none\.yaml"):
-        settings_file.read(tmp_path / "none.yaml")
+        config_files.read(tmp_path / "none.yaml")
 
 
 def test_every_original_name_is_understood_and_told():
@@ -229,7 +230,7 @@ def test_the_experiment_takes_a_file_by_plain_papermill(file, tmp_path):
 
 
 def test_boxes_are_a_detectors(file):
-    asked = settings_file.read(
+    asked = config_files.read(
         file("datatype: voc\ntrain_cfg: {ghmr: {mu: 0.05, bins: 5, momentum: 0.1}, ghmc: {bins: 7}}\n")
     )
     assert (asked.dataset, asked.methods) == ("voc", None)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from spbl_nb import statistics
+from spbl_nb import significance
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 def test_interval_is_scipys_bca():
     sample = np.sort(np.random.default_rng(5).exponential(size=12))
     theirs = stats.bootstrap((sample,), np.mean, method="BCa", n_resamples=99_999, rng=np.random.default_rng(7))
-    interval = statistics.mean_interval(sample, resampling_seed=7)
+    interval = significance.mean_interval(sample, resampling_seed=7)
     assert (interval.low, interval.high) == pytest.approx(tuple(theirs.confidence_interval), abs=2e-5)
     assert (interval.method, interval.reason, interval.level) == ("BCa bootstrap", "", 0.95)
 
@@ -41,7 +41,7 @@ def test_interval_is_bca_over_every_resample(seeds, level):
     """Drawing moves the ends by under 1 % of the width; percentile and basic bootstrap intervals are off by 4 % and more."""
     sample = np.random.default_rng(seeds).exponential(size=seeds)
     low, high = all_resamples_bca(sample, level)
-    interval = statistics.mean_interval(sample, level)
+    interval = significance.mean_interval(sample, level)
     assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.02 * (high - low))
 
 
@@ -49,7 +49,7 @@ def test_interval_leans_with_the_skew_as_a_percentile_interval_does_not():
     """Negative control: plain percentiles would pass for BCa on symmetric differences only."""
     sample = np.sort(np.random.default_rng(5).exponential(size=12))
     plain = stats.bootstrap((sample,), np.mean, method="percentile", n_resamples=9_999, rng=np.random.default_rng(0))
-    interval = statistics.mean_interval(sample)
+    interval = significance.mean_interval(sample)
     assert interval.low > plain.confidence_interval.low + 0.01
     assert interval.high > plain.confidence_interval.high + 0.02
 
@@ -57,9 +57,9 @@ def test_interval_leans_with_the_skew_as_a_percentile_interval_does_not():
 def test_rounding_noise_does_not_move_the_interval():
     """Half of the resamples have just the observed mean here; noise must not count them as below or above it."""
     whole = np.array([1, 1, 1, 2, 2, 2])
-    clean = statistics.mean_interval(whole)
+    clean = significance.mean_interval(whole)
     for seed in range(5):
-        noisy = statistics.mean_interval(whole * 0.1 + 1e-15 * np.random.default_rng(seed).normal(size=6))
+        noisy = significance.mean_interval(whole * 0.1 + 1e-15 * np.random.default_rng(seed).normal(size=6))
         assert (noisy.low, noisy.high) == pytest.approx((0.1 * clean.low, 0.1 * clean.high), rel=1e-6)
 
 
@@ -68,11 +68,11 @@ def test_rounding_noise_does_not_move_the_interval():
 def test_interval_follows_scale_and_shift_and_forgets_order(values, random, power, shift):
     sample, shuffled = np.array(values) / 1000, [value / 1000 for value in values]
     random.shuffle(shuffled)
-    interval, scale = statistics.mean_interval(sample), 10**power
-    assert statistics.mean_interval(shuffled) == interval or interval.method == "none"
+    interval, scale = significance.mean_interval(sample), 10**power
+    assert significance.mean_interval(shuffled) == interval or interval.method == "none"
     if interval.method == "none":
         return
-    scaled, shifted = statistics.mean_interval(sample * scale), statistics.mean_interval(sample + shift)
+    scaled, shifted = significance.mean_interval(sample * scale), significance.mean_interval(sample + shift)
     assert (scaled.low, scaled.high) == pytest.approx((interval.low * scale, interval.high * scale), abs=1e-6 * scale)
     assert (shifted.low, shifted.high) == pytest.approx((interval.low + shift, interval.high + shift), abs=1e-6)
     assert sample.min() - 1e-9 <= interval.low < sample.mean() < interval.high <= sample.max() + 1e-9
@@ -80,28 +80,28 @@ def test_interval_follows_scale_and_shift_and_forgets_order(values, random, powe
 
 def test_an_end_at_zero_is_zero_in_spite_of_rounding():
     """Whether an interval holds 0 is what its reader looks at first."""
-    assert statistics.mean_interval([0, 0, 0, 0, 0, 0, 0, 1]).low == 0
-    assert statistics.mean_interval([0, 0, 0, 0, 0, 0, 0, -0.003]).high == 0
+    assert significance.mean_interval([0, 0, 0, 0, 0, 0, 0, 1]).low == 0
+    assert significance.mean_interval([0, 0, 0, 0, 0, 0, 0, -0.003]).high == 0
 
 
 def test_interval_narrows_with_the_level():
     sample = np.random.default_rng(0).normal(size=12)
-    wide, narrow = statistics.mean_interval(sample, 0.99), statistics.mean_interval(sample, 0.8)
+    wide, narrow = significance.mean_interval(sample, 0.99), significance.mean_interval(sample, 0.8)
     assert wide.low < narrow.low < narrow.high < wide.high
     assert (wide.method, narrow.method) == ("BCa bootstrap", "BCa bootstrap")
 
 
 def test_few_seeds_get_students_interval_and_the_reason():
     sample = [0.01, 0.03, 0.02]
-    interval = statistics.mean_interval(sample)
+    interval = significance.mean_interval(sample)
     theirs = stats.ttest_1samp(sample, 0).confidence_interval(0.95)
     assert (interval.low, interval.high) == pytest.approx(tuple(theirs), abs=1e-12)
     assert interval.method == "Student t"
     assert interval.reason == "3 seeds are too few for a bootstrap interval of 95 %; 6 are needed"
-    assert statistics.mean_interval([1, 2, 3, 4, 6]).method == "Student t"
-    assert statistics.mean_interval([1, 2, 3, 4, 6, 7]).method == "BCa bootstrap"
-    assert statistics.mean_interval([1, 2, 3, 4, 6, 7], level=0.99).method == "Student t"
-    assert statistics.mean_interval([1, 2, 3, 4], level=0.8).method == "BCa bootstrap"
+    assert significance.mean_interval([1, 2, 3, 4, 6]).method == "Student t"
+    assert significance.mean_interval([1, 2, 3, 4, 6, 7]).method == "BCa bootstrap"
+    assert significance.mean_interval([1, 2, 3, 4, 6, 7], level=0.99).method == "Student t"
+    assert significance.mean_interval([1, 2, 3, 4], level=0.8).method == "BCa bootstrap"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_few_seeds_get_students_interval_and_the_reason():
     ],
 )
 def test_no_spread_no_interval_but_the_reason(sample, reason):
-    interval = statistics.mean_interval(sample)
+    interval = significance.mean_interval(sample)
     assert math.isnan(interval.low)
     assert math.isnan(interval.high)
     assert interval.method == "none"
@@ -125,17 +125,17 @@ def test_no_spread_no_interval_but_the_reason(sample, reason):
 @pytest.mark.parametrize(("seeds", "low", "high"), [(3, 0.92, 0.98), (6, 0.82, 0.90), (20, 0.90, 0.97)])
 def test_coverage_is_what_the_docstring_says(seeds, low, high, monkeypatch):
     """Of 600 normal samples: Student's interval covers as it should, the bootstrap falls short where seeds are few."""
-    monkeypatch.setattr(statistics, "DRAWS", 999)
+    monkeypatch.setattr(significance, "DRAWS", 999)
     samples = np.random.default_rng(0).normal(size=(600, seeds))
-    intervals = [statistics.mean_interval(sample, resampling_seed=index) for index, sample in enumerate(samples)]
+    intervals = [significance.mean_interval(sample, resampling_seed=index) for index, sample in enumerate(samples)]
     assert low < np.mean([interval.low <= 0 <= interval.high for interval in intervals]) < high
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: statistics.mean_interval([]), "differences is empty"),
-        (lambda: statistics.mean_interval([0.1, math.inf]), r"differences\[1\] is inf"),
+        (lambda: significance.mean_interval([]), "differences is empty"),
+        (lambda: significance.mean_interval([0.1, math.inf]), r"differences\[1\] is inf"),
     ],
 )
 def test_bad_input(call, message):
@@ -146,8 +146,8 @@ def test_bad_input(call, message):
 def test_extreme_sizes_are_no_trouble():
     for scale in (1e-100, 1e100):
         sample = scale * np.array([1.0, 2, 3, 4, 5, 7])
-        assert statistics.sign_flip_test(sample).p == 2 / 64
+        assert significance.sign_flip_test(sample).p == 2 / 64
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            interval = statistics.mean_interval(sample)
+            interval = significance.mean_interval(sample)
         assert scale < interval.low < interval.high < 7 * scale

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from spbl_nb import statistics
+from spbl_nb import significance
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -29,7 +29,7 @@ def brute_force_p(sample):
 @given(differences)
 @settings(**SHORT)
 def test_sign_flip_p_is_brute_force(sample):
-    test = statistics.sign_flip_test(sample)
+    test = significance.sign_flip_test(sample)
     assert test.p == brute_force_p(sample)
     assert test.exact
     assert test.flips == 2 ** len(sample)
@@ -39,15 +39,15 @@ def test_sign_flip_p_is_brute_force(sample):
 def test_sign_flip_p_is_scipys(seeds):
     sample = np.random.default_rng(seeds).normal(0.4, 1, seeds)
     theirs = stats.permutation_test((sample,), np.mean, permutation_type="samples", n_resamples=np.inf)
-    assert statistics.sign_flip_test(sample).p == pytest.approx(theirs.pvalue, abs=1e-15)
+    assert significance.sign_flip_test(sample).p == pytest.approx(theirs.pvalue, abs=1e-15)
 
 
 def test_sign_flip_p_by_hand():
-    assert statistics.sign_flip_test([0.1, 0.2, 0.3]).p == 2 / 8
-    assert statistics.sign_flip_test([-0.1, 0.2, 0.3]).p == 4 / 8  # |sum| is 0.4: + + + and - + +, and their mirrors
-    assert statistics.sign_flip_test([0.1] * 6).p == 2 / 64
-    assert statistics.sign_flip_test([0.0] * 6).p == 1
-    assert statistics.sign_flip_test([0.4]).p == 1
+    assert significance.sign_flip_test([0.1, 0.2, 0.3]).p == 2 / 8
+    assert significance.sign_flip_test([-0.1, 0.2, 0.3]).p == 4 / 8  # |sum| is 0.4: + + + and - + +, and their mirrors
+    assert significance.sign_flip_test([0.1] * 6).p == 2 / 64
+    assert significance.sign_flip_test([0.0] * 6).p == 1
+    assert significance.sign_flip_test([0.4]).p == 1
 
 
 def test_rounding_noise_decides_no_tie():
@@ -57,39 +57,39 @@ def test_rounding_noise_decides_no_tie():
     bare = np.array([np.dot(signs, noisy) for signs in itertools.product((1, -1), repeat=8)])
     expected = brute_force_p(whole)
     assert np.mean(np.abs(bare) >= abs(noisy.sum())) != expected
-    assert statistics.sign_flip_test(noisy).p == expected
+    assert significance.sign_flip_test(noisy).p == expected
 
 
 def test_a_difference_of_zero_is_worth_no_seed():
-    assert statistics.sign_flip_test([0.1, 0.2, 0.3, 0.0]).p == statistics.smallest_attainable_p(3)
+    assert significance.sign_flip_test([0.1, 0.2, 0.3, 0.0]).p == significance.smallest_attainable_p(3)
 
 
 @given(differences, st.randoms(), st.floats(-4, 4))
 @settings(**SHORT)
 def test_sign_flip_p_does_not_depend_on_sign_scale_or_order(sample, random, power):
-    expected = statistics.sign_flip_test(sample)
+    expected = significance.sign_flip_test(sample)
     shuffled = sample.tolist()
     random.shuffle(shuffled)
     for same in (-sample, sample * 10**power, shuffled):
-        assert statistics.sign_flip_test(same) == expected
+        assert significance.sign_flip_test(same) == expected
 
 
 def test_twenty_seeds_are_counted_and_more_are_drawn():
     sample = np.random.default_rng(1).normal(0.3, 1, 21)
-    assert statistics.sign_flip_test(sample[:20]).flips == 2**20
-    drawn = statistics.sign_flip_test(sample)
+    assert significance.sign_flip_test(sample[:20]).flips == 2**20
+    drawn = significance.sign_flip_test(sample)
     assert (drawn.exact, drawn.flips) == (False, 99_999)
     all_sums = np.abs(np.array([1, -1]) * sample[0])
     for value in np.abs(sample[1:]):
         all_sums = np.abs(np.concatenate([all_sums + value, all_sums - value]))
     exact = np.mean(all_sums >= abs(sample.sum()) - 1e-9)
     assert drawn.p == pytest.approx(exact, abs=5 * math.sqrt(exact / drawn.flips))
-    assert statistics.sign_flip_test(-sample[::-1]) == drawn
-    assert statistics.sign_flip_test(sample, resampling_seed=1).p != drawn.p
+    assert significance.sign_flip_test(-sample[::-1]) == drawn
+    assert significance.sign_flip_test(sample, resampling_seed=1).p != drawn.p
 
 
 def test_a_drawn_p_is_never_zero():
-    assert statistics.sign_flip_test(np.ones(60)).p == 1 / 100_000
+    assert significance.sign_flip_test(np.ones(60)).p == 1 / 100_000
 
 
 @pytest.mark.parametrize("draw", ["normal", "standard_cauchy", "three values"])
@@ -97,7 +97,7 @@ def test_false_alarms_are_no_more_than_alpha(draw):
     """For symmetric differences P(p <= alpha) <= alpha at every alpha; with continuous ones it is met at k / 2^(n-1)."""
     rng = np.random.default_rng(0)
     samples = rng.integers(-1, 2, (3000, 7)) / 100 if draw == "three values" else getattr(rng, draw)(size=(3000, 7))
-    p = np.array([statistics.sign_flip_test(sample).p for sample in samples])
+    p = np.array([significance.sign_flip_test(sample).p for sample in samples])
     for alpha in (1 / 64, 0.05, 0.1, 0.25, 0.5):
         slack = 3.5 * math.sqrt(alpha * (1 - alpha) / len(p))
         assert np.mean(p <= alpha) <= alpha + slack
@@ -108,16 +108,16 @@ def test_false_alarms_are_no_more_than_alpha(draw):
 def test_the_test_finds_a_difference_that_is_there():
     """Negative control: shifted differences are found nearly always."""
     samples = np.random.default_rng(0).normal(1.5, 1, (300, 10))
-    assert np.mean([statistics.sign_flip_test(sample).p <= 0.05 for sample in samples]) > 0.9
+    assert np.mean([significance.sign_flip_test(sample).p <= 0.05 for sample in samples]) > 0.9
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: statistics.sign_flip_test([]), "differences is empty"),
-        (lambda: statistics.sign_flip_test([0.1, math.nan]), r"differences\[1\] is nan"),
-        (lambda: statistics.sign_flip_test([[0.1]]), "differences has shape"),
-        (lambda: statistics.sign_flip_test(["a"]), "differences has dtype .*; allowed: real numbers"),
+        (lambda: significance.sign_flip_test([]), "differences is empty"),
+        (lambda: significance.sign_flip_test([0.1, math.nan]), r"differences\[1\] is nan"),
+        (lambda: significance.sign_flip_test([[0.1]]), "differences has shape"),
+        (lambda: significance.sign_flip_test(["a"]), "differences has dtype .*; allowed: real numbers"),
     ],
 )
 def test_bad_input(call, message):

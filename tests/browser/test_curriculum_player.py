@@ -6,8 +6,8 @@ import tiny_notebooks
 RUN = """
 import numpy as np
 from spbl_nb import pace
-from spbl_nb.pace_explorers import CurriculumPlayer
-from spbl_nb.self_paced import SelfPacedRecord
+from spbl_nb.explorers.pace import CurriculumPlayer
+from spbl_nb.methods.self_paced import SelfPacedRecord
 
 rng = np.random.default_rng(0)
 labels, records = np.repeat([0, 1, 2], 20), []

@@ -13,7 +13,7 @@ NOTEBOOKS = sorted(
     path for path in (lab_page.ROOT / "notebooks").glob("*.ipynb") if ".show(interactive=" in path.read_text("utf-8")
 )
 FAILING = """
-from spbl_nb.widgets import Explorer, Slider
+from spbl_nb.explorers.base import Explorer, Slider
 
 class Failing(Explorer):
     title, size = "Failing", (4, 2)

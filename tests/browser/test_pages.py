@@ -4,7 +4,8 @@ import axe
 import pytest
 from test_book import write_series
 
-from spbl_nb import book, html_pages
+from spbl_nb.batch import page as html_pages
+from tools import book
 
 pytestmark = pytest.mark.browser
 BOOK = ("index.html", "01_lesson.html", "search.html")

@@ -4,7 +4,7 @@ import pytest
 import tiny_notebooks
 
 RUN = """
-from spbl_nb.balance_explorers import ReconstructionPlayer
+from spbl_nb.explorers.balance import ReconstructionPlayer
 
 ReconstructionPlayer([30, 12, 5], [0.1, 0.4, 0.9], ["a", "b", "c"])
 """

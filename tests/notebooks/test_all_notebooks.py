@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spbl_nb import notebook_runner, parameters
+from spbl_nb.batch import execute, parameters
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -32,7 +32,7 @@ def test_the_series_is_there():
 def test_runs_clean_at_smoke(path, tmp_path):
     known = parameters.of_file(path)
     values = {"PRESET": "smoke", "RUNS_DIR": str(tmp_path / "runs")}
-    executed = notebook_runner.execute(
+    executed = execute.execute(
         path,
         tmp_path / path.name,
         {name: value for name, value in values.items() if name in known},

@@ -6,7 +6,8 @@ import nbformat
 import pytest
 from exercise_cells import ALL, FOLDER
 
-from spbl_nb import exercises, html_pages
+from spbl_nb.batch import page as html_pages
+from spbl_nb.exercises import all as exercises
 
 CHAPTERS = sorted({exercise.notebook for exercise in ALL})
 

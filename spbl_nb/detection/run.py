@@ -1,0 +1,140 @@
+"""One training of a detector from a settings file, with its numbers kept: what GHM's configuration names ask for.
+
+The folder ``<runs folder>/<configuration>/<data set>/detector-<seed>`` holds ``detection.json`` (what was run and the
+twelve COCO numbers), ``history.jsonl`` and ``predictions.png``. It is there whole or not at all; a training that was
+interrupted goes on from its checkpoint.
+
+Taught in: notebooks/06_gradient_harmonizing, section 6.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torchvision.models.detection import RetinaNet
+
+from spbl_nb import checks, config, files
+from spbl_nb.config import Config
+from spbl_nb.data.dataset import TEST, TRAIN
+from spbl_nb.detection import evaluate
+from spbl_nb.detection import plot as detection_plots
+from spbl_nb.detection import sets as detection_data
+from spbl_nb.detection import train as detection
+from spbl_nb.results import provenance, staging, store
+
+RECORD = "detection.json"
+_SIDES = {"small": 256, "resnet50_fpn": 512}  # pixels of the letterboxed square where the settings name no size
+_DRAWN = 8
+
+
+def detector(settings: Config, num_classes: int, seed: int = 0) -> RetinaNet:
+    """Build the detector that settings ask for, with both GHM losses: ResNet-50 where they name weights, else small.
+
+    Of the settings, ``weights`` and those that begin with ``ghm_`` are used.
+    """
+    return detection.build(
+        _network(settings),
+        num_classes,
+        seed=seed,
+        weights_backbone=settings.weights,
+        ghmc={
+            "bins": settings.ghm_bins,
+            "momentum": settings.ghm_momentum,
+            "bias_correction": settings.ghm_bias_correction,
+        },
+        ghmr={
+            "mu": settings.ghm_r_mu,
+            "bins": settings.ghm_r_bins,
+            "momentum": settings.ghm_r_momentum,
+            "bias_correction": settings.ghm_bias_correction,
+        },
+    )
+
+
+def run(
+    dataset: str,
+    settings: Config,
+    seed: int = 0,
+    *,
+    runs_dir: str | os.PathLike,
+    data_root: str | os.PathLike | None = None,
+    checkpoint: str | os.PathLike | None = None,
+    progress: bool = False,
+) -> tuple[Path, dict[str, Any]]:
+    """Train a detector on the training part of ``dataset``, look at the test part once, and keep what was found.
+
+    ``dataset`` is one of :data:`spbl_nb.detection.sets.NAMES`. Returns the folder and the content of its record; a run
+    of the same thing that stands there already is not made again. Without ``checkpoint`` one is kept in the runs folder
+    while the training lasts.
+
+    Raises :class:`spbl_nb.results.store.RunConflict` if something else stands in the folder, ValueError for a data set without a
+    training or test part, and what the readers raise.
+    """
+    root = staging.check_writable(runs_dir)
+    seed = checks.integer("seed", seed, 0)
+    data = detection_data.load(dataset, data_root, settings.size or _SIDES[_network(settings)])
+    train, test = data.part(TRAIN), data.part(TEST)
+    if data.split is None or not len(train) or not len(test):
+        raise ValueError(f"{dataset} has {len(train)} training and {len(test)} test pictures; some of both are needed")
+    chosen = {key: value for key, value in settings.to_dict().items() if key != "seeds"}
+    wanted = files.plain({"dataset": dataset, "seed": seed, "config": chosen, "data_sha256": data.sha256})
+    folder = root / settings.name / dataset / f"detector-{seed}"
+    if folder.exists():
+        return folder, _standing(folder, wanted)
+    own = checkpoint or root / ".checkpoints" / f"{settings.name}-{dataset}-detector-{seed}.pt"
+    Path(own).parent.mkdir(parents=True, exist_ok=True)
+    started = time.perf_counter()
+    model = detector(settings, data.num_classes, seed)
+    fitted = detection.fit(model, data, train, settings, seed, own, progress, optimizer="sgd")  # the rates are SGD's
+    found = detection.predict(model, data, test, settings)
+    record = {
+        "fingerprint": wanted,
+        "numbers": evaluate.coco_numbers(data, test, found),
+        "per_class": dict(zip(data.class_names, evaluate.per_class(data, test, found), strict=True)),
+        "pictures": {"train": len(train), "test": len(test)},
+        "steps": fitted.steps,
+        "synthetic": data.synthetic,
+        "versions": provenance.versions(),
+        "library_sha256": provenance.library_sha256(),
+        "timing": {"seconds": time.perf_counter() - started, **provenance.machine()},
+    }
+    with staging.staging(root) as stage:
+        lines = [files.to_json(row, indent=None) for row in fitted.history]
+        files.write_text(stage / "run" / "history.jsonl", "".join(line + "\n" for line in lines))
+        drawn = slice(0, _DRAWN)
+        detection_plots.predictions(data, test[drawn], found[drawn]).savefig(stage / "run" / "predictions.png")
+        files.write_json(stage / "run" / RECORD, files.plain(record))
+        if not staging.move_into_place(stage / "run", folder):
+            return folder, _standing(folder, wanted)
+    if checkpoint is None:
+        Path(own).unlink(missing_ok=True)
+    return folder, files.plain(record)
+
+
+def told(record: dict[str, Any]) -> str:
+    """Return the record's numbers as text, a line for each of the twelve, and one that says if they are no results."""
+    numbers = {name: np.nan if value is None else value for name, value in record["numbers"].items()}
+    lines = [f"{name:<10} {numbers[name]:.3f}  {meaning}" for name, meaning in evaluate.NUMBERS.items()]
+    watermark = config.watermark(record["fingerprint"]["config"]["preset"])
+    return "\n".join([*lines, watermark] if watermark else lines)
+
+
+def _network(settings: Config) -> str:
+    return "small" if settings.weights is None else "resnet50_fpn"
+
+
+def _standing(folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return the record that stands in a folder, if it is of the same thing."""
+    try:
+        record = files.read_json(folder / RECORD)
+    except (OSError, ValueError) as error:
+        raise store.BrokenRun(
+            f"{folder / RECORD} cannot be read ({error}); move the folder away and run again"
+        ) from None
+    if lines := store.differences(wanted, record["fingerprint"]):
+        raise store.RunConflict(
+            f"{folder} holds another run ({'; '.join(lines)}); it was left as it is: give another runs folder"
+        )
+    return record

@@ -1,0 +1,1 @@
+from spbl_nb.exercises.all import *  # noqa: F403

@@ -1,0 +1,1 @@
+from spbl_nb.methods.registry import METHODS, Result, run

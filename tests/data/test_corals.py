@@ -1,0 +1,154 @@
+"""Moorea Labeled Corals on a small tree of its layout: patches around points, years, codes, borders, and what is refused."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from spbl_nb import data
+from spbl_nb.data import read_corals
+from spbl_nb.data import split as splits
+from spbl_nb.data.dataset import TEST, TRAIN
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+CODES = ["CCA", "Turf", "macro", "Sand", "ACROP", "Pavon", "Monti", "Pocill", "Porit"]
+
+
+def _photograph(path, size=(60, 40)):
+    """A picture whose red is the column and whose green is the row, so that a patch tells where it was cut."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows, columns = np.mgrid[: size[1], : size[0]].astype(np.uint8)
+    Image.fromarray(np.stack([columns, rows, np.zeros_like(rows)], axis=-1)).save(path)
+    return path
+
+
+def _points(path, *lines, end="\r\n"):
+    path.write_bytes(end.join(["# Row; Col; Label", *lines, ""]).encode())
+
+
+@pytest.fixture
+def root(tmp_path):
+    for year in (2008, 2009, 2010):
+        for number in range(2):
+            path = _photograph(tmp_path / "corals" / str(year) / f"mcr_{number}_{year}.png")
+            lines = [f"{10 + number}; {5 * at + 8}; {code}" for at, code in enumerate(CODES)]
+            text = path.with_name(path.name + ".txt") if number else path.with_suffix(".txt")
+            _points(text, *lines, "1; 2; Off", "3; 4; Mille", "", end="\n" if number else "\r\n")
+    return tmp_path / "corals"
+
+
+def test_years_classes_groups_and_what_is_left_out(root):
+    reef = data.load("mlc", root, size=8, patch=8)
+    assert reef.class_names == tuple(read_corals.CLASSES.values())
+    assert reef.counts().tolist() == [4] * 9
+    assert np.bincount(reef.split).tolist() == [18, 0, 18]
+    assert reef.groups.tolist() == np.repeat(range(4), 9).tolist()
+    assert "36 patches of 4 photographs; left out: 4 off, 4 mille" in reef.source
+    assert reef.mirror
+    assert set(splits.group_leaks(reef, data.make_split(reef, 0.5)).values()) == {0}
+    whole = data.load("mlc", root, size=8, patch=8, official=False)
+    assert len(whole) == 54
+    assert whole.split is None
+    later = data.load("mlc", root, size=8, patch=8, train_years=[2008, 2009], test_years=[2010])
+    assert np.bincount(later.split).tolist() == [36, 0, 18]
+
+
+def test_a_patch_lies_around_its_point(root):
+    reef = data.load("mlc", root, size=8, patch=8)
+    first = reef.images[reef.labels == 3][0]  # Sand at row 10, column 23 of the first photograph
+    assert first[0, 0].tolist() == list(range(19, 27)), "columns"
+    assert first[1, :, 0].tolist() == list(range(6, 14)), "rows"
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "box"),
+    [
+        (0, 0, (0, 0, 16, 16)),
+        (39, 59, (44, 24, 60, 40)),
+        (40, 60, (44, 24, 60, 40)),
+        (20, 30, (22, 12, 38, 28)),
+        (3, 58, (44, 0, 60, 16)),
+    ],
+)
+def test_patches_at_a_border_are_shifted_inside(tmp_path, row, column, box):
+    for year in (2008, 2009):
+        path = _photograph(tmp_path / str(year) / "a.png")
+        _points(path.with_name("a.png.txt"), f"{row}; {column}; Sand", "5; 5; Turf")
+    listed = read_corals.mlc("mlc", tmp_path, patch=16)
+    assert tuple(listed.crops[0].tolist()) == box
+    assert listed.class_names == ("Turf", "Sand")
+
+
+def test_a_patch_is_never_larger_than_its_photograph(root):
+    listed = read_corals.mlc("mlc", root)
+    assert (listed.crops[:, 2:] - listed.crops[:, :2] == 40).all()
+    assert listed.crops.min() >= 0
+    assert (listed.crops[:, 2:] <= [60, 40]).all()
+
+
+def test_a_photograph_that_a_camera_has_turned(tmp_path):
+    for year in (2008, 2009):
+        path = _photograph(tmp_path / str(year) / "a.jpg")
+        picture = Image.open(path)
+        exif = picture.getexif()
+        exif[0x0112] = 6
+        picture.save(path, exif=exif)
+        _points(path.with_name("a.jpg.txt"), "59; 39; Sand", "5; 5; Turf")
+    assert read_corals.mlc("mlc", tmp_path, patch=16).crops[0].tolist() == [24, 44, 40, 60]
+
+
+def test_an_archive_unpacked_to_a_folder_of_its_own(root):
+    (root / "LabeledCorals_2008").mkdir()
+    (root / "2008").rename(root / "LabeledCorals_2008" / "2008")
+    assert len(data.load("mlc", root, size=8, patch=8)) == 36
+
+
+@pytest.mark.parametrize("line", ["1; 2", "1; 2; ", "a; 2; Sand", "-1; 2; Sand", "1.5; 2; Sand", "1, 2, Sand"])
+def test_lines_that_are_no_points(root, line):
+    _points(root / "2009" / "mcr_0_2009.txt", line)
+    with pytest.raises(ValueError, match=r"2009/mcr_0_2009.txt, line 2: .* is no 'row; column; label'"):
+        data.load("mlc", root)
+
+
+def test_broken_photographs_and_points_are_named_or_skipped(root):
+    (root / "2008" / "mcr_0_2008.png").write_bytes(b"")
+    with pytest.raises(
+        ValueError, match=r"mcr_0_2008.png cannot be read as a picture .*on_broken='skip' .*DATA_OPTIONS"
+    ):
+        data.load("mlc", root, size=8)
+    (root / "2009" / "mcr_0_2009.txt").unlink()
+    _points(root / "2009" / "mcr_1_2009.png.txt", "41; 5; Sand", *(f"1; 2; {code}" for code in CODES))
+    reef = data.load("mlc", root, size=8, on_broken="skip")
+    assert len(reef) == 18
+    assert "3 broken photographs or points left out" in reef.source
+    _photograph(root / "2008" / "mcr_0_2008.png")
+    with pytest.raises(FileNotFoundError, match=r"has no mcr_0_2009.png.txt with labelled points"):
+        data.load("mlc", root, size=8)
+    _points(root / "2009" / "mcr_0_2009.txt", "1; 61; Sand")
+    with pytest.raises(ValueError, match=r"the point \(1; 61\) lies outside its photograph, 40 x 60"):
+        data.load("mlc", root, size=8)
+
+
+def test_options_that_are_refused(root):
+    for options, message in (
+        ({"patch": 4}, "patch is 4"),
+        ({"train_years": ()}, "train_years is empty"),
+        ({"train_years": ["2008"]}, "train_years is '2008'"),
+        ({"test_years": 2008}, "the year 2008 is in train_years and in test_years"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            data.load("mlc", root, **options)
+    with pytest.raises(FileNotFoundError, match=r"there is no folder 2011 with pictures(.|\n)*5006\.3"):
+        data.load("mlc", root, test_years=2011)
+    for year in (2008, 2009):
+        for path in (root / str(year)).glob("*.txt"):
+            _points(path, "1; 2; Off")
+    with pytest.raises(ValueError, match="no point has a label of the nine classes"):
+        data.load("mlc", root)
+
+
+def test_all_points_of_a_photograph_share_its_part(root):
+    listed = read_corals.mlc("mlc", root)
+    for group in np.unique(listed.groups):
+        assert len(set(listed.split[listed.groups == group])) == 1
+    assert set(listed.split) == {TRAIN, TEST}

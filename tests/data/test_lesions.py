@@ -1,0 +1,332 @@
+"""Synthetic lesions: every dial does what it says, and nothing else changes a picture."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import spearmanr
+from threadpoolctl import threadpool_limits
+
+from spbl_nb.data.synthetic import classes as lesion_classes
+from spbl_nb.data.synthetic import draw as lesions
+from spbl_nb.data.synthetic import painting as lesion_painting
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def features(images):
+    """Colour of the middle against the edge, its variation and its fine texture: float[N,9], each in unit variance."""
+    pictures = images / 255.0
+    quarter = images.shape[-1] // 4
+    middle = pictures[:, :, quarter:-quarter, quarter:-quarter]
+    edge = np.concatenate([pictures[:, :, :2].mean((2, 3)), pictures[:, :, -2:].mean((2, 3))]).reshape(2, -1, 3).mean(0)
+    fine = np.abs(np.diff(middle, axis=2)).mean((2, 3))
+    values = np.concatenate([middle.mean((2, 3)) - edge, middle.std((2, 3)), fine], axis=1)
+    return values / values.std(axis=0)
+
+
+@pytest.fixture(scope="module")
+def default_pictures():
+    return lesions.draw([6] * 12, seed=3)
+
+
+def test_shapes_types_and_range(default_pictures):
+    assert default_pictures.images.shape == (72, 3, 32, 32)
+    assert default_pictures.images.dtype == np.uint8
+    assert default_pictures.labels.dtype == default_pictures.groups.dtype == np.int64
+    np.testing.assert_array_equal(default_pictures.labels, np.repeat(np.arange(12), 6))
+    np.testing.assert_array_equal(default_pictures.groups, np.arange(72))
+
+
+def test_pictures_are_exposed_like_photographs(default_pictures):
+    brightness = default_pictures.images.mean((1, 2, 3))
+    assert brightness.min() > 20
+    assert brightness.max() < 235
+    assert default_pictures.images.std((2, 3)).mean() > 10
+    skin = default_pictures.images[:, :, 2:5, 12:20].mean((2, 3))
+    assert (skin[:, 0] > skin[:, 2]).mean() > 0.9  # skin reflects more red than blue
+    assert np.ptp(skin[:, 1]) > 90  # fair and dark tones
+
+
+def test_same_arguments_same_pictures(default_pictures):
+    np.testing.assert_array_equal(default_pictures.images, lesions.draw([6] * 12, seed=3).images)
+
+
+@pytest.mark.parametrize("other", [{"seed": 4}, {"seed": 3, "stream": 1}])
+def test_other_seeds_and_streams_hold_other_pictures(default_pictures, other):
+    drawn = lesions.draw([6] * 12, **other).images
+    difference = np.abs(drawn.astype(int)[:, None] - default_pictures.images[None]).mean((2, 3, 4))
+    assert difference.min() > 1
+
+
+@pytest.mark.parametrize("size", [16, 33, 64, 97])
+def test_first_pictures_stay_when_more_are_drawn(size):
+    few = lesions.draw([3, 5, 2], 0.7, size)
+    more = lesions.draw([11, 5, 7], 0.7, size)
+    for index in range(3):
+        own = few.images[few.labels == index]
+        np.testing.assert_array_equal(own, more.images[more.labels == index][: len(own)])
+
+
+def test_a_class_is_untouched_by_the_others():
+    alone = lesions.draw([0, 4, 0, 0], [0, 0.6, 0, 0]).images
+    crowded = lesions.draw([9, 4, 2, 30], [1, 0.6, 0.3, 0.8])
+    np.testing.assert_array_equal(alone, crowded.images[crowded.labels == 1])
+
+
+def test_pictures_do_not_depend_on_the_number_of_threads():
+    scenes = lesions._scenes((0, 0, 0), 1, 1, *lesions._prototype_table(2), 0.0).block(slice(None))
+    fields = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            fields.append(lesion_painting._wave_fields(scenes, lesion_painting._Place(scenes.view, 224)))
+    for name in lesion_painting.FIELDS:
+        np.testing.assert_array_equal(fields[0][name], fields[1][name])
+
+
+@pytest.mark.parametrize(("size", "larger"), [(32, 64), (24, 96), (56, 224)])
+def test_same_lesion_at_every_size(size, larger):
+    small = lesions.draw([4] * 12, 0.3, size).images.astype(float)
+    large = lesions.draw([4] * 12, 0.3, larger).images.astype(float)
+    factor = larger // size
+    reduced = large.reshape(len(large), 3, size, factor, size, factor).mean((3, 5))
+    same = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(small, reduced, strict=True)]
+    other = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(small, np.roll(reduced, 1, axis=0), strict=True)]
+    assert min(same) > 0.9
+    assert np.mean(same) > 0.98
+    assert np.mean(other) < 0.8
+
+
+def told_from_sibling(difficulty, seed=0):
+    """Share of fresh pictures on the right side of a line (least squares) drawn between a class and its sibling."""
+    learnt, fresh = (lesions.draw([40] * 12, difficulty, seed=seed, stream=stream) for stream in (0, 1))
+    values = features(np.concatenate([learnt.images, fresh.images]))
+    values = np.concatenate([values, np.ones((len(values), 1))], axis=1).reshape(2, 6, 80, -1)  # part, pair, picture
+    side = np.repeat([-1.0, 1.0], 40)
+    lines = [np.linalg.lstsq(pair, side, rcond=None)[0] for pair in values[0]]
+    return np.mean([np.sign(pair @ line) == side for pair, line in zip(values[1], lines, strict=True)])
+
+
+def test_difficulty_moves_pictures_towards_the_sibling():
+    easy, medium, hard = (told_from_sibling(difficulty) for difficulty in (0.0, 0.5, 1.0))
+    assert easy > 0.9
+    assert easy - 0.05 > medium > hard + 0.15
+    assert hard > 0.51
+
+
+def test_a_lesion_changes_steadily_with_difficulty():
+    start, *harder = (lesions.draw([20] * 12, difficulty).images.astype(int) for difficulty in (0, 0.3, 0.6, 1))
+    change = [np.abs(pictures - start).mean() for pictures in harder]
+    assert 0 < change[0] < change[1] < change[2]
+
+
+def test_drift_is_the_same_share_in_a_small_class():
+    for seed in range(5):
+        uniform = np.full((10, 2 * len(lesion_classes.TRAITS)), 0.5)
+        own, other = np.zeros(len(lesion_classes.TRAITS)), np.ones(len(lesion_classes.TRAITS))
+        drift = (0.1 * seed + np.arange(10) * lesions._GOLDEN) % 1
+        trait = lesion_classes.TRAITS.index("melanin")
+        assert not lesions._looks(drift, uniform, own, other, 0.0)[:, trait].any()
+        weight = lesions._looks(drift, uniform, own, other, 1.0)[:, trait]
+        assert 3 <= (weight > 0.5).sum() <= 4
+
+
+def test_difficulty_widens_the_spread():
+    uniform = np.random.default_rng(0).random((500, 2 * len(lesion_classes.TRAITS)))
+    own = lesions._prototype_table(2)[0]
+    trait = lesion_classes.TRAITS.index("radius")
+    easy, hard = (lesions._looks(np.zeros(500), uniform, own, own, d)[:, trait] for d in (0.0, 1.0))
+    spread = lesion_classes.LesionClass.__dataclass_fields__["radius"].metadata["spread"]
+    assert easy.std() == pytest.approx(spread, rel=0.1)
+    assert hard.std() == pytest.approx(1.8 * spread, rel=0.15)
+
+
+def test_difficulty_is_a_number_a_list_or_the_default():
+    as_number, as_list = lesions.draw([2, 2, 2], 0.4), lesions.draw([2, 2, 2], [0.4, 0.4, 0.4])
+    np.testing.assert_array_equal(as_number.images, as_list.images)
+    default = lesions.draw([2, 2, 2], lesions.default_difficulty(3))
+    np.testing.assert_array_equal(lesions.draw([2, 2, 2]).images, default.images)
+    assert (as_number.images != default.images).any()
+
+
+def test_groups_count_the_lesions():
+    drawn = lesions.draw([5, 0, 3], 0.0, pictures_per_lesion=2)
+    assert drawn.groups.tolist() == [0, 0, 1, 1, 2, 3, 3, 4]
+    assert drawn.labels.tolist() == [0, 0, 0, 0, 0, 2, 2, 2]
+
+
+def test_pictures_of_a_lesion_resemble_each_other_without_being_equal():
+    drawn = lesions.draw([16] * 12, 0.0, pictures_per_lesion=4)
+    colours = drawn.images[:, :, 8:24, 8:24].mean((2, 3)) / 255
+    distance = np.linalg.norm(colours[:, None] - colours, axis=2)
+    same_lesion = drawn.groups[:, None] == drawn.groups
+    same_class = (drawn.labels[:, None] == drawn.labels) & ~same_lesion
+    itself = np.eye(len(distance), dtype=bool)
+    assert distance[same_lesion & ~itself].mean() < 0.5 * distance[same_class].mean()
+    assert len(np.unique(drawn.images.reshape(len(drawn.images), -1), axis=0)) == len(drawn.images)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=14), st.integers(16, 20), st.integers(1, 3))
+def test_any_counts(counts, size, views):
+    counts[0] = max(counts[0], 1)
+    drawn = lesions.draw(counts, size=size, pictures_per_lesion=views)
+    np.testing.assert_array_equal(np.bincount(drawn.labels, minlength=len(counts)), counts)
+    assert drawn.images.shape == (sum(counts), 3, size, size)
+    assert drawn.groups.max() + 1 == sum(-(-count // views) for count in counts) == len(np.unique(drawn.groups))
+
+
+def test_wave_fields_have_mean_zero_and_variance_one():
+    scenes = lesions._scenes((0, 0, 0), 200, 1, *lesions._prototype_table(2), 0.0)
+    scenes.view["defocus"][:] = 0
+    block = scenes.block(slice(None))
+    for name, field in lesion_painting._wave_fields(block, lesion_painting._Place(block.view, 64)).items():
+        assert abs(field.mean()) < 0.15, name
+        assert field.std() == pytest.approx(1, abs=0.1 if name != "pores" else 0.8), name
+
+
+def test_wave_fields_equal_the_sum_of_their_waves():
+    scenes = lesions._scenes((0, 0, 0), 3, 1, *lesions._prototype_table(2), 0.0)
+    scenes.view["defocus"][:] = 0
+    block = scenes.block(slice(1, 2))
+    place = lesion_painting._Place(block.view, 192)
+    found = lesion_painting._wave_fields(block, place)["outline"][0]
+    expected = np.zeros((192, 192))
+    order = np.arange(lesion_painting.WAVES)
+    length = lesion_painting.FIELDS["outline"] * (0.83 + 0.34 * (order * 5 % 12 + 0.5) / 12)
+    for wave, (turn, start) in enumerate(block.waves[0, 0]):
+        # on the lesion the wave keeps its direction, and turning the picture turns it backwards
+        direction = (wave + turn) * np.pi / 12
+        along = np.cos(direction) * place.u[0] - np.sin(direction) * -place.v[0]
+        expected += np.sqrt(2 / 12) * np.cos(length[wave] * along + 2 * np.pi * start)
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_classes_are_distinct_and_stay_when_more_are_asked_for():
+    most = lesions.class_prototypes(lesions.MAX_CLASSES)
+    assert len(most) >= 300
+    assert len({prototype.name for prototype in most}) == len(most)
+    assert lesions.class_prototypes() == most[:12]
+    assert lesions.class_prototypes(198) == most[:198]
+    assert len(np.unique(lesions._prototype_table(len(most)), axis=0)) == len(most)
+
+
+def test_typical_looks_lie_inside_their_bounds():
+    fields = lesion_classes.LesionClass.__dataclass_fields__
+    for prototype in lesions.class_prototypes(lesions.MAX_CLASSES):
+        for name in lesion_classes.TRAITS:
+            low, high = fields[name].metadata["range"]
+            assert low <= getattr(prototype, name) <= high, (prototype.name, name)
+
+
+def test_names_describe_and_diagnose_nothing():
+    diseases = (
+        "melanom",
+        "nevus",
+        "naevus",
+        "eczema",
+        "psoria",
+        "carcinom",
+        "kerato",
+        "angiom",
+        "wart",
+        "acne",
+        "tinea",
+    )
+    for prototype in lesions.class_prototypes(lesions.MAX_CLASSES):
+        assert not any(disease in prototype.name for disease in diseases)
+        assert 2 <= len(prototype.name.split()) <= 3
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 12, 13, 198])
+def test_siblings(num_classes):
+    siblings = [lesions.sibling(index, num_classes) for index in range(num_classes)]
+    assert all(0 <= partner < num_classes and partner != index for index, partner in enumerate(siblings))
+    paired = num_classes - num_classes % 2
+    assert all(siblings[siblings[index]] == index for index in range(paired))
+
+
+def test_made_up_siblings_share_two_of_three_words():
+    names = [prototype.name.split() for prototype in lesions.class_prototypes(300)]
+    for index in range(12, 300):
+        assert len(set(names[index]) & set(names[lesions.sibling(index, 300)])) == 2
+
+
+@pytest.mark.parametrize("num_classes", [2, 7, 10, 12, 20, 198, 300])
+def test_default_difficulty_is_even_and_independent_of_the_order(num_classes):
+    difficulty = lesions.default_difficulty(num_classes)
+    np.testing.assert_allclose(np.sort(difficulty), np.linspace(0, 1, num_classes))
+    if num_classes >= 10:
+        assert abs(spearmanr(difficulty, np.arange(num_classes)).statistic) < 0.1
+
+
+def test_default_difficulty_makes_the_largest_class_hard_and_the_smallest_easy():
+    difficulty = lesions.default_difficulty(12)
+    assert difficulty[0] > 0.8
+    assert difficulty[-1] < 0.1
+
+
+def test_streams_begin_with_their_shorter_selves():
+    long = lesion_painting.uniform((1, 2, 3), 9, 4)
+    np.testing.assert_array_equal(lesion_painting.uniform((1, 2, 3), 5, 4), long[:5])
+    assert long.dtype == np.float32
+    many = lesion_painting.uniform((5,), 1000, 10)
+    assert many.min() >= 0
+    assert many.max() < 1
+    assert many.mean() == pytest.approx(0.5, abs=0.02)
+
+
+def test_raw_bits_are_the_known_ones():
+    """First value of PCG64 with SeedSequence((1, 2, 3)), as documented streams must stay what they are."""
+    known = np.random.Generator(np.random.PCG64(np.random.SeedSequence((1, 2, 3)))).random()
+    assert lesion_painting.uniform((1, 2, 3), 1, 1)[0, 0] == pytest.approx(known, abs=2**-24)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"counts": []}, "counts has shape .0,."),
+        ({"counts": [5]}, "allowed: one dimension with 2 to"),
+        ({"counts": 5}, "counts has shape"),
+        ({"counts": [[1, 2]]}, "counts has shape"),
+        ({"counts": [1] * (lesions.MAX_CLASSES + 1)}, "counts has shape"),
+        ({"counts": [1.0, 2.0]}, "counts has dtype float64"),
+        ({"counts": [True, True]}, "counts has dtype bool"),
+        ({"counts": ["1", "2"]}, "counts has dtype"),
+        ({"counts": [3, -1]}, r"counts\[1\] is -1"),
+        ({"counts": [0, 0]}, "counts are all 0"),
+        ({"difficulty": 1.1}, "difficulty is 1.1"),
+        ({"difficulty": float("nan")}, "difficulty is nan"),
+        ({"difficulty": "hard"}, "difficulty is 'hard'"),
+        ({"difficulty": [0.1]}, "difficulty has 1 entries and counts 2"),
+        ({"difficulty": [0.1, -0.2]}, r"difficulty\[1\] is -0.2"),
+        ({"difficulty": [0.1, float("nan")]}, r"difficulty\[1\] is nan"),
+        ({"difficulty": [[0.1, 0.2]]}, "difficulty has shape"),
+        ({"size": 15}, "size is 15; allowed: an integer from 16 to 224"),
+        ({"size": 225}, "size is 225"),
+        ({"size": 32.0}, "size is 32.0"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": None}, "seed is None"),
+        ({"stream": -1}, "stream is -1"),
+        ({"pictures_per_lesion": 0}, "pictures_per_lesion is 0"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        lesions.draw(**{"counts": [1, 1], **arguments})
+
+
+@pytest.mark.parametrize("call", [lesions.class_prototypes, lesions.default_difficulty])
+@pytest.mark.parametrize("num_classes", [1, 0, lesions.MAX_CLASSES + 1, 12.0, True])
+def test_bad_number_of_classes(call, num_classes):
+    with pytest.raises(ValueError, match="num_classes is"):
+        call(num_classes)
+
+
+def test_import_needs_neither_torch_nor_scipy():
+    heavy = "{'torch', 'scipy', 'matplotlib', 'IPython'}"
+    code = f"import sys, spbl_nb.data.synthetic.draw; sys.exit(bool({heavy} & set(sys.modules)))"
+    subprocess.run([sys.executable, "-c", code], check=True)

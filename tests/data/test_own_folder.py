@@ -1,0 +1,35 @@
+"""A grid on a folder of one's own pictures: a relative root, pictures decoded once, another folder refused."""
+
+import pytest
+import tiny_notebooks as tiny
+from picture_trees import class_folders
+
+from spbl_nb import config
+from spbl_nb.batch import grid, tasks
+from spbl_nb.results import store
+
+FAST = config.preset("fast")
+
+
+@pytest.mark.notebooks
+def test_a_grid_decodes_an_own_folder_once_and_refuses_another(tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("SPBL_NB_CACHE", str(cache))
+    monkeypatch.chdir(tmp_path)
+    class_folders(tmp_path / "mine", {"a": 12, "b": 8})
+    class_folders(tmp_path / "other", {"a": 12, "b": 8}, first=1)
+    notebook = tiny.experiment(tmp_path / "notebooks")
+    cells = grid.cells(["folder"], ["ce", "oversample"], [0, 1], FAST)
+
+    planned = grid.plan(cells, notebook, tmp_path / "runs", data_root="mine").pending
+    assert len(planned) == 4
+    assert {task.values["DATA_ROOT"] for task in planned} == {str(tmp_path / "mine")}
+    decoded = {path: path.stat().st_mtime_ns for path in cache.rglob("images.npy")}
+    assert len(decoded) == 1
+
+    outcome = tasks.work(planned[0])
+    assert outcome.status == tasks.DONE, outcome
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("images.npy")} == decoded
+    assert len(grid.plan(cells, notebook, tmp_path / "runs", data_root=str(tmp_path / "mine")).standing) == 1
+    with pytest.raises(store.RunConflict, match="data_sha256"):
+        grid.plan(cells, notebook, tmp_path / "runs", data_root="other")

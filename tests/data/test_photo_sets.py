@@ -1,0 +1,270 @@
+"""The sets of photographs, each on a small tree of its exact layout: labels, names, groups, parts, and what is refused."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from picture_trees import class_folders, picture, seeds_of, write_lines
+
+from spbl_nb import data
+from spbl_nb.data import dataset, read_photos
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+
+# --- skin ------------------------------------------------------------------------------------------------------------
+
+HAM = ["HAM_0,ISIC_0,nv,histo,80.0,male,scalp", "HAM_0,ISIC_1,nv,histo,80.0,male,scalp", "HAM_1,ISIC_2,mel,histo,,,back",
+       "HAM_2,ISIC_3,mel,consensus,5.0,female,back", "HAM_3,ISIC_4,nv,follow_up,5.0,female,back"]  # fmt: skip
+HAM_HEAD = "lesion_id,image_id,dx,dx_type,age,sex,localization"
+
+
+def _ham(root, rows=HAM, head=HAM_HEAD, name="HAM10000_metadata.csv"):
+    for number in range(5):
+        picture(root / f"HAM10000_images_part_{1 + number // 3}" / f"ISIC_{number}.png", number)
+    write_lines(root / name, head, *rows)
+
+
+@pytest.mark.parametrize("name", read_photos.HAM_METADATA)
+@pytest.mark.parametrize("below", ["", "ham10000"])
+def test_ham10000_as_image_folder(root, name, below):
+    tab = "\t" if name.endswith("tab") else ","
+    _ham(root / below, [row.replace(",", tab) for row in HAM], HAM_HEAD.replace(",", tab), name)
+    ham = data.load("ham10000", root, size=8)
+    assert ham.class_names == ("mel", "nv")
+    assert ham.labels.tolist() == [1, 1, 0, 0, 1]
+    assert ham.groups.tolist() == [0, 0, 1, 2, 3]
+    assert seeds_of(ham.images) == [0, 1, 2, 3, 4]
+    assert ham.split is None
+    assert ham.mirror
+    assert ham.sha256 == data.load("ham10000", root / below / name, size=8).sha256
+
+
+def test_ham10000_keeps_its_npz(root):
+    np.savez(root / "ham10000_28.npz", images=np.zeros((4, 8, 8, 3), np.uint8), labels=np.array([0, 1, 0, 1]),
+             split=np.array([0, 0, 2, 2]))  # fmt: skip
+    assert data.load("ham10000", root).split.tolist() == [0, 0, 2, 2]
+    assert data.load("ham10000", root, official=False).split is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "head", "message"),
+    [
+        (["HAM_0,ISIC_0,scc,,,,"], HAM_HEAD, r"line 2: dx is 'scc'; allowed: akiec, bcc"),
+        ([row.split(",", 1)[1] for row in HAM], HAM_HEAD.split(",", 1)[1], "without a column 'lesion_id'"),
+        ([*HAM, HAM[0]], HAM_HEAD, r"ISIC_0.png stands twice: .*line 2; .*line 7"),
+        ([*HAM, "HAM_0,../../x,nv,,,,"], HAM_HEAD, "leaves the folder"),
+    ],
+)
+def test_metadata_that_is_refused(root, rows, head, message):
+    _ham(root, rows, head)
+    with pytest.raises(ValueError, match=message):
+        data.load("ham10000", root, size=8)
+
+
+def test_ham10000_names_what_is_missing_and_what_is_double(root):
+    _ham(root, [*HAM, "HAM_9,ISIC_9,nv,,,,"])
+    with pytest.raises(FileNotFoundError, match=r"1 of 6 pictures .* ISIC_9.jpg \(HAM10000_metadata.csv, line 7\)"):
+        data.load("ham10000", root, size=8)
+    assert len(data.load("ham10000", root, size=8, on_broken="skip")) == 5
+    picture(root / "copy" / "ISIC_0.jpg")
+    with pytest.raises(
+        ValueError, match=r"ISIC_0 is there twice: HAM10000_images_part_1/ISIC_0.png and copy/ISIC_0.jpg"
+    ):
+        data.load("ham10000", root, size=8)
+
+
+# --- SD-198, SD-260 --------------------------------------------------------------------------------------------------
+
+
+def _clinical(root, start=0, suffix=".png"):
+    paths = class_folders(root / "raw" / "images", {"Acne": 4, "Ganglion": 3, "Impetigo": 3}, suffix)
+    numbers = {"Acne": 1, "Ganglion": 0, "Impetigo": 2}
+    lines = [f"{path.parent.name}/{path.name} {start + numbers[path.parent.name]}" for path in paths]
+    write_lines(root / "raw" / "train.txt", *(line for line in lines if "_00" not in line))
+    write_lines(root / "raw" / "val.txt", *(line for line in lines if "_00" in line))
+
+
+@pytest.mark.parametrize("name", ["sd198", "sd260"])
+@pytest.mark.parametrize("start", [0, 1])
+def test_clinical_lists(root, name, start):
+    _clinical(root, start)
+    skin = data.load(name, root, size=8)
+    assert skin.class_names == ("Ganglion", "Acne", "Impetigo"), "in the order of the labels, named by their folders"
+    assert skin.counts().tolist() == [3, 4, 3]
+    assert skin.counts(np.flatnonzero(skin.split == dataset.TEST)).tolist() == [1, 1, 1]
+    assert data.load(name, root / "raw", size=8).sha256 == skin.sha256
+
+
+def test_photographs_are_224_pixels_unless_asked(root):
+    _clinical(root)
+    assert data.load("sd198", root).size == (224, 224)
+
+
+def test_cross_validation_of_the_clinical_sets(root):
+    _clinical(root)
+    whole = data.load("sd198", root, size=8, official=False)
+    tests = [data.make_split(whole, 0.3, 1 / 3, fold=fold).test for fold in range(3)]
+    assert sorted(np.concatenate(tests).tolist()) == list(range(10))
+    with pytest.raises(ValueError, match="has an official split"):
+        data.make_split(data.load("sd198", root, size=8), fold=0)
+
+
+def test_lists_of_another_fold_and_prefixed_paths(root):
+    _clinical(root)
+    for name in ("train", "val"):
+        text = (root / "raw" / f"{name}.txt").read_text()
+        lines = [f"images/{line}" for line in text.splitlines()]
+        write_lines(root / "raw" / f"{name}_2.txt", "\ufeff" + lines[0], "", *lines[1:], "   ", end="\r\n")
+    other = data.load("sd198", root, size=8, lists=("train_2.txt", "val_2.txt"))
+    assert other.sha256 == data.load("sd198", root, size=8).sha256
+    with pytest.raises(ValueError, match=r"lists is 'train.txt'"):
+        data.load("sd198", root, lists="train.txt")
+    with pytest.raises(FileNotFoundError, match=r"train_2.txt is there, but val_9.txt beside it is not"):
+        data.load("sd198", root, lists=("train_2.txt", "val_9.txt"))
+
+
+def test_classes_without_a_folder_of_their_own_keep_their_number(root):
+    for number in range(6):
+        picture(root / "raw" / "images" / f"{number}.png", number)
+    write_lines(root / "raw" / "train.txt", "0.png 0", "1.png 1", "2.png 10", *(f"3.png {9}" for _ in range(1)))
+    write_lines(root / "raw" / "val.txt", "4.png 0", "5.png 1")
+    loaded = data.load("sd198", root, size=8)
+    assert loaded.class_names == ("0", "1", "9", "10")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("Acne/Acne_00.png", "line 1: 'Acne/Acne_00.png' is no 'path label'"),
+        ("Acne/Acne_00.png acne", "is no 'path label'"),
+        ("Acne/Acne_00.png -1", "the label is -1; allowed: 0..197"),
+        ("Acne/Acne_00.png 199", "the label is 199; allowed: 0..197, or 1..198"),
+        ("Acne/Acne_00.png 198", "reach from 0 to 198, but sd198 has 198 classes"),
+        ("/Acne/Acne_00.png 1", "absolute path"),
+        ("../images/Acne/Acne_00.png 1", "leaves the folder"),
+        ("Acne/Acne_01.png 1", "stands in train and in test"),
+    ],
+)
+def test_clinical_lists_that_are_refused(root, line, message):
+    _clinical(root)
+    write_lines(root / "raw" / "val.txt", line)
+    with pytest.raises(ValueError, match=message):
+        data.load("sd198", root, size=8)
+
+
+def test_absent_clinical_sets_name_no_mirror(root):
+    for name in ("sd198", "sd260"):
+        with pytest.raises(FileNotFoundError, match="by request") as caught:
+            data.load(name, root)
+        assert "http" not in str(caught.value)
+        assert "raw/images" in str(caught.value)
+        assert "'lesions198'" in str(caught.value)
+
+
+# --- MIT-67 ----------------------------------------------------------------------------------------------------------
+
+
+def _mit67(root):
+    paths = class_folders(root / "Images", {"bakery": 5, "attic": 5, "cellar": 5})
+    lines = [f"{path.parent.name}/{path.name}" for path in paths]
+    write_lines(root / "TrainImages.txt", *(line for line in lines if line[-5] in "01"))
+    write_lines(root / "TestImages.txt", *(line for line in lines if line[-5] in "2"))
+
+
+def test_mit67_lists_and_the_whole(root):
+    _mit67(root)
+    scenes = data.load("mit67", root, size=8)
+    assert scenes.class_names == ("attic", "bakery", "cellar")
+    assert scenes.counts(np.flatnonzero(scenes.split == dataset.TRAIN)).tolist() == [2, 2, 2]
+    assert scenes.counts(np.flatnonzero(scenes.split == dataset.TEST)).tolist() == [1, 1, 1]
+    assert len(data.load("mit67", root, size=8, official=False)) == 15
+    sixty_forty = {"official": False, "test": 0.4, "profile": "odd_classes", "factor": 3}
+    reduced = data.load("mit67", root, size=8, **sixty_forty)
+    assert reduced.counts(np.flatnonzero(reduced.split == dataset.TRAIN)).tolist() == [3, 1, 3]
+    assert reduced.counts(np.flatnonzero(reduced.split == dataset.TEST)).tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("batery/x.png", r"TestImages.txt, line 1: class is 'batery'.*did you mean 'bakery'"),
+        ("bakery_00.png", "is no 'class/file'"),
+        (
+            "bakery/bakery_00.png",
+            "which would test on what was trained: TrainImages.txt, line 1; TestImages.txt, line 1",
+        ),
+    ],
+)
+def test_mit67_lists_that_are_refused(root, line, message):
+    _mit67(root)
+    write_lines(root / "TestImages.txt", line)
+    with pytest.raises(ValueError, match=message):
+        data.load("mit67", root, size=8)
+
+
+def test_mit67_without_its_lists(root):
+    _mit67(root)
+    (root / "TestImages.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"no TestImages.txt \(official=False does without the lists\)"):
+        data.load("mit67", root)
+
+
+def test_the_real_lists_of_mit67(root, real_data):
+    for name in ("TrainImages.txt", "TestImages.txt"):
+        text = (real_data / "mit67" / name).read_text()
+        (root / name).write_text(text)
+        for line in text.split("\n"):
+            path = root / "Images" / line
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True)
+            path.touch()
+    listed = read_photos.mit67("mit67", root)
+    assert np.bincount(listed.split).tolist() == [5360, 0, 1340]
+    assert len(listed.class_names) == 67
+    assert np.bincount(listed.labels[listed.split == dataset.TRAIN]).min() >= 75
+    assert listed.paths[0] == root / "Images" / "gameroom" / "bt_132294gameroom2.jpg"
+    assert any(" " in path.name for path in listed.paths)
+
+
+# --- Caltech-101 -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("below", ["", "101_ObjectCategories", "caltech101/101_ObjectCategories"])
+def test_caltech101_with_and_without_background(root, below):
+    class_folders(root / below, {"BACKGROUND_Google": 5, "Faces": 5, "ant": 5})
+    whole = data.load("caltech101", root, size=8)
+    assert whole.class_names == ("BACKGROUND_Google", "Faces", "ant")
+    assert whole.split is None
+    assert data.load("caltech101", root, size=8, background=False).class_names == ("Faces", "ant")
+    reduced = data.load("caltech101", root, size=8, test=0.4, profile="odd_classes", factor=3)
+    assert reduced.counts(np.flatnonzero(reduced.split == dataset.TRAIN)).tolist() == [3, 1, 3]
+
+
+def test_caltech101_is_fetched_only_when_asked(root, monkeypatch):
+    import torchvision.datasets
+
+    asked = []
+    monkeypatch.setattr(torchvision.datasets, "Caltech101", lambda place, download: asked.append((place, download)))
+    with pytest.raises(FileNotFoundError, match="102 folders"):
+        data.load("caltech101", root)
+    assert asked == []
+    with pytest.raises(FileNotFoundError):
+        data.load("caltech101", root, download=True)
+    assert asked == [(str(root), True)]
+
+
+# --- any list -----------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.binary(max_size=40), max_size=5), st.sampled_from([b"\n", b"\r\n", b"\r", b"\n\n"]))
+@settings(max_examples=150, deadline=None)
+def test_no_list_gives_a_traceback(lines, end):
+    with tempfile.TemporaryDirectory() as place:
+        for name in ("train.txt", "val.txt"):
+            (Path(place) / name).write_bytes(end.join([b"a/b.png 0", *lines]))
+        with pytest.raises((ValueError, FileNotFoundError), match=r"train\.txt|val\.txt|missing in"):
+            read_photos.clinical("sd198", place)

@@ -1,0 +1,231 @@
+"""Training a detector: it learns, repeats and resumes bit for bit; boxes move with their pictures."""
+
+import numpy as np
+import pytest
+import torch
+
+from spbl_nb.detection import evaluate
+from spbl_nb.detection import sets as detection_data
+from spbl_nb.detection import train as detection
+from spbl_nb.detection.dataset import DetectionData
+from spbl_nb.training import batches
+from spbl_nb.training.checkpoints import ResumeError
+
+QUICK = detection.settings("smoke", batch_size=4, epochs=3, max_steps=None)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return detection_data.synthetic_lesions(16, size=64, num_classes=3, seed=1)
+
+
+def train(data, config=QUICK, seed=0, **options):
+    model = detection.build("small", data.num_classes, seed=seed)
+    return model, detection.fit(model, data, data.part(0), config, seed, **options)
+
+
+def equal(one, other):
+    one, other = one.state_dict(), other.state_dict()
+    return all(torch.equal(one[key], other[key]) for key in one)
+
+
+def squares(count=24, size=64, seed=0):
+    """Pictures of one bright square on dark ground, which any detector must learn to find."""
+    rng = np.random.default_rng(seed)
+    images = np.full((count, 3, size, size), 40, dtype=np.uint8)
+    boxes = np.empty((count, 4))
+    for index in range(count):
+        left, top = rng.integers(2, size - 26, 2)
+        boxes[index] = left, top, left + 22, top + 22
+        images[index, :, top : top + 22, left : left + 22] = 220
+    return DetectionData("squares", images, np.arange(count), boxes, np.zeros(count, dtype=int), ("square",))
+
+
+@pytest.mark.parametrize(("classification", "regression"), [("ghm_c", "ghm_r"), ("focal", "smooth_l1")])
+def test_learns_to_find_squares_it_has_not_seen(classification, regression):
+    data, unseen = squares(), squares(8, seed=1)
+    model = detection.build("small", 1, classification, regression)
+    before = evaluate.coco_numbers(unseen, np.arange(8), detection.predict(model, unseen, np.arange(8), QUICK))
+    config = QUICK.replace(epochs=16, batch_size=8)
+    fitted = detection.fit(model, data, np.arange(24), config)
+    found = detection.predict(model, unseen, np.arange(8), config)
+    numbers = evaluate.coco_numbers(unseen, np.arange(8), found)
+    assert before["AP50"] < 0.3
+    assert numbers["AP50"] > 0.6
+    assert fitted.history[-1]["train_loss"] < fitted.history[0]["train_loss"]
+
+
+def test_same_seed_is_bit_equal_and_another_seed_is_not(data):
+    one, same, other = (train(data, seed=seed) for seed in (1, 1, 2))
+    assert equal(one[0], same[0])
+    assert one[1].history == same[1].history
+    assert not equal(one[0], other[0])
+
+
+@pytest.mark.parametrize("interrupted_after", [1, 2])
+def test_resumed_equals_uninterrupted(data, tmp_path, monkeypatch, interrupted_after):
+    whole, fitted = train(data)
+
+    class Interrupted(Exception):
+        pass
+
+    epoch = detection._Training._epoch
+
+    def stop(self, bar):
+        if self.epoch == interrupted_after:
+            torch.rand(7)
+            self.model.head.losses.ghm_c(torch.zeros(4), torch.ones(4))  # half an epoch has left its mark
+            raise Interrupted
+        epoch(self, bar)
+
+    path = tmp_path / "checkpoint.pt"
+    with monkeypatch.context() as patch:
+        patch.setattr(detection._Training, "_epoch", stop)
+        with pytest.raises(Interrupted):
+            train(data, checkpoint=path, checkpoint_seconds=0)
+    resumed, refitted = train(data, checkpoint=path)
+    assert equal(whole, resumed)
+    assert refitted.history == fitted.history
+    assert refitted.steps == fitted.steps == 9
+
+
+def test_a_checkpoint_without_the_counts_of_ghm_would_not_resume_equal(data, tmp_path, monkeypatch):
+    """The negative control of the test above: what it compares is sensitive to the state of GHM."""
+    whole, _ = train(data, QUICK.replace(epochs=2))
+    model = detection.build("small", data.num_classes, seed=0)
+    path = tmp_path / "checkpoint.pt"
+    save = detection._Training._save
+
+    def forget(self, where):
+        self.model.head.losses.ghm_c.smoothed.fill_(1)
+        save(self, where)
+
+    monkeypatch.setattr(detection._Training, "_save", forget)
+    detection.fit(model, data, data.part(0), QUICK.replace(epochs=2), checkpoint=path, checkpoint_seconds=0)
+    assert not equal(whole, model)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("settings", r"\(lr: 0.003 there, 0.1 here\)"),
+        ("seed", "seed: 0 there, 1 here; the weights at the start differ"),
+        ("warmup", "warmup: 0.1 there, 0.0 here"),
+        ("losses", "losses: .*focal"),
+        ("data", "the data differ"),
+    ],
+)
+def test_checkpoint_of_another_run_is_refused_and_named(data, tmp_path, change, told):
+    path, config = tmp_path / "checkpoint.pt", QUICK.replace(epochs=1)
+    train(data, config, checkpoint=path)
+    other = detection_data.synthetic_lesions(16, size=64, num_classes=3, seed=2)
+    focal = detection.build("small", 3, "focal")
+    calls = {
+        "settings": lambda: train(data, config.replace(lr=0.1), checkpoint=path),
+        "seed": lambda: train(data, config, seed=1, checkpoint=path),
+        "warmup": lambda: train(data, config, checkpoint=path, warmup=0),
+        "losses": lambda: detection.fit(focal, data, data.part(0), config, checkpoint=path),
+        "data": lambda: train(other, config, checkpoint=path),
+    }
+    with pytest.raises(ResumeError, match=f"belongs to another run .*{told}"):
+        calls[change]()
+
+
+def test_boxes_move_with_their_pictures():
+    data = squares(6)
+    rng = np.random.default_rng(0)
+    for row, mirror in enumerate([False, True] * 3):
+        shift = rng.integers(-9, 10, 2)
+        picture = batches.shift_and_mirror(
+            torch.from_numpy(data.images[row : row + 1]), torch.from_numpy(shift[None]), torch.tensor([mirror])
+        )[0, 0].numpy()
+        boxes, seen = detection.moved(data.truth(row).boxes, shift, mirror, data.size)
+        assert seen.all()
+        left, top, right, bottom = boxes[0].astype(int)
+        bright = np.zeros_like(picture, dtype=bool)
+        bright[top:bottom, left:right] = True
+        inside = slice(10, -10)  # beyond, the border of the picture is repeated
+        np.testing.assert_array_equal(picture[inside, inside] > 128, bright[inside, inside])
+
+
+def test_a_box_that_a_move_leaves_out_of_the_picture_is_not_learnt():
+    boxes, seen = detection.moved(np.array([[0.0, 0, 4, 4], [0, 0, 8, 8]]), np.array([0, 4]), False, 64)
+    assert seen.tolist() == [False, True]
+    assert boxes[1].tolist() == [0, 0, 4, 8]
+
+
+def test_warm_up_and_steps_of_the_learning_rate(data):
+    config = QUICK.replace(epochs=10, milestones=(0.5,), lr=0.03)
+    training = detection._Training(detection.build("small", 3), data, data.part(0), config, 0, "adamw", 0.2, 35.0)
+    assert training.total_steps == 30
+    warmth = []
+    for step in range(8):
+        training.step = step
+        warmth.append(training._warmth())
+    np.testing.assert_allclose(warmth, [*np.linspace(1 / 3, 1, 7), 1])
+    _, fitted = train(data, QUICK.replace(epochs=2, milestones=(0.5,), lr_gamma=0.1), warmup=0)
+    np.testing.assert_allclose([entry["lr"] for entry in fitted.history], [0.003, 0.0003])
+
+
+def test_predicting_changes_nothing_and_stays_inside(data):
+    model, _ = train(data, QUICK.replace(epochs=1))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    found = detection.predict(model, data, data.part(2), QUICK, batch_size=3)
+    assert len(found) == len(data.part(2))
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    for one in found:
+        assert (np.diff(one.scores) <= 0).all()
+        assert one.boxes.min(initial=0) >= 0
+        assert one.boxes.max(initial=0) <= 64
+        assert one.labels.max(initial=0) < 3
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda data, model: detection.fit(model, data, [0], QUICK), "at least 2 are needed"),
+        (lambda data, model: detection.fit(model, data, [99, 1], QUICK), "rows holds the row 99"),
+        (lambda data, model: detection.fit(model, data, [0, 1], QUICK, warmup=2), "warmup is 2"),
+        (lambda data, model: detection.fit(model, data, [0, 1], QUICK, clip=0), "clip is 0"),
+        (
+            lambda data, model: detection.fit(model, data, [0, 1], QUICK, optimizer="adam"),
+            "optimizer is 'adam'; .*adamw",
+        ),
+        (
+            lambda data, model: detection.fit(model, data, [0, 1], QUICK.replace(selection="validation")),
+            "selection is 'validation'",
+        ),
+        (
+            lambda data, model: detection.fit(
+                model, data, np.arange(8), QUICK.replace(lr=1e30), clip=1e30, optimizer="sgd"
+            ),
+            "no longer finite in epoch .* smaller lr",
+        ),
+        (
+            lambda data, model: detection.predict(detection.build("small", 5), data, [0], QUICK),
+            "tells 5 classes apart and synthetic has 3",
+        ),
+        (lambda data, model: detection.settings("slow"), "preset is 'slow'"),
+    ],
+)
+def test_wrong_calls_are_told(data, call, told):
+    with pytest.raises(ValueError, match=told):
+        call(data, detection.build("small", 3))
+
+
+def test_half_precision_trains_and_keeps_losses_and_counts_precise(data):
+    model, fitted = train(data, QUICK.replace(epochs=1, precision="bf16"))
+    assert np.isfinite(fitted.history[-1]["train_loss"])
+    assert model.head.losses.ghm_c.smoothed.dtype == torch.float64
+    assert model.backbone.stages[0][0].weight.dtype == torch.float32
+    full = train(data, QUICK.replace(epochs=1))[1].history[-1]["train_loss"]
+    assert fitted.history[-1]["train_loss"] == pytest.approx(full, rel=0.1)
+
+
+def test_several_processes_are_refused(data, monkeypatch):
+    class Several:
+        num_processes = 2
+
+    monkeypatch.setattr(detection.training, "accelerator_for", lambda config: Several())
+    with pytest.raises(ValueError, match="2 processes were launched, but a detector is trained in one"):
+        train(data)

@@ -1,0 +1,186 @@
+"""The pictures of an SPBL run show what its records hold: who arrives, what is measured, what a pace changes."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from spbl_nb import metrics
+from spbl_nb.explorers import base as widgets
+from spbl_nb.explorers.spbl import PacePlayer, arrivals, loop_diagram, pace_table
+from spbl_nb.methods.spbl import PaceRecord
+from spbl_nb.plots import figures
+
+POOL = np.repeat(np.arange(4), [16, 10, 6, 4])
+LABELS = np.concatenate([np.repeat(np.arange(4), [4, 3, 2, 1]), POOL])
+NAMES = ["common", "frequent", "scarce", "rare"]
+ROWS = np.arange(10, len(LABELS))
+
+
+def _report(seed, classes=4):
+    """A report on random answers, from which every class gets another recall."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(10 * classes) % classes
+    return metrics.report(labels, rng.random((10 * classes, classes)) + np.eye(classes)[labels] * 0.6, classes)
+
+
+def _record(number, fraction, selected, gained, complexity, weights, rows=ROWS, labels=LABELS, **changes):
+    counts = np.bincount(labels[rows][selected], minlength=len(complexity))
+    loss = np.random.default_rng(7).random(len(rows))
+    return PaceRecord(
+        pace=number,
+        fraction=fraction,
+        rows=rows,
+        seed_rows=np.arange(rows[0]),
+        loss=loss,
+        selected=selected,
+        ease=1 / np.asarray(complexity, dtype=float),
+        complexity=np.asarray(complexity, dtype=float),
+        weights=np.asarray(weights, dtype=float),
+        counts_before=counts,
+        counts_after=counts + gained,
+        balanced_rows=rows[selected],
+        seconds=1.0,
+        parts={},
+        before=_report(number, len(complexity)),
+        validation=_report(number + 1, len(complexity)),
+        test=None,
+        **changes,
+    )
+
+
+@pytest.fixture(scope="module")
+def records():
+    """Three paces; at the second, sample 0 leaves, and the third takes samples away from the common class."""
+    half, most = np.arange(len(POOL)) % 2 == 0, np.arange(len(POOL)) % 4 != 3
+    most[0] = False
+    return [
+        _record(1, 0.5, half, np.array([0, 0, 3, 5]), [0.5, 1.0, 2.0, 8.0], [1, 4, 2, 9]),
+        _record(2, 0.75, most, np.array([0, 0, 2, 9]), [0.5, 1.5, 9.0, 8.0], [1, 1, 1, 1]),
+        _record(3, 1.0, np.ones_like(half), np.array([-6, 0, 2, 9]), [2.0, 1.0, 1.0, 8.0], [1, 2, 3, 9]),
+    ]
+
+
+@pytest.fixture(scope="module")
+def player(records):
+    return PacePlayer(records, LABELS, NAMES)
+
+
+def _heights(bars):
+    return np.array([path.get_extents().height for path in bars.artist.get_paths()])
+
+
+def test_sweep(player):
+    assert widgets.check_explorer(player) > 10
+
+
+def test_shares_are_those_admitted_and_those_admitted_for_the_first_time(player, records):
+    seen = np.zeros(len(POOL), dtype=bool)
+    pool = np.bincount(POOL)
+    for record in records:
+        player.render(pace=record.pace)
+        np.testing.assert_allclose(_heights(player.new_bars), np.bincount(POOL[record.selected], minlength=4) / pool)
+        np.testing.assert_allclose(
+            _heights(player.old_bars), np.bincount(POOL[record.selected & seen], minlength=4) / pool
+        )
+        seen |= record.selected
+
+
+def test_sizes_ranks_and_recalls_are_those_of_the_record(player, records):
+    player.render(pace=1)
+    np.testing.assert_array_equal(_heights(player.gained_bars), [0, 0, records[0].counts_after[2], 7])
+    np.testing.assert_array_equal(_heights(player.kept_bars), records[0].counts_before)
+    np.testing.assert_array_equal(_heights(player.lost_bars), 0)
+    np.testing.assert_array_equal(_heights(player.rank_bars), [1, 2, 3, 4])
+    np.testing.assert_array_equal(player.weight_marks.get_ydata(), [1, 3, 2, 4])
+    player.render(pace=3)
+    np.testing.assert_array_equal(_heights(player.lost_bars), [16, 0, 0, 0])
+    np.testing.assert_array_equal(_heights(player.kept_bars), [10, 10, 6, 4])
+    np.testing.assert_array_equal(_heights(player.rank_bars), [3, 1.5, 1.5, 4])
+    np.testing.assert_allclose(_heights(player.recall_bars), records[2].validation.per_class.recall)
+    np.testing.assert_allclose(player.before_marks.get_ydata(), records[2].before.per_class.recall)
+
+
+def test_equal_weights_are_no_ranks(player):
+    player.render(pace=2)
+    assert np.isnan(player.weight_marks.get_ydata()).all()
+
+
+def test_caption_counts(player):
+    _, first = player.render(pace=1)
+    assert "18 samples, 18 of them for the first time" in first
+    assert "Most complex is rare, least complex common. 8 samples are added in 2 classes and 0 taken away in 0" in first
+    _, last = player.render(pace=3)
+    assert "36 samples, 9 of them for the first time" in last
+    assert "11 samples are added in 2 classes and 6 taken away in 1" in last
+
+
+def test_two_hundred_classes_and_a_class_without_samples():
+    labels = np.repeat(np.arange(198), 3)
+    rows = np.arange(198, len(labels))
+    labels = np.concatenate([np.arange(198), np.repeat(np.arange(198), 2)])
+    complexity = np.linspace(1, 5, 198)
+    complexity[3] = np.nan
+    selected = np.ones(len(rows), dtype=bool)
+    many = [
+        _record(number, 1.0, selected, np.zeros(198, dtype=int), complexity, complexity, rows, labels)
+        for number in (1, 2)
+    ]
+    names = [f"class {index}" for index in range(198)]
+    assert widgets.check_explorer(PacePlayer(many, labels, names)) > 8
+    assert len(figures.to_png(pace_table(many, names))) > 5000
+
+
+def test_one_pace_cannot_be_played(records):
+    with pytest.raises(ValueError, match="records has 1 entries"):
+        PacePlayer(records[:1], LABELS, NAMES)
+
+
+def test_arrivals_are_sorted_by_loss_and_shown_once(records):
+    """Pictures whose grey value is their row, so that the drawing can be read back."""
+    images = np.tile(np.arange(len(LABELS), dtype=np.uint8)[:, None, None, None], (1, 3, 4, 4))
+    figure = arrivals(records, 2, LABELS, NAMES, images, each=3)
+    easiest, hardest = (axes.images[0].get_array() for axes in figure.axes)
+    new = records[1].selected & ~records[0].selected
+    for label in range(4):
+        own = np.flatnonzero(new & (label == POOL))
+        own = ROWS[own[np.argsort(records[1].loss[own])]]
+        for block, expected in ((easiest, own[:3]), (hardest, own[::-1][:3])):
+            shown = np.asarray(block)[6 * label, ::6, 0]
+            np.testing.assert_array_equal(shown[: len(expected)], expected)
+            assert (shown[len(expected) :] == 255).all()
+    assert figure.axes[0].get_yticklabels()[3].get_text() == f"rare ({(new & (POOL == 3)).sum()})"
+
+
+@pytest.mark.parametrize("pace", [0, 4])
+def test_arrivals_at_a_pace_that_is_not_there(records, pace):
+    with pytest.raises(ValueError, match="pace"):
+        arrivals(records, pace, LABELS, NAMES, np.zeros((len(LABELS), 3, 4, 4), dtype=np.uint8))
+
+
+def test_the_table_holds_the_numbers(records):
+    figure = pace_table(records, NAMES)
+    texts = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert texts[0][-3:] == ["16", "16", "8.0"]
+    assert texts[1][:3] == ["1.0", "1.0", "1.0"]
+    assert texts[2][:3] == ["0", "0", "-6"]
+    assert texts[2][-3:] == ["+5", "+9", "+9"]
+    assert texts[3] == [f"{r.validation.per_class.recall[label]:.2f}" for label in range(4) for r in records]
+
+
+def test_the_table_leaves_unknown_recalls_empty(records):
+    labels = np.repeat([0, 1, 2], 5)
+    partial = metrics.report(labels, np.random.default_rng(0).random((15, 4)), 4)
+    figure = pace_table([dataclasses.replace(record, validation=partial) for record in records], NAMES)
+    assert len(figure.axes[3].texts) == 9
+
+
+def test_the_diagram_names_functions_that_exist():
+    import importlib
+
+    texts = [text.get_text() for text in loop_diagram().axes[0].texts]
+    functions = [text for text in texts if "." in text]
+    assert len(functions) == 9
+    for function in functions:
+        module, name = function.split(".")
+        assert hasattr(importlib.import_module(f"spbl_nb.{module}"), name), function

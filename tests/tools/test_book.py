@@ -1,0 +1,149 @@
+"""The book: pages of executed notebooks that need no network, with formulas, described pictures and a way on."""
+
+import base64
+import json
+import re
+
+import pytest
+from bs4 import BeautifulSoup
+
+from spbl_nb import cli
+from tools import book
+
+pytest.importorskip("myst_nb", reason="the extra 'book' is not installed")
+
+PIXEL = base64.b64encode(
+    base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+).decode()
+LESSON = """# 01 Lesson: a title
+
+A promise with $x^2$ in it.
+
+| you will learn | you need |
+|---|---|
+| little | about 5 seconds |"""
+SECTIONS = """## 1. First
+
+$$ \\begin{aligned} a &= \\frac{1}{2} \\\\ b &= \\sqrt{a} \\end{aligned} $$
+
+See [section 2](#2.-Second) and [the experiment](08_experiment.ipynb).
+
+<details><summary>Hint</summary>
+
+Think of `x`.
+
+</details>
+
+## 2. Second"""
+
+
+def _markdown(source):
+    return {"cell_type": "markdown", "id": str(abs(hash(source)))[:8], "metadata": {}, "source": source}
+
+
+def _shown(data, **metadata):
+    output = {"output_type": "display_data", "data": data, "metadata": metadata}
+    cell = {"cell_type": "code", "id": "c1", "metadata": {}, "source": "show()  # a comment", "execution_count": 1}
+    return cell | {"outputs": [output]}
+
+
+def write_series(folder):
+    """Write two executed notebooks into a folder, and return it."""
+    picture = {"image/png": PIXEL, "text/plain": "Figure"}
+    table = '<table class="dataframe"><thead><tr><th>a</th></tr></thead><tbody><tr><td>1</td></tr></tbody></table>'
+    lesson = [
+        _markdown(LESSON),
+        _shown(picture, **{"image/png": {"alt": 'a "rising" line'}}),
+        _markdown(SECTIONS),
+        _shown({"text/html": table, "text/plain": "a 1"}) | {"id": "c2"},
+    ]
+    last = [_markdown("# 08 Experiment\n\nOne run.\n\n## 1. What?"), _shown({"text/plain": "1"})]
+    for name, cells in (("01_lesson", lesson), ("08_experiment", last)):
+        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        content = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+        (folder / f"{name}.ipynb").write_text(json.dumps(content), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The book of two notebooks: (its folder, the warnings)."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    page, warnings = book.build(tmp_path_factory.mktemp("site") / "book", write_series(folder))
+    return page.parent, warnings
+
+
+@pytest.fixture(scope="module")
+def lesson(built):
+    """The page of the lesson."""
+    return BeautifulSoup((built[0] / "01_lesson.html").read_text(encoding="utf-8"), "html.parser")
+
+
+def test_nothing_is_wrong_and_nothing_is_left_beside_it(built):
+    folder, warnings = built
+    assert warnings == []
+    assert [path.name for path in folder.parent.iterdir()] == ["book"]
+
+
+def test_nothing_is_fetched(built):
+    for path in [*built[0].rglob("*.html"), *built[0].rglob("*.css")]:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"""<(script|img|link|iframe)[^>]+(src|href)=["'](https?:)?//""", text), path.name
+        assert not re.search(r"url\(\s*['\"]?(https?:)?//|@import", text), path.name
+
+
+def test_a_picture_keeps_its_description(lesson):
+    assert [picture["alt"] for picture in lesson.find("article").find_all("img")] == ['a "rising" line']
+
+
+def test_formulas_are_mathml(lesson):
+    assert [formula.get("display") for formula in lesson.find_all("math")] == ["inline", "block"]
+    assert lesson.find("math", display="block").find("mtr").find("mfrac")
+    assert not lesson.find_all("script", src=re.compile("mathjax", re.I))
+
+
+def test_links_lead_to_pages_and_sections(built, lesson):
+    links = [link["href"] for link in lesson.find("article").find_all("a", class_="reference")]
+    assert "08_experiment.html" in links
+    (section,) = [link for link in links if link.startswith("#")]
+    assert "2. Second" in lesson.find(id=section[1:]).text
+    for page in built[0].glob("*.html"):
+        for link in BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find_all("a", href=True):
+            file = link["href"].partition("#")[0]
+            assert not file or file.startswith("http") or (built[0] / file).exists(), f"{page.name}: {link['href']}"
+
+
+def test_the_way_on_and_the_search(built, lesson):
+    assert lesson.find("a", class_="next-page")["href"] == "08_experiment.html"
+    assert "promis" in (built[0] / "searchindex.js").read_text(encoding="utf-8")
+    assert (built[0] / "search.html").is_file()
+    first = BeautifulSoup((built[0] / "index.html").read_text(encoding="utf-8"), "html.parser")
+    assert first.find("article").find("a", href="01_lesson.html").text == "01 Lesson"
+
+
+def test_a_second_book_takes_the_place_of_the_first_and_of_nothing_else(built, tmp_path, capsys):
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    write_series(folder)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear", encoding="utf-8")
+    command = ["book", "--notebooks", str(folder), "--out"]
+    assert cli.main([*command, str(tmp_path / "mine")]) == 2
+    assert "holds something that is no book" in capsys.readouterr().err
+    assert (tmp_path / "mine" / "letter.txt").is_file()
+    text = (folder / "01_lesson.ipynb").read_text(encoding="utf-8")
+    (folder / "01_lesson.ipynb").write_text(text.replace("image/png", "image/none"), encoding="utf-8")
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "searchindex.js").touch()
+    assert cli.main([*command, str(tmp_path / "book")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(tmp_path / "book" / "index.html")
+
+
+def test_a_notebook_without_outputs_is_named(tmp_path):
+    folder = write_series(tmp_path)
+    text = (folder / "08_experiment.ipynb").read_text(encoding="utf-8")
+    content = json.loads(text)
+    content["cells"][1]["outputs"] = []
+    (folder / "08_experiment.ipynb").write_text(json.dumps(content), encoding="utf-8")
+    _, told = book.build(tmp_path / "book", folder)
+    assert told == ["08_experiment holds no outputs; run 'spbl-nb render 08_experiment' first"]

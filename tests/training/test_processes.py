@@ -1,0 +1,112 @@
+"""Two processes that share every batch against one that has it whole."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import two_processes
+
+from spbl_nb.training import processes
+
+TOLERANCE = 1e-5  # on parameters and logits of size 1; 24 steps in float32, summed in another order
+
+
+@pytest.fixture(scope="module")
+def launched(tmp_path_factory):
+    """Run all tasks once by two processes, as a user would; return (name, process) -> the arrays it wrote."""
+    folder = tmp_path_factory.mktemp("launched")
+    command = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--multi_gpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+    ]
+    command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+    tests = Path(__file__).parents[1] / "helpers"
+    path = os.pathsep.join([str(tests), str(tests.parent), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [*command, tests / "two_processes.py", folder],
+        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return lambda task, rank=0: dict(np.load(folder / f"{task}-{rank}.npz")), folder
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Run a task in this process."""
+    return lambda task: two_processes.TASKS[task](tmp_path_factory.mktemp("alone"))
+
+
+def apart(one, other):
+    """Return the largest difference over all arrays of two tasks, and their names must agree."""
+    other = {key: value for key, value in other.items() if key != "processes"}
+    assert one.keys() == other.keys()
+    return max(float(np.abs(one[key] - other[key]).max()) for key in one)
+
+
+@pytest.mark.parametrize("task", ["plain", "weighted"])
+def test_without_batch_norm_two_processes_learn_what_one_learns(launched, alone, task):
+    read, _ = launched
+    assert read(task)["processes"] == 2
+    expected = alone(task)
+    assert apart(expected, read(task)) < TOLERANCE
+    start = two_processes.models.build("small_plain", 3, 16).state_dict()["head.weight"].numpy()
+    assert np.abs(expected["state head.weight"] - start).max() > 100 * TOLERANCE
+
+
+def test_batch_norm_makes_the_difference_that_is_documented(launched, alone):
+    """Each process normalises by its own pictures, so the networks differ, by far more than rounding does."""
+    read, _ = launched
+    assert apart(alone("normed"), read("normed")) > 100 * TOLERANCE
+    assert np.abs(alone("normed")["losses"] - read("normed")["losses"]).max() < 0.3
+
+
+@pytest.mark.parametrize("task", [task for task in two_processes.TASKS if task not in ("error", "odd")])
+def test_all_processes_end_with_the_same_network_and_the_same_scores(launched, task):
+    read, _ = launched
+    assert apart({key: value for key, value in read(task, 1).items() if key != "processes"}, read(task)) == 0
+
+
+def test_a_checkpoint_is_written_and_read_by_the_first_process_alone(launched):
+    read, folder = launched
+    assert (folder / "of-0" / "fit").is_file()
+    assert not (folder / "of-1").exists()
+    for interrupted, whole in (("resumed", "saved"), ("spbl_clean again", "spbl_clean"), ("saved", "normed")):
+        assert apart({k: v for k, v in read(whole).items() if k != "processes"}, read(interrupted)) == 0
+
+
+@pytest.mark.parametrize("method", ["spbl_clean", "spbl_intended"])
+def test_spbl_as_a_whole(launched, alone, method):
+    read, _ = launched
+    expected, found = alone(method), read(method)
+    np.testing.assert_array_equal(found["counts"], expected["counts"])
+    np.testing.assert_array_equal(found["predicted"], expected["predicted"])
+    np.testing.assert_allclose(found["scores"], expected["scores"], atol=1e-4)
+
+
+def test_an_error_of_the_first_process_reaches_all(launched):
+    read, _ = launched
+    assert [str(read("error", rank)["message"]) for rank in (0, 1)] == ["met in process 0"] * 2
+
+
+def test_a_batch_that_cannot_be_shared_is_refused(launched):
+    read, _ = launched
+    for rank in (0, 1):
+        assert "a batch of 5 cannot be shared by 2 processes" in str(read("odd", rank)["message"])
+
+
+def test_alone_a_process_does_everything_itself():
+    assert (processes.count(), processes.is_first(), processes.from_first(lambda: 7)) == (1, True, 7)
+    with pytest.raises(ZeroDivisionError):
+        processes.from_first(lambda: 1 / 0)

@@ -1,0 +1,181 @@
+"""The course as a static site: the notebooks as they are committed, with search, dark mode and no need of a network.
+
+Sphinx with myst-nb turns executed notebooks into pages; nothing is run. Formulas become MathML, which browsers draw by
+themselves; pictures keep their alternative text and stand in the place of widgets; theme, fonts and search index lie in
+the folder. It can be opened from the disk or put on any web server.
+
+This module is also the Sphinx extension that does what Sphinx and myst-nb leave open. Needs the extra ``book``.
+
+Taught in: notebooks/00_start_here, section 2.
+"""
+
+import base64
+import contextlib
+import hashlib
+import html
+import io
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from spbl_nb import files, places
+from spbl_nb.batch import page as html_pages
+from tools import render as rendering
+from tools import series
+
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+TITLE = "Self-paced balance learning"
+_INDEX = """# {title}
+
+How a network can learn from imbalanced data when rare is not the same as hard, step by step: the method of Yang et al.
+(2020), with sliders, real data and honest numbers. The sliders need JupyterLab (`spbl-nb lab`); here each explorer is a
+picture of its settings. Pictures of lesions are synthetic, and nothing here is a diagnosis.
+
+{table}
+
+*The paper:* J. Yang, X. Wu, J. Liang, X. Sun, M.-M. Cheng, P. L. Rosin, L. Wang: Self-Paced Balance Learning for Clinical Skin
+Disease Recognition, IEEE TNNLS 31(8), 2020, [doi 10.1109/TNNLS.2019.2917524](https://doi.org/10.1109/TNNLS.2019.2917524). *This
+course:* MIT licence; the README and CITATION.cff of its repository say how to cite it.
+
+```{{toctree}}
+:hidden:
+
+{pages}
+```
+"""
+_STYLE = """
+.content table.docutils, .content table.dataframe { display: block; overflow-x: auto; max-width: 100%; }
+.content math[display="block"] { overflow-x: auto; overflow-y: hidden; max-width: 100%; padding: 0.2em 0; }
+.content details { border-left: 3px solid var(--color-background-border); padding-left: 0.8em; margin: 0.6em 0; }
+.content summary { cursor: pointer; }
+.cell_output img { background: #fff; height: auto; }
+:focus-visible { outline: 3px solid var(--color-brand-primary); outline-offset: 2px; }
+"""
+_LIGHT = {"color-brand-primary": "#00558a", "color-brand-content": "#00558a"}
+_DARK = {"color-brand-primary": "#7cc4f0", "color-brand-content": "#7cc4f0"}
+
+
+def build(out: str | os.PathLike | None = None, folder: str | os.PathLike | None = None) -> tuple[Path, list[str]]:
+    """Build the book into ``out`` (default: ``book/`` beside the notebooks) and return (its first page, warnings).
+
+    What stood there is replaced when the new book is whole. Raises FileExistsError where the folder holds something
+    else, ImportError where Sphinx, myst-nb or the theme is missing.
+    """
+    from sphinx.application import Sphinx
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
+
+    where = places.notebooks_dir(folder)
+    target = Path(out).expanduser().absolute() if out else where.parent / "book"
+    if target.exists() and not (target / "searchindex.js").is_file() and (target.is_file() or any(target.iterdir())):
+        raise FileExistsError(f"{target} holds something that is no book; give an empty or another folder with --out")
+    notebooks = series.read_series(where)
+    told = [
+        f"{name} holds no outputs; run 'spbl-nb render {name}' first"
+        for name, notebook in notebooks.items()
+        if not any(cell.get("outputs") for cell in notebook.content["cells"])
+    ]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
+        source, fresh = Path(scratch) / "source", Path(scratch) / "html"
+        _write_sources(source, notebooks, where)
+        warnings = io.StringIO()
+        with contextlib.redirect_stderr(warnings), docutils_namespace(), patch_docutils(str(source)):
+            doctrees = Path(scratch) / "doctrees"
+            app = Sphinx(source, source, fresh, doctrees, "html", status=None, warning=warnings, freshenv=True)
+            app.build()
+        lines = _COLOUR.sub("", warnings.getvalue()).splitlines()
+        told += [line.replace(f"{source}{os.sep}", "") for line in lines if line.strip()]
+        shutil.rmtree(target, ignore_errors=True)
+        fresh.rename(target)
+    return target / "index.html", told
+
+
+def _write_sources(source: Path, notebooks: dict[str, series.Notebook], where: Path) -> None:
+    """Write what Sphinx reads: the notebooks, a first page with the table of the series, and the style."""
+    (source / "_static").mkdir(parents=True)
+    for notebook in notebooks.values():
+        shutil.copyfile(notebook.path, source / notebook.path.name)
+    table = rendering.table(where).replace(f"({where.name}/", "(")
+    files.write_text(source / "index.md", _INDEX.format(title=TITLE, table=table, pages="\n".join(notebooks)))
+    files.write_text(source / "_static" / "book.css", _STYLE)
+    settings = [f"{name} = {value!r}" for name, value in _settings(source).items()]
+    files.write_text(source / "conf.py", "\n".join(settings) + "\n")
+
+
+def _settings(source: Path) -> dict[str, Any]:
+    return {
+        "project": TITLE,
+        "html_title": TITLE,
+        "language": "en",
+        "extensions": ["myst_nb", __name__],
+        "nb_execution_mode": "off",
+        "nb_mime_priority_overrides": [["html", kind, place] for place, kind in enumerate(html_pages.PRIORITY)],
+        "myst_enable_extensions": ["dollarmath", "amsmath"],
+        "myst_heading_anchors": 4,
+        "myst_heading_slug_func": f"{__name__}.anchor",
+        "html_math_renderer": "mathml",
+        "html_theme": "furo",
+        "html_theme_options": {"light_css_variables": _LIGHT, "dark_css_variables": _DARK},
+        "html_static_path": [str(source / "_static")],
+        "html_css_files": ["book.css"],
+        "html_copy_source": False,
+        "html_show_sphinx": False,
+        "html_show_copyright": False,
+        "pygments_style": "a11y-high-contrast-light",
+        "pygments_dark_style": "a11y-high-contrast-dark",
+    }
+
+
+def anchor(text: str) -> str:
+    """Return the anchor of a heading as JupyterLab makes it, so that links between sections work in both."""
+    return text.replace(" ", "-")
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Register with Sphinx: formulas as MathML, and alternative texts of pictures."""
+    app.add_html_math_renderer("mathml", inline_renderers=(_inline_formula, None), block_renderers=(_formula, None))
+    app.connect("doctree-read", _describe_pictures)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _inline_formula(translator: Any, node: Any) -> None:
+    from docutils.nodes import SkipNode
+
+    translator.body.append(html_pages.to_mathml(node.astext()))
+    raise SkipNode
+
+
+def _formula(translator: Any, node: Any) -> None:
+    from docutils.nodes import SkipNode
+
+    translator.body.append(f'<div class="math">{html_pages.to_mathml(node.astext(), "block")}</div>')
+    raise SkipNode
+
+
+def _describe_pictures(app: Any, doctree: Any) -> None:
+    """Give each picture of an output the alternative text that the notebook holds for it; myst-nb leaves it out."""
+    from docutils import nodes
+
+    source = Path(app.env.doc2path(app.env.docname))
+    if source.suffix != ".ipynb":
+        return
+    described = _descriptions(files.read_json(source))
+    for picture in doctree.findall(nodes.image):
+        path = Path(app.srcdir) / picture["uri"].lstrip("/")
+        if path.is_file() and (words := described.get(hashlib.sha256(path.read_bytes()).hexdigest())):
+            picture["alt"] = html.unescape(words)
+
+
+def _descriptions(notebook: dict[str, Any]) -> dict[str, str]:
+    """Return the alternative texts of all pictures in a notebook's outputs, by the SHA-256 of the picture."""
+    found = {}
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", ()):
+            picture = output.get("data", {}).get("image/png")
+            words = output.get("metadata", {}).get("image/png", {}).get("alt")
+            if picture and words:
+                found[hashlib.sha256(base64.b64decode("".join(picture))).hexdigest()] = words
+    return found
