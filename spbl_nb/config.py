@@ -264,7 +264,7 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values, in the order of the class."""
-        return {name: files.plain(value) for name, value in dataclasses.asdict(self).items()}
+        return {name: files.to_jsonable(value) for name, value in dataclasses.asdict(self).items()}
 
     @cached_property
     def digest(self) -> str:

@@ -66,16 +66,16 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         handle.write(text)
 
 
-def plain(value: Any) -> Any:
+def to_jsonable(value: Any) -> Any:
     """Turn NumPy scalars and arrays, tuples and paths into what JSON holds; NaN and infinities become None."""
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [to_jsonable(item) for item in value]
     if isinstance(value, np.ndarray):
-        return plain(value.tolist())
+        return to_jsonable(value.tolist())
     if isinstance(value, np.generic):
-        return plain(value.item())
+        return to_jsonable(value.item())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, os.PathLike):
@@ -85,7 +85,7 @@ def plain(value: Any) -> Any:
 
 def to_json(value: Any, indent: int | None = 1) -> str:
     """Return strict JSON (no NaN) with sorted keys, so that equal values give equal text."""
-    return json.dumps(plain(value), indent=indent, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    return json.dumps(to_jsonable(value), indent=indent, sort_keys=True, allow_nan=False, ensure_ascii=False)
 
 
 def write_json(path: str | os.PathLike, value: Any) -> None:

@@ -79,7 +79,7 @@ def run(
     if data.split is None or not len(train) or not len(test):
         raise ValueError(f"{dataset} has {len(train)} training and {len(test)} test pictures; some of both are needed")
     chosen = {key: value for key, value in settings.to_dict().items() if key != "seeds"}
-    wanted = files.plain({"dataset": dataset, "seed": seed, "config": chosen, "data_sha256": data.sha256})
+    wanted = files.to_jsonable({"dataset": dataset, "seed": seed, "config": chosen, "data_sha256": data.sha256})
     folder = root / settings.name / dataset / f"detector-{seed}"
     if folder.exists():
         return folder, _standing(folder, wanted)
@@ -105,12 +105,12 @@ def run(
         files.write_text(stage / "run" / "history.jsonl", "".join(line + "\n" for line in lines))
         drawn = slice(0, _DRAWN)
         detection_plots.predictions(data, test[drawn], found[drawn]).savefig(stage / "run" / "predictions.png")
-        files.write_json(stage / "run" / RECORD, files.plain(record))
+        files.write_json(stage / "run" / RECORD, files.to_jsonable(record))
         if not staging.move_into_place(stage / "run", folder):
             return folder, _standing(folder, wanted)
     if checkpoint is None:
         Path(own).unlink(missing_ok=True)
-    return folder, files.plain(record)
+    return folder, files.to_jsonable(record)
 
 
 def told(record: dict[str, Any]) -> str:

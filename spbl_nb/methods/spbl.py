@@ -385,4 +385,4 @@ def _summary(record: PaceRecord, labels: np.ndarray) -> dict[str, Any]:
         "balanced_per_class": np.bincount(labels[record.balanced_rows], minlength=len(record.weights)),
         **{name: None if report is None else report.summary() for name, report in reports.items()},
     }
-    return files.plain(kept)
+    return files.to_jsonable(kept)

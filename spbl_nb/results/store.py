@@ -158,7 +158,7 @@ def save(
     }
     record["arrays"] = {name: files.sha256_of(array) for name, array in arrays.items()}
     record["history_rows"] = len(result.history)
-    record["sha256"] = record_sha256(files.plain(record))
+    record["sha256"] = record_sha256(files.to_jsonable(record))
     try:
         with staging(root) as stage:
             files.write_npz(stage / "run" / SCORES, **arrays)
@@ -182,7 +182,7 @@ def standing(folder: Path, wanted: dict[str, Any]) -> Run | None:
     if not folder.exists():
         return None
     run = load(folder)
-    lines = differences(files.plain(wanted), run.result["fingerprint"])
+    lines = differences(files.to_jsonable(wanted), run.result["fingerprint"])
     if lines:
         raise RunConflict(
             f"{folder} holds another run ({'; '.join(lines)}); it was left as it is: give another runs folder, or move "
@@ -311,7 +311,7 @@ def _record(method: str, data: "ImageData", split: "Split", config: "Config", se
     """Return the content of result.json apart from the arrays' hashes."""
     parts = {name: data.counts(getattr(split, name)) for name in ("train", "validation", "test")}
     return {
-        "fingerprint": files.plain(fingerprint(data.name, method, seed, config, data.sha256, split.sha256)),
+        "fingerprint": files.to_jsonable(fingerprint(data.name, method, seed, config, data.sha256, split.sha256)),
         "config_name": config.name,
         "class_names": list(data.class_names),
         "class_counts": parts,
