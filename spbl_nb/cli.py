@@ -213,11 +213,11 @@ def _data(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     from spbl_nb import config, places
-    from spbl_nb.results import result_files
+    from spbl_nb.results import store
 
-    number = result_files.export(places.runs_dir(options.runs_dir), options.file, options.remark)
+    number = store.write_records(places.runs_dir(options.runs_dir), options.file, options.remark)
     print(f"{number} runs written to {options.file}")
-    trials = sum(bool(config.watermark(record["config_name"])) for record in result_files.read(options.file))
+    trials = sum(bool(config.watermark(record["config_name"])) for record in store.read_records(options.file))
     if trials:
         print(f"{trials} of them are trial runs at preset smoke, whose numbers are no results")
     return 0

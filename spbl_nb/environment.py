@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from spbl_nb import places
 from spbl_nb.batch import workers
-from spbl_nb.results import staging
+from spbl_nb.results import store
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -166,7 +166,7 @@ def _widgets() -> Finding:
 
 def _writable(folder: Path) -> Finding:
     try:
-        staging.check_writable(_nearest_existing(folder))
+        store.check_writable(_nearest_existing(folder))
     except OSError as error:
         return Finding(
             FAIL, "runs folder", error.strerror or str(error), "choose another one with RUNS_DIR or --runs-dir"

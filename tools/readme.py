@@ -21,7 +21,7 @@ from PIL.PngImagePlugin import PngInfo
 from spbl_nb import files, places
 from spbl_nb.methods.spbl_variants import VARIANTS
 from spbl_nb.plots import figures, report_plots
-from spbl_nb.results import report, result_files, store, tables
+from spbl_nb.results import report, store, tables
 from spbl_nb.results import text as report_words
 from tools import render as rendering
 from tools import series
@@ -141,7 +141,7 @@ def weights(path: Path, label: str) -> str:
     With it stand the run's method, its seed and its accuracy.
     """
     found = []
-    for record in result_files.read(path):
+    for record in store.read_records(path):
         mark = record["fingerprint"]
         if mark["method"] in _SHUFFLED:
             weight = record["details"]["paces"][-1]["weights"][record["class_names"].index(label)]
@@ -205,5 +205,5 @@ def _made_from(path: Path) -> str:
 def _frame(path: Path) -> pd.DataFrame:
     nothing = np.empty(0)
     return tables.frame(
-        store.Run(path, record, nothing, nothing, nothing, nothing, []) for record in result_files.read(path)
+        store.Run(path, record, nothing, nothing, nothing, nothing, []) for record in store.read_records(path)
     )

@@ -18,7 +18,7 @@ from typing import Any
 from spbl_nb import checks, config, config_files, data
 from spbl_nb.batch import tasks
 from spbl_nb.data.dataset import ImageData
-from spbl_nb.results import provenance, staging, store
+from spbl_nb.results import provenance, store
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,14 @@ class Cell:
         return f"{self.dataset:<12} {self.method:<14} seed {self.seed}"
 
     @property
+    def run(self) -> store.RunId:
+        """Which run it is."""
+        return store.RunId(self.dataset, self.method, self.seed, self.config)
+
+    @property
     def folder(self) -> str:
         """Folder of its run, relative to the runs folder."""
-        return store.run_folder("", self.config.name, self.dataset, self.method, self.seed).as_posix()
+        return self.run.folder
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ def plan(
         task = _task(cell, notebook, runs_dir, roots[cell.dataset], data_options, time_limit)
         wanted = fingerprint(cell)  # also proves, before anything is started, that the data are there and can be split
         try:
-            run = store.standing(task.target, wanted) if task.target.exists() else None
+            run = store.find_complete_run(task.target, wanted)
         except (store.RunConflict, store.OtherVersion) as conflict:
             conflicts.append(str(conflict))
             continue
@@ -151,7 +156,7 @@ def plan(
         raise store.RunConflict("\n".join(conflicts[:3]) + more)
     for outcome in found.standing:
         tasks.drop_checkpoints(outcome.task)  # a command may have been killed when a run was complete and this not done
-    found.set_aside.extend((staging.set_aside(folder), reason) for folder, reason in broken)
+    found.set_aside.extend((store.set_aside(folder), reason) for folder, reason in broken)
     return found
 
 
@@ -181,7 +186,7 @@ def _fingerprints(roots: Mapping[str, str | None], data_options: str) -> Callabl
     def of(cell: Cell) -> dict:
         pictures = load(cell.config, cell.dataset)
         split = data.make_split(pictures, cell.config.validation, cell.config.test, seed=cell.seed)
-        return store.fingerprint(cell.dataset, cell.method, cell.seed, cell.config, pictures.sha256, split.sha256)
+        return cell.run.fingerprint(pictures.sha256, split.sha256)
 
     return of
 

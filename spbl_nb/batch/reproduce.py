@@ -18,7 +18,7 @@ import pandas as pd
 from spbl_nb import config, files, places
 from spbl_nb.batch import grid, parameters, tasks
 from spbl_nb.batch import page as html_pages
-from spbl_nb.results import staging, store, tables
+from spbl_nb.results import store, tables
 
 DATASETS = ("digits", "lesions")
 METHODS = ("ce", "logit_adjusted", "spbl_released", "spbl_clean", "spbl_intended")
@@ -45,8 +45,8 @@ def reproduce(
     started if the runs folder, the notebooks or an argument will not do.
     """
     started = time.perf_counter()
-    folder = staging.check_writable(places.runs_dir(runs_dir))
-    staging.clean_staging(folder)
+    folder = store.check_writable(places.runs_dir(runs_dir))
+    store.clean_staging(folder)
     sources = places.notebooks_dir(notebooks)
     settings = cells[0].config
     experiment = sources / f"{places.EXPERIMENT}.ipynb"

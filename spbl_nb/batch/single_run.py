@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spbl_nb import config, data, methods, metrics, places, training
-from spbl_nb.results import staging, store
+from spbl_nb.results import store
 from spbl_nb.training import processes
 
 
@@ -37,22 +37,19 @@ def train(
     _refuse_swapped(method, dataset)
     settings = config.preset(preset, **overrides)
     training.accelerator_for(settings)  # from here on the processes know of each other
-    root = processes.from_first(lambda: staging.check_writable(places.runs_dir(runs_dir)))
+    root = processes.from_first(lambda: store.check_writable(places.runs_dir(runs_dir)))
     pictures = data.load_for(settings, dataset, data_root, **data.options_from(data_options, dataset))
     split = data.make_split(pictures, settings.validation, settings.test, seed=seed)
     _say(f"{pictures.name}: {pictures.source}")
-    folder = store.run_folder(root, settings.name, pictures.name, method, seed)
-    wanted = store.fingerprint(pictures.name, method, seed, settings, pictures.sha256, split.sha256)
+    run = store.RunId(pictures.name, method, seed, settings)
+    folder = root / run.folder
+    wanted = run.fingerprint(pictures.sha256, split.sha256)
     if standing := processes.from_first(lambda: _told_of_standing(folder, wanted)):
         _say(standing)
         return folder
     result = methods.run(method, pictures, split, settings, seed, checkpoint=checkpoint, progress=progress)
     report = metrics.report(pictures.labels[split.test], result.scores, pictures.num_classes, result.predicted)
-    processes.from_first(
-        lambda: store.save(
-            root, method=method, data=pictures, split=split, config=settings, seed=seed, result=result, report=report
-        )
-    )
+    processes.from_first(lambda: store.save(root, run, data=pictures, split=split, result=result, report=report))
     number = processes.count()
     told = "one process" if number == 1 else f"{number} processes"
     _say(_told(report, f"{result.steps} steps in {result.seconds:.1f} s by {told}; written: {folder}", settings.name))
@@ -71,7 +68,7 @@ def _refuse_swapped(method: str, dataset: str) -> None:
 
 def _told_of_standing(folder: Path, wanted: dict[str, Any]) -> str:
     """Return the numbers of the run that stands in a folder complete, as text; empty if none does."""
-    run = store.standing(folder, wanted)
+    run = store.find_complete_run(folder, wanted)
     if run is None:
         return ""
     report = metrics.report(run.labels, run.scores, predicted=run.predicted)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from spbl_nb import files, places
 from spbl_nb.batch import execute, parameters, workers
 from spbl_nb.batch import page as html_pages
-from spbl_nb.results import provenance, staging, store
+from spbl_nb.results import provenance, store
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -157,7 +157,7 @@ def with_advice(error: Exception) -> str:
 def _attempt(task: Task, limits: dict[str, Any]) -> None:
     """Execute the notebook in a staging folder and move what it leaves to its place."""
     name = Path(task.notebook).stem
-    with staging.staging(task.runs_dir) as stage:
+    with store.staging(task.runs_dir) as stage:
         finished = stage / task.folder
         executed = stage / f"{name}.ipynb"
         values = _own_values(task, stage) | task.values
@@ -260,7 +260,7 @@ def _replace_folder(stage: Path, target: Path, previous: Path) -> None:
     """Put a finished folder in the place of an older one, which goes away with the staging folder."""
     if target.exists():
         os.rename(target, previous)
-    if not staging.move_into_place(stage, target):
+    if not store.move_into_place(stage, target):
         raise OSError(f"{target} was written by another process at the same time; run the command again")
 
 
@@ -323,7 +323,7 @@ def _no_leftovers(tasks: Sequence[Task]) -> Iterator[None]:
         yield
     finally:
         for runs_dir in {task.runs_dir for task in tasks}:
-            staging.clean_staging(runs_dir)
+            store.clean_staging(runs_dir)
 
 
 def _dask_key(task: Task) -> str:

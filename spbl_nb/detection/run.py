@@ -22,7 +22,7 @@ from spbl_nb.detection import evaluate
 from spbl_nb.detection import plot as detection_plots
 from spbl_nb.detection import sets as detection_data
 from spbl_nb.detection import train as detection
-from spbl_nb.results import provenance, staging, store
+from spbl_nb.results import provenance, store
 
 RECORD = "detection.json"
 _SIDES = {"small": 256, "resnet50_fpn": 512}  # pixels of the letterboxed square where the settings name no size
@@ -72,7 +72,7 @@ def run(
     Raises :class:`spbl_nb.results.store.RunConflict` if something else stands in the folder, ValueError for a data set without a
     training or test part, and what the readers raise.
     """
-    root = staging.check_writable(runs_dir)
+    root = store.check_writable(runs_dir)
     seed = checks.integer("seed", seed, 0)
     data = detection_data.load(dataset, data_root, settings.size or _SIDES[_network(settings)])
     train, test = data.part(TRAIN), data.part(TEST)
@@ -100,13 +100,13 @@ def run(
         "library_sha256": provenance.library_sha256(),
         "timing": {"seconds": time.perf_counter() - started, **provenance.machine()},
     }
-    with staging.staging(root) as stage:
+    with store.staging(root) as stage:
         lines = [files.to_json(row, indent=None) for row in fitted.history]
         files.write_text(stage / "run" / "history.jsonl", "".join(line + "\n" for line in lines))
         drawn = slice(0, _DRAWN)
         detection_plots.predictions(data, test[drawn], found[drawn]).savefig(stage / "run" / "predictions.png")
         files.write_json(stage / "run" / RECORD, files.to_jsonable(record))
-        if not staging.move_into_place(stage / "run", folder):
+        if not store.move_into_place(stage / "run", folder):
             return folder, _standing(folder, wanted)
     if checkpoint is None:
         Path(own).unlink(missing_ok=True)
@@ -133,8 +133,5 @@ def _standing(folder: Path, wanted: dict[str, Any]) -> dict[str, Any]:
         raise store.BrokenRun(
             f"{folder / RECORD} cannot be read ({error}); move the folder away and run again"
         ) from None
-    if lines := store.differences(wanted, record["fingerprint"]):
-        raise store.RunConflict(
-            f"{folder} holds another run ({'; '.join(lines)}); it was left as it is: give another runs folder"
-        )
+    store.check_same_run(folder, wanted, record["fingerprint"])
     return record

@@ -1,19 +1,24 @@
 """The result store: one folder a run, complete or absent, that says exactly what was run.
 
-A run is one method on one data set with one configuration and one seed. Its folder holds ``result.json`` (what was run,
-with which versions, and the report), ``scores.npz`` (the scores themselves, so that any other metric can be computed
-later) and ``history.jsonl`` (one line per look at the validation part). It is written under ``.staging`` and renamed as
-a whole: whoever finds the folder finds all of it. What depends on the clock or the machine stands in the one block
-``timing``; the rest of ``result.json`` is the same whenever the same thing is run with the same seed.
-
-Taught in: notebooks/08_experiment, section 5, and notebooks/09_reproduction_report.
+A run is one method on one data set with one configuration and one seed (:class:`RunId`). Its folder holds
+``result.json`` (what was run, with which versions, and the report), ``scores.npz`` (the scores themselves, so that any
+other metric can be computed later) and ``history.jsonl`` (one line per evaluation). It is written under ``.staging`` and
+renamed as a whole: inside one file system a rename is a single step, so a reader finds all of the folder or nothing.
+What depends on the clock or the machine is in the one block ``timing``; the rest of ``result.json`` is the same whenever
+the same thing is run with the same seed.
 """
 
+import contextlib
 import datetime
+import errno
 import json
 import os
+import platform
 import re
 import shutil
+import sys
+import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,26 +27,29 @@ import numpy as np
 
 from spbl_nb import checks, files
 from spbl_nb.results import provenance
-from spbl_nb.results.staging import move_into_place, staging
 
 if TYPE_CHECKING:
     from spbl_nb.config import Config
-    from spbl_nb.data.registry import ImageData, Split
+    from spbl_nb.data.dataset import ImageData
+    from spbl_nb.data.split import Split
     from spbl_nb.methods.registry import Result
     from spbl_nb.metrics import Report
 
 SCHEMA = 1
 RESULT, SCORES, HISTORY = "result.json", "scores.npz", "history.jsonl"
 ARRAYS = ("scores", "labels", "predicted", "test_rows")
+STAGING = ".staging"
+_NEEDED = {"config_name", "report", "class_names", "class_counts", "steps", "timing"}
 _SEED = re.compile(r"seed-\d+")
+_HOST = platform.node() or "host"
 
 
 class RunConflict(ValueError):
-    """A complete run stands in the folder already, and it is not a run of the same thing."""
+    """The folder already holds a complete run of something else."""
 
 
 class BrokenRun(ValueError):
-    """A run folder lacks something, was altered, or was written by another version of the store."""
+    """A run folder lacks something, cannot be read, or was written by another version of the store."""
 
 
 class OtherVersion(BrokenRun):
@@ -49,10 +57,53 @@ class OtherVersion(BrokenRun):
 
 
 class Saved(NamedTuple):
-    """Where a run stands, and whether this call wrote it (False: the same run stood there already)."""
+    """Where a run is, and whether this call wrote it (False: the same run was there already)."""
 
     folder: Path
     written: bool
+
+
+@dataclass(frozen=True)
+class RunId:
+    """Which run: a data set, a method, a seed and a configuration.
+
+    Raises ValueError for a name that cannot name a folder and for a seed below 0.
+    """
+
+    dataset: str
+    method: str
+    seed: int
+    config: "Config"
+
+    def __post_init__(self) -> None:
+        for name, part in (("dataset", self.dataset), ("method", self.method)):
+            checks.instance(name, part, str)
+            if not part or not part.isprintable() or part[0] == "." or set(part) & set('/\\:*?"<>|'):
+                raise ValueError(
+                    f"{name} is {part!r}; it names a folder, so it may not be empty, start with a dot or hold /\\: or "
+                    "what cannot be printed"
+                )
+        checks.integer("seed", self.seed, 0)
+
+    @property
+    def folder(self) -> str:
+        """The run's folder relative to the runs folder: ``<configuration>/<data set>/<method>/seed-<k>``."""
+        return f"{self.config.name}/{self.dataset}/{self.method}/seed-{self.seed}"
+
+    def fingerprint(self, data_sha256: str, split_sha256: str) -> dict[str, Any]:
+        """Return what makes two runs runs of the same thing: names, seed, settings, hashes of data and split, schema."""
+        settings = {key: value for key, value in self.config.to_dict().items() if key != "seeds"}
+        return files.to_jsonable(
+            {
+                "schema": SCHEMA,
+                "dataset": self.dataset,
+                "method": self.method,
+                "seed": self.seed,
+                "config": settings,
+                "data_sha256": data_sha256,
+                "split_sha256": split_sha256,
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -60,7 +111,7 @@ class Run:
     """A complete run as read from its folder.
 
     Attributes: ``folder``; ``result`` the content of ``result.json``; ``scores`` float[N_test,C]; ``labels``,
-    ``predicted``, ``test_rows`` int64[N_test]; ``history`` one dict per look at the validation part.
+    ``predicted``, ``test_rows`` int64[N_test]; ``history`` one dict per evaluation.
     """
 
     folder: Path
@@ -74,96 +125,34 @@ class Run:
 
 @dataclass(frozen=True)
 class Scan:
-    """What :func:`scan` found: complete runs, and the folders that are none with the reason."""
+    """What :func:`scan` found: complete runs, and broken folders with the reason."""
 
     complete: list[Run]
     broken: list[tuple[Path, str]]
 
 
-def run_folder(root: str | os.PathLike, config_name: str, dataset: str, method: str, seed: int) -> Path:
-    """Return ``root/<configuration>/<data set>/<method>/seed-<k>``."""
-    for name, part in (("configuration", config_name), ("dataset", dataset), ("method", method)):
-        if (
-            not isinstance(part, str)
-            or not part.isprintable()
-            or not part
-            or part[0] == "."
-            or set(part) & set('/\\:*?"<>|')
-        ):
-            raise ValueError(
-                f"{name} is {part!r}; it names a folder, so it may not be empty, start with a dot or hold /\\: or what "
-                "cannot be printed"
-            )
-    checks.instance("root", root, (str, os.PathLike))
-    return Path(root) / config_name / dataset / method / f"seed-{checks.integer('seed', seed, 0)}"
-
-
-def fingerprint(dataset: str, method: str, seed: int, config: "Config", data_sha256: str, split_sha256: str) -> dict:
-    """Return what makes two runs runs of the same thing: names, seed, settings, data hash, split hash and schema."""
-    settings = {key: value for key, value in config.to_dict().items() if key != "seeds"}
-    return {
-        "schema": SCHEMA,
-        "dataset": dataset,
-        "method": method,
-        "seed": checks.integer("seed", seed, 0),
-        "config": settings,
-        "data_sha256": data_sha256,
-        "split_sha256": split_sha256,
-    }
-
-
-def differences(wanted: dict[str, Any], found: dict[str, Any], prefix: str = "") -> list[str]:
-    """Name every entry in which two fingerprints differ, e.g. ``config.lr: 0.05 there, 0.01 now``."""
-    lines = []
-    for key in sorted(wanted.keys() | found.keys()):
-        now, there = wanted.get(key), found.get(key)
-        if isinstance(now, dict) and isinstance(there, dict):
-            lines += differences(now, there, f"{prefix}{key}.")
-        elif now != there:
-            lines.append(f"{prefix}{key}: {_short(there)} there, {_short(now)} now")
-    return lines
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:13] + "…'"
-
-
 def save(
-    root: str | os.PathLike,
-    *,
-    method: str,
-    data: "ImageData",
-    split: "Split",
-    config: "Config",
-    seed: int,
-    result: "Result",
-    report: "Report",
+    root: str | os.PathLike, run: RunId, *, data: "ImageData", split: "Split", result: "Result", report: "Report"
 ) -> Saved:
     """Write one finished run to its folder below ``root``, as a whole or not at all.
 
-    If the same run (equal :func:`fingerprint`) stands there already it is left as it is, also when another process
-    finishes it first. Raises :class:`RunConflict` if another run stands there, :class:`BrokenRun` if the folder holds
-    something incomplete, OSError (naming the folder) if the disk is full or the folder cannot be written.
+    If the same run (equal :meth:`RunId.fingerprint`) is there already it is left as it is, also when another process
+    finishes it first. Raises ValueError if ``data`` are not those of the run, :class:`RunConflict` if another run is
+    there, :class:`BrokenRun` if the folder holds something incomplete, OSError (naming the folder) if the disk is full or
+    the folder cannot be written.
     """
-    folder = run_folder(root, config.name, data.name, method, seed)
-    record = _record(method, data, split, config, seed, result, report)
-    if standing(folder, record["fingerprint"]):
+    if data.name != checks.instance("run", run, RunId).dataset:
+        raise ValueError(f"data is {data.name!r}, but the run is one on {run.dataset!r}; give the data of the run")
+    folder = Path(root) / run.folder
+    record = _record(run, data, split, result, report)
+    if find_complete_run(folder, record["fingerprint"]):
         return Saved(folder, False)
-    arrays = {
-        "scores": np.asarray(result.scores),
-        "labels": np.asarray(data.labels[split.test]),
-        "predicted": np.asarray(result.predicted),
-        "test_rows": np.asarray(split.test),
-    }
-    record["arrays"] = {name: files.sha256_of(array) for name, array in arrays.items()}
-    record["history_rows"] = len(result.history)
-    record["sha256"] = record_sha256(files.to_jsonable(record))
     try:
         with staging(root) as stage:
-            files.write_npz(stage / "run" / SCORES, **arrays)
-            lines = [files.to_json(row, indent=None) for row in result.history]
-            files.write_text(stage / "run" / HISTORY, "".join(line + "\n" for line in lines))
+            arrays = (result.scores, data.labels[split.test], result.predicted, split.test)
+            files.write_npz(stage / "run" / SCORES, **dict(zip(ARRAYS, map(np.asarray, arrays), strict=True)))
+            lines = [files.to_json(row, indent=None) + "\n" for row in result.history]
+            files.write_text(stage / "run" / HISTORY, "".join(lines))
             files.write_json(stage / "run" / RESULT, record)
             return Saved(folder, publish(stage / "run", folder))
     except OSError as error:
@@ -174,147 +163,12 @@ def save(
         ) from error
 
 
-def standing(folder: Path, wanted: dict[str, Any]) -> Run | None:
-    """Return the complete run with this fingerprint that stands in ``folder``, None if the folder does not exist.
-
-    Raises :class:`RunConflict` naming every difference if another run stands there, :class:`BrokenRun` if it is broken.
-    """
-    if not folder.exists():
-        return None
-    run = load(folder)
-    lines = differences(files.to_jsonable(wanted), run.result["fingerprint"])
-    if lines:
-        raise RunConflict(
-            f"{folder} holds another run ({'; '.join(lines)}); it was left as it is: give another runs folder, or move "
-            "that one away if it is not needed"
-        )
-    return run
-
-
-def publish(stage: Path, folder: Path) -> bool:
-    """Move a finished run folder to its final place; return False if the same run stood there first (ours is dropped).
-
-    Raises as :func:`standing` does if something else stands there.
-    """
-    if move_into_place(stage, folder):
-        return True
-    standing(folder, files.read_json(stage / RESULT)["fingerprint"])
-    shutil.rmtree(stage, ignore_errors=True)
-    return False
-
-
-def load(folder: str | os.PathLike) -> Run:
-    """Read a run and verify it: the schema, that all files and arrays are there, and the arrays' SHA-256.
-
-    Raises :class:`BrokenRun` naming the folder, what is missing or wrong, and what to do.
-    """
-    folder = Path(folder)
-    result = _read_result(folder / RESULT)
-    arrays = _read_arrays(folder / SCORES, result["arrays"])
-    history = _read_history(folder / HISTORY, result["history_rows"])
-    return Run(folder, result, history=history, **arrays)
-
-
-def _broken(problem: str) -> BrokenRun:
-    return BrokenRun(f"{problem}; move the run's folder away and run it again")
-
-
-def _read_result(path: Path) -> dict[str, Any]:
-    try:
-        result = files.read_json(path)
-    except OSError as error:
-        raise _broken(f"{path} cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise _broken(str(error)) from None
-    fingerprint = result.get("fingerprint") if isinstance(result, dict) else None
-    schema = fingerprint.get("schema") if isinstance(fingerprint, dict) else None
-    if schema is not None and schema != SCHEMA:
-        raise OtherVersion(
-            f"{path} was written by another version of spbl_nb (schema {schema!r}; this one reads schema {SCHEMA}); it was "
-            "left as it is: give another runs folder, or move the run's folder away and run it again"
-        )
-    if schema is None:
-        raise _broken(f"{path} names no schema")
-    needed = {
-        "config_name",
-        "arrays",
-        "history_rows",
-        "report",
-        "class_names",
-        "class_counts",
-        "steps",
-        "timing",
-        "sha256",
-    }
-    missing = needed - result.keys()
-    if missing:
-        raise _broken(f"{path} lacks {', '.join(sorted(missing))}")
-    if not isinstance(result["timing"], dict) or result["sha256"] != record_sha256(result):
-        raise _broken(f"{path} was altered after it was written (SHA-256 differs)")
-    return result
-
-
-def record_sha256(record: dict[str, Any]) -> str:
-    """Return the SHA-256 (hex) over everything in a result but the block that depends on the clock."""
-    return files.sha256_of(
-        files.to_json({key: value for key, value in record.items() if key not in ("timing", "sha256")})
-    )
-
-
-def _read_arrays(path: Path, hashes: dict[str, str]) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise _broken(f"{path} is missing") from None
-    except Exception as error:  # zipfile, zlib and NumPy raise half a dozen types for a damaged archive
-        raise _broken(f"{path} cannot be read ({error})") from None
-    missing = [name for name in ARRAYS if name not in arrays or name not in hashes]
-    if missing:
-        raise _broken(f"{path} lacks the array {', '.join(missing)}")
-    altered = [name for name in ARRAYS if files.sha256_of(arrays[name]) != hashes[name]]
-    if altered:
-        raise _broken(f"{path}: the array {', '.join(altered)} was altered after it was written (SHA-256 differs)")
-    return {name: arrays[name] for name in ARRAYS}
-
-
-def _read_history(path: Path, rows: int) -> list[dict[str, Any]]:
-    try:
-        history = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except OSError as error:
-        raise _broken(f"{path} cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise _broken(f"{path} does not hold one JSON value a line ({error})") from None
-    if len(history) != rows:
-        raise _broken(f"{path} has {len(history)} lines, and {rows} were written")
-    return history
-
-
-def scan(root: str | os.PathLike, config_name: str | None = None) -> Scan:
-    """Read every run below ``root`` (of one configuration, if named): the complete ones, and the broken with the reason."""
-    found = Scan([], [])
-    if config_name is not None and (
-        not isinstance(config_name, str) or set(config_name) & set("/\\") or not config_name
-    ):
-        raise ValueError(f"config_name is {config_name!r:.80}; allowed: the name of one configuration, or None for all")
-    folders = Path(root).glob(f"{config_name or '*'}/*/*/seed-*")
-    for folder in sorted(path for path in folders if _SEED.fullmatch(path.name) and not path.parts[-4].startswith(".")):
-        try:
-            found.complete.append(load(folder))
-        except BrokenRun as reason:
-            found.broken.append((folder, str(reason)))
-    return found
-
-
-def _record(method: str, data: "ImageData", split: "Split", config: "Config", seed: int, result: "Result",
-            report: "Report") -> dict[str, Any]:  # fmt: skip
-    """Return the content of result.json apart from the arrays' hashes."""
-    parts = {name: data.counts(getattr(split, name)) for name in ("train", "validation", "test")}
+def _record(run: RunId, data: "ImageData", split: "Split", result: "Result", report: "Report") -> dict[str, Any]:
     return {
-        "fingerprint": files.to_jsonable(fingerprint(data.name, method, seed, config, data.sha256, split.sha256)),
-        "config_name": config.name,
+        "fingerprint": run.fingerprint(data.sha256, split.sha256),
+        "config_name": run.config.name,
         "class_names": list(data.class_names),
-        "class_counts": parts,
+        "class_counts": {name: data.counts(getattr(split, name)) for name in ("train", "validation", "test")},
         "difficulty": None if data.difficulty is None else np.asarray(data.difficulty),
         "synthetic": data.synthetic,
         "source": data.source,
@@ -333,3 +187,218 @@ def _record(method: str, data: "ImageData", split: "Split", config: "Config", se
             **provenance.machine(),
         },
     }
+
+
+def find_complete_run(folder: Path, fingerprint: dict[str, Any]) -> Run | None:
+    """Return the complete run with this fingerprint that ``folder`` holds, None if the folder does not exist.
+
+    Raises :class:`RunConflict` naming every difference if it holds another run, :class:`BrokenRun` if it is broken.
+    """
+    if not folder.exists():
+        return None
+    run = load(folder)
+    check_same_run(folder, fingerprint, run.result["fingerprint"])
+    return run
+
+
+def check_same_run(folder: Path, wanted: dict[str, Any], found: dict[str, Any]) -> None:
+    """Raise :class:`RunConflict` naming every entry in which two fingerprints differ, with both values."""
+    if lines := _differences(wanted, found):
+        raise RunConflict(
+            f"{folder} holds another run ({'; '.join(lines)}); it was left as it is: give another runs folder, or move "
+            "that one away if it is not needed"
+        )
+
+
+def _differences(wanted: dict[str, Any], found: dict[str, Any], prefix: str = "") -> list[str]:
+    lines = []
+    for key in sorted(wanted.keys() | found.keys()):
+        now, there = wanted.get(key), found.get(key)
+        if isinstance(now, dict) and isinstance(there, dict):
+            lines += _differences(now, there, f"{prefix}{key}.")
+        elif now != there:
+            old, new = (text if len(text) <= 40 else f"{text[:13]}…'" for text in (repr(there), repr(now)))
+            lines.append(f"{prefix}{key}: {old} there, {new} now")
+    return lines
+
+
+def publish(stage: Path, folder: Path) -> bool:
+    """Move a finished run folder to its final place; return False if the same run was there first (ours is dropped).
+
+    Raises as :func:`find_complete_run` does if something else is there.
+    """
+    if move_into_place(stage, folder):
+        return True
+    find_complete_run(folder, files.read_json(stage / RESULT)["fingerprint"])
+    shutil.rmtree(stage, ignore_errors=True)
+    return False
+
+
+def load(folder: str | os.PathLike) -> Run:
+    """Read a run: it is complete if all of its files can be read and hold what a run needs.
+
+    Raises :class:`BrokenRun` naming the folder, what is missing or wrong, and what to do.
+    """
+    path = folder = Path(folder)
+    again = "move the run's folder away and run it again"
+    try:
+        path = folder / RESULT
+        result = files.read_json(path)
+        _check_record(path, result)
+        path = folder / SCORES
+        if not path.exists():
+            raise BrokenRun(f"{path} is missing; {again}")
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in ARRAYS if name in archive}
+        path = folder / HISTORY
+        history = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except BrokenRun:
+        raise
+    except Exception as error:  # zipfile, zlib and NumPy raise half a dozen types for a damaged archive
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise BrokenRun(f"{path} cannot be read ({reason}); {again}") from None
+    if missing := [name for name in ARRAYS if name not in arrays]:
+        raise BrokenRun(f"{folder / SCORES} lacks the array {', '.join(missing)}; {again}")
+    return Run(folder, result, history=history, **arrays)
+
+
+def _check_record(path: Path, record: Any) -> None:
+    """Raise :class:`BrokenRun` if a record is not one of this version, or lacks what every reader needs."""
+    try:
+        schema = record["fingerprint"]["schema"]
+    except (KeyError, TypeError):
+        raise BrokenRun(f"{path} names no schema; move the run's folder away and run it again") from None
+    if schema != SCHEMA:
+        raise OtherVersion(
+            f"{path} was written by another version of spbl_nb (schema {schema!r}; this one reads schema {SCHEMA}); it was "
+            "left as it is: give another runs folder, or move the run's folder away and run it again"
+        )
+    if missing := _NEEDED - record.keys():
+        raise BrokenRun(f"{path} lacks {', '.join(sorted(missing))}; move the run's folder away and run it again")
+
+
+def scan(root: str | os.PathLike, config_name: str | None = None) -> Scan:
+    """Read every run below ``root`` (of one configuration, if named): the complete ones, and the broken with the reason."""
+    if config_name is not None and (
+        not isinstance(config_name, str) or not config_name or set(config_name) & set("/\\")
+    ):
+        raise ValueError(f"config_name is {config_name!r:.80}; allowed: the name of one configuration, or None for all")
+    found = Scan([], [])
+    folders = Path(root).glob(f"{config_name or '*'}/*/*/seed-*")
+    for folder in sorted(path for path in folders if _SEED.fullmatch(path.name) and not path.parts[-4].startswith(".")):
+        try:
+            found.complete.append(load(folder))
+        except BrokenRun as reason:
+            found.broken.append((folder, str(reason)))
+    return found
+
+
+def write_records(root: str | os.PathLike, path: str | os.PathLike, remark: str = "") -> int:
+    """Write the records of all complete runs below ``root``, without arrays, to one JSON file; return their number.
+
+    ``remark`` says what a reader must know and no record contains. Raises ValueError when no complete run is there, or
+    when one is broken, naming it.
+    """
+    found = scan(root)
+    if found.broken:
+        folder, reason = found.broken[0]
+        raise ValueError(f"{len(found.broken)} runs below {root} are broken, first {folder}: {reason}")
+    if not found.complete:
+        raise ValueError(f"there is no complete run below {root}; give the folder that a grid was run into")
+    files.write_json(path, {"schema": SCHEMA, "remark": remark, "runs": [run.result for run in found.complete]})
+    return len(found.complete)
+
+
+def read_records(path: str | os.PathLike) -> list[dict[str, Any]]:
+    """Return the records of a file of :func:`write_records`; raises :class:`BrokenRun` when it is no such file."""
+    content = files.read_json(path)
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA or not isinstance(content.get("runs"), list):
+        raise BrokenRun(f"{path} is no file of exported runs, or of another version; export them again")
+    for record in content["runs"]:
+        _check_record(Path(path), record)
+    return content["runs"]
+
+
+def check_writable(root: str | os.PathLike) -> Path:
+    """Create the folder and write a file in it, so that a wrong path is reported before the training, not after it.
+
+    Raises OSError naming the folder and what to do.
+    """
+    root = Path(root)
+    probe = root / f".probe-{uuid.uuid4().hex[:8]}"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"spbl")
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"cannot write to the runs folder {root} ({error.strerror}); choose another one (RUNS_DIR in a notebook, "
+            "--runs-dir on the command line) or correct its permissions",
+        ) from None
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink()
+    return root
+
+
+@contextlib.contextmanager
+def staging(root: str | os.PathLike) -> Iterator[Path]:
+    """Yield a fresh folder below ``root/.staging``, named after this machine and process; it is removed at the end."""
+    stage = Path(root) / STAGING / f"{_HOST}--{os.getpid()}--{uuid.uuid4().hex[:8]}"
+    stage.mkdir(parents=True)
+    try:
+        yield stage
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def clean_staging(root: str | os.PathLike) -> int:
+    """Remove staging folders that dead processes of this machine left behind; return how many.
+
+    Folders of living processes and of other machines are left alone: they may be in use on a shared disk.
+    """
+    import psutil
+
+    removed = 0
+    for stage in sorted((Path(root) / STAGING).glob("*--*--*")):
+        host, pid, _ = stage.name.rsplit("--", 2)
+        if host == _HOST and pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(stage, ignore_errors=True)
+            removed += 1
+    return removed
+
+
+def move_into_place(stage: Path, folder: Path) -> bool:
+    """Rename a filled folder to its final place; return False, leaving both as they are, if something is there.
+
+    ``stage`` must be on the same file system. Raises OSError if the rename fails for another reason.
+    """
+    _flush(stage)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.rename(stage, folder)
+    except OSError as error:
+        if folder.exists() and error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.EACCES):
+            return False
+        raise
+    _flush(folder.parent)
+    return True
+
+
+def _flush(folder: Path) -> None:
+    """Flush a folder's entries to the disk, where the system can (Windows cannot)."""
+    if sys.platform != "win32":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename a folder to the first free ``<name>.broken-<k>`` and return the new path; nothing is deleted."""
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.broken-{number}")).exists():
+        number += 1
+    shutil.move(folder, aside)
+    return aside

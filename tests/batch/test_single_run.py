@@ -19,7 +19,7 @@ def test_a_run_from_the_command_line_is_that_of_the_library(tmp_path, capsys):
     pictures = data.load_for(settings, "digits")
     split = data.make_split(pictures, settings.validation, settings.test, seed=3)
     expected = methods.run("spbl_clean", pictures, split, settings, 3)
-    run = store.load(store.run_folder(tmp_path, "smoke", "digits", "spbl_clean", 3))
+    run = store.load(tmp_path / "smoke" / "digits" / "spbl_clean" / "seed-3")
     assert (run.scores == expected.scores).all()
     report = metrics.report(pictures.labels[split.test], expected.scores, 10, expected.predicted)
     assert run.result["report"]["accuracy"] == report.accuracy

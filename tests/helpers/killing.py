@@ -135,11 +135,9 @@ def run_spbl(folder: Path, event: Callable[[], None]) -> None:
     report = metrics.report(data.labels[split.test], result.scores, 3, result.predicted)
     store.save(
         folder / "runs",
-        method="spbl_released",
+        store.RunId(data.name, "spbl_released", 0, config),
         data=data,
         split=split,
-        config=config,
-        seed=0,
         result=result,
         report=report,
     )

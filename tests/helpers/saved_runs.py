@@ -37,11 +37,9 @@ def save_run(root, method="ce", seed=0, settings=TINY, seconds=1.0, data=None, r
     split = make_split(data, seed=seed)
     return store.save(
         root,
-        method=method,
+        store.RunId(data.name, method, seed, settings),
         data=data,
         split=split,
-        config=settings,
-        seed=seed,
         result=fake_result(split, seconds),
         report=report,
     )

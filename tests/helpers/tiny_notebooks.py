@@ -51,7 +51,8 @@ scores = np.random.default_rng(SEED).dirichlet(np.ones(pictures.num_classes), le
 result = SimpleNamespace(scores=scores, score_kind="probability", predicted=scores.argmax(1), history=[],
                          seconds=0.1, steps=1, details={}, timing={})
 report = metrics.report(pictures.labels[split.test], scores, pictures.num_classes)
-store.save(RUNS_DIR, method=METHOD, data=pictures, split=split, config=settings, seed=SEED, result=result, report=report)"""
+run = store.RunId(pictures.name, METHOD, SEED, settings)
+store.save(RUNS_DIR, run, data=pictures, split=split, result=result, report=report)"""
 
 
 def experiment(folder, *more):

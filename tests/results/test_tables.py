@@ -52,7 +52,7 @@ def test_configurations_are_never_mixed():
 
 def test_runs_on_other_pictures_are_left_out_by_majority():
     runs = [made_up(0.8, seed, data=data) for seed, data in enumerate(["new", "old", "old"])]
-    kept, others = tables.same_data(store)
+    kept, others = tables.same_data(runs)
     assert [run.result["fingerprint"]["seed"] for run in kept] == [1, 2]
     assert others == runs[:1]
     assert tables.same_data([]) == ([], [])
@@ -76,7 +76,7 @@ def test_unequal_terms_are_marked():
     runs[1].result["details"] = {"labelled": 20, "unlabelled": 80}
     runs[2].result["details"] = {"switches": {"selection": "test"}}
     runs[3].result["details"] = {"switches": None}
-    summary = tables.mean_and_spread(tables.frame(store), ["accuracy"]).set_index("method")["remark"]
+    summary = tables.mean_and_spread(tables.frame(runs), ["accuracy"]).set_index("method")["remark"]
     assert summary.to_dict() == {
         "ce": "",
         "new_method": "‡ fewer labels",
@@ -101,9 +101,9 @@ def test_the_state_that_comes_first_counts_where_states_are_level():
 
 def test_of_each_seed_the_split_that_most_runs_have_counts():
     runs = [made_up(0.8, seed, method) for seed, method in ((0, "a"), (0, "b"), (0, "c"), (1, "c"))]
-    for run, split in zip(store, "xxyy", strict=True):
+    for run, split in zip(runs, "xxyy", strict=True):
         run.result["fingerprint"]["split_sha256"] = split
-    assert tables.same_split(store) == ([runs[0], runs[1], runs[3]], [runs[2]])
+    assert tables.same_split(runs) == ([runs[0], runs[1], runs[3]], [runs[2]])
 
 
 @pytest.mark.parametrize(

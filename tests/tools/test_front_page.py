@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from spbl_nb import cli, places
-from spbl_nb.results import result_files
+from spbl_nb.results import store
 from tools import readme as front_page
 
 ROOT = places.PACKAGE.parent
@@ -53,7 +53,7 @@ def test_parts_are_renewed_once_and_the_rest_is_left_alone(copied, capsys):
 def test_means_and_deviations_are_those_of_the_file(copied):
     front_page.update(copied / "notebooks")
     text = (copied / "README.md").read_text(encoding="utf-8")
-    records = result_files.read(copied / "results" / "ham10000_28.json")
+    records = store.read_records(copied / "results" / "ham10000_28.json")
     columns = ("precision", "recall", "f1", "g_mean", "weighted_harmonic", "mauc", "accuracy")
     methods = {record["fingerprint"]["method"] for record in records}
     assert len(methods) > 2
@@ -102,7 +102,7 @@ def test_a_file_of_several_data_sets_has_one_table_of_means():
     ]
     scores = [
         record["report"]["f1"]
-        for record in result_files.read(path)
+        for record in store.read_records(path)
         if (record["fingerprint"]["method"], record["fingerprint"]["dataset"]) == ("spbl_released", "lesions")
     ]
     told = f"{np.mean(scores):.3f} ± {np.std(scores, ddof=1):.3f}".replace("0.", ".")
@@ -118,7 +118,7 @@ def test_the_weights_of_a_class_stand_in_order_with_their_accuracy():
     assert [float(row[0]) for row in cells] == sorted(float(row[0]) for row in cells)
     (record,) = [
         record
-        for record in result_files.read(path)
+        for record in store.read_records(path)
         if (record["fingerprint"]["method"], record["fingerprint"]["seed"]) == ("spbl_released", 3)
     ]
     assert ["`spbl_released` †", "3", f"{record['report']['accuracy']:.3f}".lstrip("0")] in [row[1:] for row in cells]
@@ -129,7 +129,7 @@ def test_the_weights_of_a_class_stand_in_order_with_their_accuracy():
 def test_what_the_readme_says_of_the_shuffled_weights_is_in_the_result_file():
     """Accuracy of the two variants with shuffled weights goes by the weight that melanoma happened to get at the last pace."""
     by_weight = {True: [], False: []}
-    for record in result_files.read(ROOT / "results" / "ham10000_28.json"):
+    for record in store.read_records(ROOT / "results" / "ham10000_28.json"):
         if record["fingerprint"]["method"] in ("spbl_released", "spbl_clean"):
             weight = record["details"]["paces"][-1]["weights"][record["class_names"].index("mel")]
             assert weight < 2.5 or weight > 4
