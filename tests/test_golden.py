@@ -22,7 +22,7 @@ from spbl_nb import balance, config, data, detection, files, ghm, losses, method
 from spbl_nb.data.dataset import ImageData
 from spbl_nb.data.synthetic import draw, groups
 from spbl_nb.detection import retinanet
-from spbl_nb.results import export, report, result_files, store, tables
+from spbl_nb.results import export, report, store, tables
 
 ROOT = Path(__file__).parents[1]
 FILE = Path(__file__).parent / "reference" / "golden.json"
@@ -183,7 +183,7 @@ def report_tables():
     """The numbers of the report's tables, from the committed result files."""
     found, nothing = {}, np.empty(0)
     for path in sorted((ROOT / "results").glob("*.json")):
-        runs = [store.Run(path, one, nothing, nothing, nothing, nothing, []) for one in result_files.read(path)]
+        runs = [store.Run(path, one, nothing, nothing, nothing, nothing, []) for one in store.read_records(path)]
         frame = tables.frame(runs)
         numbers = [[float(value) for value in row] for row in frame.select_dtypes("number").to_numpy(float)]
         found[path.name] = {"rows": len(frame), "sum": np.nansum(numbers, axis=0).tolist()}
