@@ -38,7 +38,6 @@ LAYER |= {small: LAYER[room] for small, room in TO_BE_FOLDED.items()}
 KNOWN_EXCEPTIONS = {
     ("spbl_nb.cli", "tools"): "cli: the old commands name `python -m tools.NAME` instead of importing it",
     ("spbl_nb.environment", "spbl_nb.batch.workers"): "environment, batch: available_cores belongs into places",
-    ("spbl_nb.explorers.base", "spbl_nb.batch.notebook_errors"): "explorers: the mark of a widget error is theirs",
 }
 
 

@@ -1,8 +1,7 @@
 """Errors that an executed notebook shows or hides: in its outputs, on standard error, and inside widget state.
 
 A callback that fails inside an ``Output`` widget, or in an explorer, stops nothing: the notebook runs to its end and
-papermill is content. What failed is still written down in the notebook's metadata, and is found there. Needs neither
-Jupyter nor widgets: a notebook is nested lists and mappings.
+papermill is content. What failed is still written down in the notebook's metadata, and is found there.
 
 Taught in: notebooks/00_start_here.
 """
@@ -12,7 +11,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-ERROR_MARK = "data-spbl-error"  # attribute of the element in which an explorer reports that a callback failed
+from spbl_nb.explorers.base import ERROR_MARK
+
 _WIDGETS = "application/vnd.jupyter.widget-state+json"
 _TRACEBACK = "Traceback (most recent call last)"
 

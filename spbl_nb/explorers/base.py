@@ -4,7 +4,7 @@ An explorer declares its controls, draws its picture once and from then on chang
 persistent figure: what stays is kept as pixels, what moves is drawn over it (blitting), and the result goes as a PNG
 into an image widget; ``interact``, which draws everything anew, takes three times as long. Before the live picture come
 *presets*, still pictures with their caption as alt text, which papermill, an HTML page and a forge show as well. A
-failing callback is reported in the explorer itself, and marked for :mod:`spbl_nb.batch.notebook_errors`.
+failing callback is reported in the explorer itself, in an element with the attribute :data:`ERROR_MARK`.
 
 A whole explorer::
 
@@ -41,13 +41,14 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from spbl_nb import checks
-from spbl_nb.batch.notebook_errors import ERROR_MARK
 from spbl_nb.explorers import accessible
 from spbl_nb.explorers.controls import Choice, Control, Player, Slider, Toggle, label_width
 from spbl_nb.plots import figures
 from spbl_nb.plots import style as drawing
 
-__all__ = ["Choice", "Explorer", "Player", "Slider", "Toggle", "check_explorer"]
+__all__ = ["ERROR_MARK", "Choice", "Explorer", "Player", "Slider", "Toggle", "check_explorer"]
+
+ERROR_MARK = "data-spbl-error"  # attribute of the element in which an explorer reports that a callback failed
 
 
 class Explorer:

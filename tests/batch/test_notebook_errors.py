@@ -2,7 +2,8 @@
 
 import pytest
 
-from spbl_nb.batch.notebook_errors import ERROR_MARK, find_errors
+from spbl_nb.batch.notebook_errors import find_errors
+from spbl_nb.explorers.base import ERROR_MARK
 
 TRACEBACK = "Traceback (most recent call last)\n  File\nKeyError: 'x'\n"
 
