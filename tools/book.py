@@ -1,14 +1,15 @@
-"""The course as a static site: the notebooks as they are committed, with search, dark mode and no need of a network.
+"""The course as a static site: the notebooks as they are committed, with search and dark mode, needing no network.
+
+``python -m tools.book`` builds it.
 
 Sphinx with myst-nb turns executed notebooks into pages; nothing is run. Formulas become MathML, which browsers draw by
-themselves; pictures keep their alternative text and stand in the place of widgets; theme, fonts and search index lie in
+themselves; images keep their alternative text and stand in the place of widgets; theme, fonts and search index lie in
 the folder. It can be opened from the disk or put on any web server.
 
 This module is also the Sphinx extension that does what Sphinx and myst-nb leave open. Needs the extra ``book``.
-
-Taught in: notebooks/00_start_here, section 2.
 """
 
+import argparse
 import base64
 import contextlib
 import hashlib
@@ -17,22 +18,22 @@ import io
 import os
 import re
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from spbl_nb import files, places
 from spbl_nb.batch import page as html_pages
-from tools import render as rendering
-from tools import series
+from tools import readme, series
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 TITLE = "Self-paced balance learning"
 _INDEX = """# {title}
 
 How a network can learn from imbalanced data when rare is not the same as hard, step by step: the method of Yang et al.
-(2020), with sliders, real data and honest numbers. The sliders need JupyterLab (`spbl-nb lab`); here each explorer is a
-picture of its settings. Pictures of lesions are synthetic, and nothing here is a diagnosis.
+(2020), with sliders, real data and honest numbers. The sliders need JupyterLab (`spbl-nb lab`); here each explorer is an
+image of its settings. Pictures of lesions are synthetic, and nothing here is a diagnosis.
 
 {table}
 
@@ -72,8 +73,8 @@ def build(out: str | os.PathLike | None = None, folder: str | os.PathLike | None
     if target.exists() and not (target / "searchindex.js").is_file() and (target.is_file() or any(target.iterdir())):
         raise FileExistsError(f"{target} holds something that is no book; give an empty or another folder with --out")
     notebooks = series.read_series(where)
-    told = [
-        f"{name} holds no outputs; run 'spbl-nb render {name}' first"
+    notes = [
+        f"{name} holds no outputs; run 'python -m tools.render {name}' first"
         for name, notebook in notebooks.items()
         if not any(cell.get("outputs") for cell in notebook.content["cells"])
     ]
@@ -87,10 +88,10 @@ def build(out: str | os.PathLike | None = None, folder: str | os.PathLike | None
             app = Sphinx(source, source, fresh, doctrees, "html", status=None, warning=warnings, freshenv=True)
             app.build()
         lines = _COLOUR.sub("", warnings.getvalue()).splitlines()
-        told += [line.replace(f"{source}{os.sep}", "") for line in lines if line.strip()]
+        notes += [line.replace(f"{source}{os.sep}", "") for line in lines if line.strip()]
         shutil.rmtree(target, ignore_errors=True)
         fresh.rename(target)
-    return target / "index.html", told
+    return target / "index.html", notes
 
 
 def _write_sources(source: Path, notebooks: dict[str, series.Notebook], where: Path) -> None:
@@ -98,7 +99,7 @@ def _write_sources(source: Path, notebooks: dict[str, series.Notebook], where: P
     (source / "_static").mkdir(parents=True)
     for notebook in notebooks.values():
         shutil.copyfile(notebook.path, source / notebook.path.name)
-    table = rendering.table(where).replace(f"({where.name}/", "(")
+    table = readme.table(where).replace(f"({where.name}/", "(")
     files.write_text(source / "index.md", _INDEX.format(title=TITLE, table=table, pages="\n".join(notebooks)))
     files.write_text(source / "_static" / "book.css", _STYLE)
     settings = [f"{name} = {value!r}" for name, value in _settings(source).items()]
@@ -110,12 +111,12 @@ def _settings(source: Path) -> dict[str, Any]:
         "project": TITLE,
         "html_title": TITLE,
         "language": "en",
-        "extensions": ["myst_nb", __name__],
+        "extensions": ["myst_nb", "tools.book"],
         "nb_execution_mode": "off",
         "nb_mime_priority_overrides": [["html", kind, place] for place, kind in enumerate(html_pages.PRIORITY)],
         "myst_enable_extensions": ["dollarmath", "amsmath"],
         "myst_heading_anchors": 4,
-        "myst_heading_slug_func": f"{__name__}.anchor",
+        "myst_heading_slug_func": "tools.book.anchor",
         "html_math_renderer": "mathml",
         "html_theme": "furo",
         "html_theme_options": {"light_css_variables": _LIGHT, "dark_css_variables": _DARK},
@@ -135,9 +136,9 @@ def anchor(text: str) -> str:
 
 
 def setup(app: Any) -> dict[str, bool]:
-    """Register with Sphinx: formulas as MathML, and alternative texts of pictures."""
+    """Register with Sphinx: formulas as MathML, and alternative texts of images."""
     app.add_html_math_renderer("mathml", inline_renderers=(_inline_formula, None), block_renderers=(_formula, None))
-    app.connect("doctree-read", _describe_pictures)
+    app.connect("doctree-read", _describe_images)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -155,27 +156,47 @@ def _formula(translator: Any, node: Any) -> None:
     raise SkipNode
 
 
-def _describe_pictures(app: Any, doctree: Any) -> None:
-    """Give each picture of an output the alternative text that the notebook holds for it; myst-nb leaves it out."""
+def _describe_images(app: Any, doctree: Any) -> None:
+    """Give each image of an output the alternative text that the notebook holds for it; myst-nb leaves it out."""
     from docutils import nodes
 
     source = Path(app.env.doc2path(app.env.docname))
     if source.suffix != ".ipynb":
         return
     described = _descriptions(files.read_json(source))
-    for picture in doctree.findall(nodes.image):
-        path = Path(app.srcdir) / picture["uri"].lstrip("/")
+    for image in doctree.findall(nodes.image):
+        path = Path(app.srcdir) / image["uri"].lstrip("/")
         if path.is_file() and (words := described.get(hashlib.sha256(path.read_bytes()).hexdigest())):
-            picture["alt"] = html.unescape(words)
+            image["alt"] = html.unescape(words)
 
 
 def _descriptions(notebook: dict[str, Any]) -> dict[str, str]:
-    """Return the alternative texts of all pictures in a notebook's outputs, by the SHA-256 of the picture."""
+    """Return the alternative texts of all images in a notebook's outputs, by the SHA-256 of the image."""
     found = {}
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):
-            picture = output.get("data", {}).get("image/png")
+            image = output.get("data", {}).get("image/png")
             words = output.get("metadata", {}).get("image/png", {}).get("alt")
-            if picture and words:
-                found[hashlib.sha256(base64.b64decode("".join(picture))).hexdigest()] = words
+            if image and words:
+                found[hashlib.sha256(base64.b64decode("".join(image))).hexdigest()] = words
     return found
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build the book and print its first page; return 0."""
+    parser = argparse.ArgumentParser(prog="python -m tools.book", description=__doc__)
+    parser.add_argument("--out", metavar="DIR", help="where to (default: book/ beside the notebooks)")
+    parser.add_argument("--notebooks", metavar="DIR", help="their folder")
+    options = parser.parse_args(arguments)
+    try:
+        page, warnings = build(options.out, options.notebooks)
+    except ImportError as error:
+        parser.error(f"{error}; pip install -e '.[book]' in the checkout brings what a book needs")
+    except OSError as error:
+        parser.error(str(error))
+    print("\n".join([*(f"note: {warning}" for warning in warnings), str(page)]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

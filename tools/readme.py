@@ -1,14 +1,12 @@
-"""What README.md shows of the notebooks and of the committed results: made from them, never typed in.
+"""What README.md and docs/ show of the notebooks and of the committed results: made from them, never typed in.
 
-A part of the file between ``<!-- made from WHAT -->`` and ``<!-- end -->`` is written by :func:`update`: the table of
-the series, the tables of one result file (the means alone, if it has several data sets), or (``FILE#CLASS``) what one class
-weighed in each of its runs. The pictures beside them come from the same sources: an explorer as it stands in the
-executed notebook, and the scores of a result file. ``spbl-nb render`` renews all of it; a test finds what is stale.
+A part of such a file between ``<!-- made from WHAT -->`` and ``<!-- end -->`` is the table of the series (``notebooks``) or
+the tables of one result file. The images beside them come from the same sources: an explorer as it stands in the executed
+notebook, and the scores of a result file. ``python -m tools.render`` renews all of it; a test finds what is stale.
 """
 
 import base64
 import io
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,19 +16,18 @@ import pandas as pd
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from spbl_nb import files, places
-from spbl_nb.methods.spbl_variants import VARIANTS
+from spbl_nb import files
 from spbl_nb.plots import figures, report_plots
 from spbl_nb.results import report, store, tables
 from spbl_nb.results import text as report_words
-from tools import render as rendering
 from tools import series
 
-README, EXPLORER, SCORES = "README.md", "explorer.png", "scores.png"
+SECONDS_FILE = "seconds.json"  # beside the notebooks: what each took
+MEASURED = re.compile(r"about \d+ (?:s|seconds|minutes?)\b")  # how long a page takes, written by the rendering itself
+EXPLORER, SCORES = "explorer.png", "scores.png"
 _PART = re.compile(r"(<!-- made from (\S+) -->\n).*?(\n<!-- end -->)", re.S)
-_SHOWN = ("04_balance_learning", "Balance explorer")  # the notebook, and how the alt text of its picture begins
+_SHOWN = ("04_balance_learning", "Balance explorer")  # the notebook, and how the alt text of its image begins
 _SCORED = "ham10000_28.json"
-_SHUFFLED = [f"spbl_{name}" for name, switches in VARIANTS.items() if switches.assignment == "released"]
 _COLUMNS = {
     "precision": "precision",
     "recall": "recall",
@@ -43,41 +40,59 @@ _COLUMNS = {
 _SOURCE = "made-from-sha256"
 
 
-def update(notebooks: str | os.PathLike | None = None) -> list[str]:
-    """Renew README.md beside the notebooks' folder, and its pictures; return the names of the files that changed."""
-    folder = places.notebooks_dir(notebooks)
-    readme = folder.parent / README
-    if not readme.is_file():
-        return []
-    before = readme.read_text(encoding="utf-8")
-    after = _text(before, folder)
-    if after != before:
-        files.write_text(readme, after)
-    return [README] * (after != before) + list(_write_pictures(folder))
+def update(notebooks: Path) -> list[str]:
+    """Renew README.md and docs/*.md beside the notebooks' folder, and their images; return the names of what changed."""
+    changed = []
+    for path, before, after in _texts(notebooks):
+        if after != before:
+            files.write_text(path, after)
+            changed.append(path.name)
+    return changed + list(_write_images(notebooks))
 
 
-def stale(notebooks: str | os.PathLike | None = None) -> list[str]:
-    """Return a message for the README, and for each of its pictures, that is not made from what stands there now."""
-    folder = places.notebooks_dir(notebooks)
-    readme = folder.parent / README
-    if not readme.is_file():
-        return []
-    before = readme.read_text(encoding="utf-8")
-    found = [README] * (_text(before, folder) != before)
-    found += [name for name, path, source, _ in _pictures(folder) if _made_from(path) != source]
-    return [f"{name} does not show the present notebooks and results; run 'spbl-nb render --readme'" for name in found]
+def stale(notebooks: Path) -> list[str]:
+    """Return a message for each file, and each image, that is not made from what stands there now."""
+    found = [path.name for path, before, after in _texts(notebooks) if before != after]
+    found += [name for name, path, source, _ in _images(notebooks) if _made_from(path) != source]
+    again = "run 'python -m tools.render --readme'"
+    return [f"{name} does not show the present notebooks and results; {again}" for name in found]
 
 
-def _text(readme: str, folder: Path) -> str:
-    """Return the text of a README with its made parts as they should be."""
+def _texts(notebooks: Path) -> Iterator[tuple[Path, str, str]]:
+    """Yield each file with its text as it stands and as it should be."""
+    root = notebooks.parent
 
     def made(found: re.Match) -> str:
-        name, _, label = found[2].partition("#")
-        path = folder.parent / name
-        part = rendering.table(folder) if name == "notebooks" else weights(path, label) if label else results(path)
+        part = table(notebooks) if found[2] == "notebooks" else results(root / found[2])
         return f"{found[1]}{part}{found[3]}"
 
-    return _PART.sub(made, readme)
+    for path in [root / "README.md", *sorted((root / "docs").glob("*.md"))]:
+        if path.is_file():
+            before = path.read_text(encoding="utf-8")
+            yield path, before, _PART.sub(made, before)
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as a page gives them: rounded to five, from two minutes on to whole minutes."""
+    if seconds >= 115:
+        return f"about {round(seconds / 60)} minutes"
+    return f"about {max(5, 5 * round(seconds / 5))} seconds"
+
+
+def table(notebooks: Path) -> str:
+    """Return the table of the series in Markdown: notebook, the question it answers, its measured time."""
+    every = series.read_series(notebooks)
+    path = notebooks / SECONDS_FILE
+    seconds = files.read_json(path)["seconds"] if path.is_file() else {}
+    row = re.compile(r"^\| (?:\*\*|\[)(\d\d [^\]*]+)(?:\*\*|\]\([^)]*\)) \| (.+?) \|$", re.M)  # the map in notebook 00
+    first = next(iter(every.values()))
+    questions = dict(found for cell in first.of_kind("markdown") for found in row.findall(cell.source))
+    lines = ["| notebook | question | on two cores |", "|---|---|---|"]
+    for name, notebook in every.items():
+        title = notebook.headings()[0][1].split(":")[0]
+        took = duration(seconds[name]) if name in seconds else "not measured"
+        lines.append(f"| [{title}]({notebooks.name}/{name}.ipynb) | {questions.get(title, '')} | {took} |")
+    return "\n".join(lines)
 
 
 def results(path: Path) -> str:
@@ -103,22 +118,22 @@ def results(path: Path) -> str:
         declared = ", declared beforehand" if first.family == "primary" else ""
         lines.append(f"| `{first.method}`{declared} | {' | '.join(cells)} |")
     limits = [line for line in report_words.limits(found["f1"]).splitlines() if not line.startswith("Primary")]
-    told = [report_words.verdict(found["f1"]), *limits, report_words.highest(frame, dataset)]
-    told.append(
-        "p: by the exact sign-flip test over seeds ([07](notebooks/07_evaluation.ipynb)), of the others adjusted for their "
+    sentences = [report_words.verdict(found["f1"]), *limits, report_words.highest(frame, dataset)]
+    sentences.append(
+        "p: by the exact sign-flip test over seeds (notebook 07), of the others adjusted for their "
         f"number (Holm); of `{report.PRIMARY}` as it is, for its macro F1 was declared beforehand "
-        "([in the code](spbl_nb/results/report.py)). Its accuracy was not: read that p as one look more."
+        "(`spbl_nb/results/report.py`). Its accuracy was not: read that p as one look more."
     )
-    told.append(
+    sentences.append(
         "Where interval and p disagree, believe p: it assumes no more than that without an effect every sign is as likely as "
         "the other."
     )
-    return "\n".join([*lines, "", *(f"- {sentence.strip()}" for sentence in told if sentence)])
+    return "\n".join([*lines, "", *(f"- {sentence.strip()}" for sentence in sentences if sentence)])
 
 
 def _means(frame: pd.DataFrame, datasets: list[str]) -> str:
-    """Return one table with macro F1 and accuracy on every data set."""
-    shown = {(name, metric): f"{name}: {_COLUMNS[metric]}" for name in datasets for metric in ("f1", "accuracy")}
+    """Return one table with macro F1 on every data set."""
+    shown = {(name, "f1"): f"{name}: F1" for name in datasets}
     lines = [f"| method | seeds | {' | '.join(shown.values())} |", "|---" * (2 + len(shown)) + "|"]
     return "\n".join([*lines, *_rows(frame, shown)])
 
@@ -135,26 +150,8 @@ def _rows(frame: pd.DataFrame, shown: Iterable[tuple[str, str]]) -> Iterator[str
         yield f"| `{method}`{mark} | {' or '.join(map(str, seeds))} | {' | '.join(cells)} |"
 
 
-def weights(path: Path, label: str) -> str:
-    """Return, in Markdown, the penalty weight of one class at the last pace of every run that shuffles weights, least first.
-
-    With it stand the run's method, its seed and its accuracy.
-    """
-    found = []
-    for record in store.read_records(path):
-        mark = record["fingerprint"]
-        if mark["method"] in _SHUFFLED:
-            weight = record["details"]["paces"][-1]["weights"][record["class_names"].index(label)]
-            method = f"`{mark['method']}`{' †' if tables.selected_on_test(record) else ''}"
-            found.append((weight, method, mark["seed"], record["report"]["accuracy"]))
-    lines = [f"| weight of {label} at the last pace | method | seed | accuracy |", "|---" * 4 + "|"]
-    for weight, method, seed, accuracy in sorted(found):
-        lines.append(f"| {weight:.2f} | {method} | {seed} | {accuracy:.3f} |".replace(" 0.", " ."))
-    return "\n".join(lines)
-
-
-def _write_pictures(folder: Path) -> Iterator[str]:
-    for name, path, source, draw in _pictures(folder):
+def _write_images(notebooks: Path) -> Iterator[str]:
+    for name, path, source, draw in _images(notebooks):
         if _made_from(path) != source:
             path.parent.mkdir(parents=True, exist_ok=True)
             info = PngInfo()
@@ -164,20 +161,21 @@ def _write_pictures(folder: Path) -> Iterator[str]:
             yield name
 
 
-def _pictures(folder: Path) -> Iterator[tuple[str, Path, str, Callable[[], Image.Image]]]:
-    """Yield name, path, hash of the source and drawing of each picture that can be made."""
-    place = folder.parent / "results" / "pictures"
-    shown, scored = _explorer(folder), folder.parent / "results" / _SCORED
+def _images(notebooks: Path) -> Iterator[tuple[str, Path, str, Callable[[], Image.Image]]]:
+    """Yield name, path, hash of the source and drawing of each image that can be made."""
+    place = notebooks.parent / "results" / "pictures"
+    shown, scored = _explorer(notebooks), notebooks.parent / "results" / _SCORED
     if shown is not None:
         yield EXPLORER, place / EXPLORER, files.sha256_of(shown), lambda: Image.open(io.BytesIO(shown))
     if scored.is_file():
         yield SCORES, place / SCORES, files.sha256_of(scored.read_bytes()), lambda: _scores(scored)
 
 
-def _explorer(folder: Path) -> bytes | None:
-    """Return the explorer's picture from the executed notebook, None where it holds no outputs."""
+def _explorer(notebooks: Path) -> bytes | None:
+    """Return the explorer's image from the executed notebook, None where it holds no outputs."""
     name, title = _SHOWN
-    for cell in series.read(folder / f"{name}.ipynb").content["cells"]:
+    path = notebooks / f"{name}.ipynb"
+    for cell in series.read(path).content["cells"] if path.is_file() else ():
         for output in cell.get("outputs", ()):
             if output.get("metadata", {}).get("image/png", {}).get("alt", "").startswith(title):
                 return base64.b64decode("".join(output["data"]["image/png"]))
@@ -198,8 +196,8 @@ def _scores(path: Path) -> Image.Image:
 def _made_from(path: Path) -> str:
     if not path.is_file():
         return ""
-    with Image.open(path) as picture:
-        return str(picture.info.get(_SOURCE, ""))
+    with Image.open(path) as image:
+        return str(image.info.get(_SOURCE, ""))
 
 
 def _frame(path: Path) -> pd.DataFrame:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from spbl_nb import cli, places
+from spbl_nb import places
 from spbl_nb.results import store
-from tools import readme as front_page
+from tools import readme, render, series
 
 ROOT = places.PACKAGE.parent
 
@@ -27,31 +27,32 @@ def copied(tmp_path):
 
 
 def test_the_committed_front_page_shows_the_present_notebooks_and_results():
-    assert front_page.stale() == []
+    assert readme.stale(places.notebooks_dir()) == []
 
 
-def test_every_result_file_of_the_repository_is_told_in_the_readme():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_every_result_file_of_the_repository_is_shown_or_linked():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    shown = "".join(path.read_text(encoding="utf-8") for path in pages)
     for path in (ROOT / "results").glob("*.json"):
-        assert f"results/{path.name}" in readme, path.name
+        assert f"results/{path.name}" in shown, path.name
 
 
 def test_parts_are_renewed_once_and_the_rest_is_left_alone(copied, capsys):
-    assert cli.main(["render", "--readme", "--notebooks", str(copied / "notebooks")]) == 0
+    assert render.main(["--readme", "--notebooks", str(copied / "notebooks")]) == 0
     told = capsys.readouterr().out
     assert "README.md is renewed" in told
     assert "scores.png is renewed" in told
     text = (copied / "README.md").read_text(encoding="utf-8")
     assert text.startswith("a\n<!-- made from notebooks -->\n| notebook |")
     assert "\n<!-- end -->\nb\n" in text
-    assert front_page.update(copied / "notebooks") == []
-    assert front_page.stale(copied / "notebooks") == []
+    assert readme.update(copied / "notebooks") == []
+    assert readme.stale(copied / "notebooks") == []
     with Image.open(copied / "results" / "pictures" / "scores.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 5
 
 
 def test_means_and_deviations_are_those_of_the_file(copied):
-    front_page.update(copied / "notebooks")
+    readme.update(copied / "notebooks")
     text = (copied / "README.md").read_text(encoding="utf-8")
     records = store.read_records(copied / "results" / "ham10000_28.json")
     columns = ("precision", "recall", "f1", "g_mean", "weighted_harmonic", "mauc", "accuracy")
@@ -68,31 +69,25 @@ def test_means_and_deviations_are_those_of_the_file(copied):
 
 def test_a_changed_result_or_readme_is_found(copied):
     notebooks = copied / "notebooks"
-    front_page.update(notebooks)
-    readme = copied / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    readme.write_text(re.sub(r"± \.\d", "± .9", text, count=1), encoding="utf-8")
-    assert front_page.stale(notebooks) == [
-        "README.md does not show the present notebooks and results; run 'spbl-nb render --readme'"
+    readme.update(notebooks)
+    page = copied / "README.md"
+    text = page.read_text(encoding="utf-8")
+    page.write_text(re.sub(r"± \.\d", "± .9", text, count=1), encoding="utf-8")
+    assert readme.stale(notebooks) == [
+        "README.md does not show the present notebooks and results; run 'python -m tools.render --readme'"
     ]
-    readme.write_text(text, encoding="utf-8")
+    page.write_text(text, encoding="utf-8")
     path = copied / "results" / "ham10000_28.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     content["remark"] = "another"
     path.write_text(json.dumps(content), encoding="utf-8")
-    assert [message.split()[0] for message in front_page.stale(notebooks)] == ["scores.png"]
-
-
-def test_a_folder_without_a_readme_has_no_front_page(tmp_path):
-    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
-    assert front_page.update(tmp_path / "notebooks") == []
-    assert front_page.stale(tmp_path / "notebooks") == []
+    assert [message.split()[0] for message in readme.stale(notebooks)] == ["scores.png"]
 
 
 def test_a_file_of_several_data_sets_has_one_table_of_means():
     path = ROOT / "results" / "main_job.json"
-    head, _, *rows = front_page.results(path).splitlines()
-    assert head == "| method | seeds | digits: F1 | digits: accuracy | lesions: F1 | lesions: accuracy |"
+    head, _, *rows = readme.results(path).splitlines()
+    assert head == "| method | seeds | digits: F1 | lesions: F1 |"
     assert [row.split("`")[1] for row in rows] == [
         "ce",
         "logit_adjusted",
@@ -106,27 +101,11 @@ def test_a_file_of_several_data_sets_has_one_table_of_means():
         if (record["fingerprint"]["method"], record["fingerprint"]["dataset"]) == ("spbl_released", "lesions")
     ]
     told = f"{np.mean(scores):.3f} ± {np.std(scores, ddof=1):.3f}".replace("0.", ".")
-    assert rows[-1].split("|")[5].strip() == told
+    assert rows[-1].split("|")[4].strip() == told
     assert "†" in rows[-1]
 
 
-def test_the_weights_of_a_class_stand_in_order_with_their_accuracy():
-    path = ROOT / "results" / "ham10000_28.json"
-    _, _, *rows = front_page.weights(path, "mel").splitlines()
-    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
-    assert len(cells) == 12
-    assert [float(row[0]) for row in cells] == sorted(float(row[0]) for row in cells)
-    (record,) = [
-        record
-        for record in store.read_records(path)
-        if (record["fingerprint"]["method"], record["fingerprint"]["seed"]) == ("spbl_released", 3)
-    ]
-    assert ["`spbl_released` †", "3", f"{record['report']['accuracy']:.3f}".lstrip("0")] in [row[1:] for row in cells]
-    with pytest.raises(ValueError, match="nevus"):
-        front_page.weights(path, "nevus")
-
-
-def test_what_the_readme_says_of_the_shuffled_weights_is_in_the_result_file():
+def test_what_the_results_page_says_of_the_shuffled_weights_is_in_the_result_file():
     """Accuracy of the two variants with shuffled weights goes by the weight that melanoma happened to get at the last pace."""
     by_weight = {True: [], False: []}
     for record in store.read_records(ROOT / "results" / "ham10000_28.json"):
@@ -136,6 +115,16 @@ def test_what_the_readme_says_of_the_shuffled_weights_is_in_the_result_file():
             by_weight[weight < 2.5].append(round(record["report"]["accuracy"], 3))
     assert [len(found) for found in by_weight.values()] == [6, 6]
     low, high = ((min(found), max(found)) for found in (by_weight[False], by_weight[True]))
-    readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    told = "accuracy is {:.3f} to {:.3f}; in the six with a weight above 4, it is {:.3f} to {:.3f}."
-    assert told.format(*high, *low).replace("0.", ".") in readme
+    page = " ".join((ROOT / "docs" / "results.md").read_text(encoding="utf-8").split())
+    sentence = "accuracy is {:.3f} to {:.3f}; in the six with a weight above 4, it is {:.3f} to {:.3f}."
+    assert sentence.format(*high, *low).replace("0.", ".") in page
+
+
+def test_the_table_has_a_question_for_every_chapter():
+    rows = readme.table(places.notebooks_dir()).splitlines()[2:]
+    assert len(rows) == len(series.read_series(places.notebooks_dir()))
+    for row in rows:
+        link, question, took = row.strip("| ").split(" | ")
+        assert link.startswith("[")
+        assert question.endswith("?")
+        assert took.startswith(("about", "not measured"))

@@ -8,15 +8,12 @@ import shutil
 import pytest
 import tiny_notebooks
 
-from spbl_nb import cli, places
-from tools import fingerprints, series
-from tools import render as rendering
+from spbl_nb import places
+from tools import readme, render, series
 
 OPENING = "# 01 Tiny\n\nA promise.\n\n| you will learn | you need |\n|---|---|\n| little | about 30 seconds |"
 CODE = """
 from IPython.display import display
-from spbl_nb.plots import figures
-from spbl_nb.plots import style as drawing
 from spbl_nb.explorers.base import Explorer, Slider
 
 class Dot(Explorer):
@@ -53,7 +50,7 @@ def rendered(tmp_path_factory):
     tiny_notebooks.write(folder / "02_warns.ipynb", "import warnings", "warnings.warn('look here')")
     before = path.read_text(encoding="utf-8")
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        problems = rendering.render(["01_tiny", "02_warns"], folder=folder, jobs=1)
+        problems = render.render(["01_tiny", "02_warns"], folder, folder, 1)
     return path, before, problems, said.getvalue()
 
 
@@ -93,16 +90,16 @@ def test_nothing_of_the_execution_stays(rendered):
 
 def test_the_time_it_took_is_told_in_the_page_and_in_the_file(rendered):
     path = rendered[0]
-    took = rendering.seconds(path.parent)["01_tiny"]
+    took = json.loads((path.parent / "seconds.json").read_text(encoding="utf-8"))["seconds"]["01_tiny"]
     assert 0 < took < 100
-    assert rendering.in_words(took) in "".join(_content(path)["cells"][0]["source"])
+    assert readme.duration(took) in "".join(_content(path)["cells"][0]["source"])
 
 
 def test_a_second_rendering_gives_the_same_outputs(rendered, tmp_path):
     path = rendered[0]
     shutil.copytree(path.parent, tmp_path / "notebooks")
     again = tmp_path / "notebooks" / path.name
-    assert rendering.render(["01_tiny"], folder=again.parent, jobs=1) == []
+    assert render.render(["01_tiny"], again.parent, again.parent, 1) == []
     assert _outputs(again) == _outputs(path)
 
 
@@ -115,7 +112,7 @@ def _copy(rendered, folder, old="", new=""):
 
 
 def test_a_page_just_rendered_is_in_order(rendered, tmp_path):
-    assert rendering.faults(_copy(rendered, tmp_path)) == []
+    assert render.faults(_copy(rendered, tmp_path)) == []
 
 
 @pytest.mark.parametrize(
@@ -124,7 +121,7 @@ def test_a_page_just_rendered_is_in_order(rendered, tmp_path):
         ('\\"From 0 to 1\\"', '\\"From 0\\"', "is stale"),
         ("A promise.", "Another promise.", "is stale"),
         ('"execution_count": 2', '"execution_count": 7', "not executed from top to bottom"),
-        ('"alt": "A dot: v = 0.5"', '"alt": " "', "a picture without a description"),
+        ('"alt": "A dot: v = 0.5"', '"alt": " "', "an image without a description"),
         ('"name": "stdout"', '"name": "stderr"', "standard error"),
         ('"runs/fast', '"/root/runs/fast', "a path of this machine (/root/…)"),
         ('"image/png": "iVBOR', '"application/vnd.jupyter.widget-view+json": "', "stores a widget"),
@@ -133,72 +130,66 @@ def test_a_page_just_rendered_is_in_order(rendered, tmp_path):
     ],
 )
 def test_what_must_not_be_committed_is_told_with_the_command(rendered, tmp_path, old, new, expected):
-    told = rendering.faults(_copy(rendered, tmp_path, old, new))
+    told = render.faults(_copy(rendered, tmp_path, old, new))
     assert any(expected in one for one in told), told
-    assert expected == "allowed: 400" or any("run 'spbl-nb render 01_tiny'" in one for one in told)
+    assert expected == "allowed: 400" or any("run 'python -m tools.render 01_tiny'" in one for one in told)
 
 
 def test_the_time_in_the_table_makes_no_page_stale(rendered, tmp_path):
     text = rendered[0].read_text(encoding="utf-8")
-    (said,) = fingerprints.MEASURED.findall(text)
-    assert rendering.faults(_copy(rendered, tmp_path, said, "about 3 minutes")) == []
+    (said,) = readme.MEASURED.findall(text)
+    assert render.faults(_copy(rendered, tmp_path, said, "about 3 minutes")) == []
 
 
 def test_a_notebook_that_fails_keeps_what_stands_in_it(rendered):
     path, _, _, said = rendered
     assert "FAILED 02_warns: cell [3] writes an error or to standard error" in said
     assert "sha256" not in (path.parent / "02_warns.ipynb").read_text(encoding="utf-8")
-    assert set(rendering.seconds(path.parent)) == {"01_tiny"}
-
-
-PACKAGE = {
-    "first": "from spbl_nb import second",
-    "second": "import spbl_nb.third\nimport os",
-    "third": "def f():\n    from spbl_nb.fourth import x",
-    "fourth": "x = 1",
-    "apart": "y = 2",
-}
-
-
-@pytest.fixture
-def package(tmp_path):
-    """A package of five modules, four of which hang together, and a notebook that imports the first."""
-    for name, source in PACKAGE.items():
-        (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
-    path = tiny_notebooks.write(tmp_path / "01_tiny.ipynb", "from spbl_nb.first import anything")
-    return tmp_path, series.read(path)
-
-
-def test_modules_are_followed_through_each_other(package):
-    folder, _ = package
-    assert fingerprints.modules_of(["from spbl_nb import first"], folder) == {"first", "second", "third", "fourth"}
-    assert fingerprints.modules_of(["import numpy"], folder) == set()
+    measured = json.loads((path.parent / "seconds.json").read_text(encoding="utf-8"))["seconds"]
+    assert set(measured) == {"01_tiny"}
 
 
 @pytest.mark.parametrize(
-    ("name", "source", "same"),
+    ("source", "same"),
     [
-        ("fourth", "x = 2", False),
-        ("fourth", '"""Said\n\nin words."""\n\nx = 1  # why\n\n', True),
-        ("third", 'def f():\n    """Do."""\n    # now\n\n    from spbl_nb.fourth import x', True),
-        ("fourth", 'x = 1\n"""No docstring."""', False),
-        ("fourth", "x = '#1'", False),
-        ("apart", "y = 3", True),
+        ('"""Better words."""\n\nx = 1  # why\n\n', True),
+        ("x = 2", False),
+        ("x = '#1'", False),
+        ('x = 1\n"""No docstring."""', False),
     ],
 )
-def test_code_counts_and_words_do_not(package, name, source, same):
-    folder, notebook = package
-    before = fingerprints.of_notebook(notebook, folder)
-    (folder / f"{name}.py").write_text(source, encoding="utf-8")
-    fingerprints.bare_source.cache_clear()
-    fingerprints.imports_of_file.cache_clear()
-    assert (fingerprints.of_notebook(notebook, folder) == before) is same
+def test_code_counts_and_words_do_not(tmp_path, source, same):
+    path = tmp_path / "module.py"
+    path.write_text("x = 1", encoding="utf-8")
+    before = render.bare_source(path)
+    path.write_text(source, encoding="utf-8")
+    render.bare_source.cache_clear()
+    assert (render.bare_source(path) == before) is same
 
 
-def test_every_module_of_the_library_can_be_read_bare():
-    for path in places.PACKAGE.glob("*.py"):
-        bare = fingerprints.bare_source(path)
-        assert "Taught in: notebooks" not in bare, path.name
+def test_a_page_depends_on_what_its_modules_import(tmp_path, monkeypatch):
+    """A change in a module that is imported through another makes the page stale, one elsewhere does not."""
+    package = tmp_path / "spbl_nb"
+    files = {
+        "__init__": "",
+        "room/__init__": "",
+        "room/first": "from spbl_nb.room import second",
+        "room/second": "x = 1",
+    }
+    for name, source in (files | {"apart": "y = 1"}).items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / f"{name}.py").write_text(source, encoding="utf-8")
+    monkeypatch.setattr(places, "PACKAGE", package)
+    notebook = series.read(tiny_notebooks.write(tmp_path / "01_tiny.ipynb", "from spbl_nb.room.first import anything"))
+
+    def changed(name):
+        before = render.fingerprint(notebook)
+        (package / f"{name}.py").write_text("z = 3", encoding="utf-8")
+        render.bare_source.cache_clear()
+        return render.fingerprint(notebook) != before
+
+    assert not changed("apart")
+    assert changed("room/second")
 
 
 @pytest.mark.parametrize(
@@ -206,36 +197,23 @@ def test_every_module_of_the_library_can_be_read_bare():
     [(0.4, "about 5 seconds"), (42.0, "about 40 seconds"), (114.0, "about 115 seconds"), (300.0, "about 5 minutes")],
 )
 def test_seconds_in_words(measured, words):
-    assert rendering.in_words(measured) == words
-    assert fingerprints.MEASURED.fullmatch(words)
-
-
-def test_the_table_has_a_question_for_every_chapter():
-    rows = rendering.table().splitlines()[2:]
-    assert len(rows) == len(series.read_series(places.notebooks_dir()))
-    for row in rows:
-        link, question, took = row.strip("| ").split(" | ")
-        assert link.startswith("[")
-        assert question.endswith("?")
-        assert took.startswith(("about", "not measured"))
+    assert readme.duration(measured) == words
+    assert readme.MEASURED.fullmatch(words)
 
 
 def test_the_report_is_not_rendered_without_runs(tmp_path, capsys):
-    assert cli.main(["render", "09_reproduction_report", "--runs-dir", str(tmp_path)]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        render.main(["09_reproduction_report", "--runs-dir", str(tmp_path)])
     assert "make them with 'spbl-nb reproduce --no-notebooks'" in capsys.readouterr().err
 
 
 def test_the_command_checks(rendered, capsys):
     folder = str(rendered[0].parent)
-    assert cli.main(["render", "--check", "01_tiny", "--notebooks", folder]) == 0
-    assert cli.main(["render", "--check", "--notebooks", folder]) == 1
-    told = capsys.readouterr().out.splitlines()
-    assert told[-2:] == [
-        "08_experiment.ipynb holds no outputs of a rendering; run 'spbl-nb render 08_experiment'",
-        "2 found",
-    ]
+    assert render.main(["--check", "01_tiny", "--notebooks", folder]) == 0
+    assert render.main(["--check", "--notebooks", folder]) == 1
+    assert "08_experiment.ipynb holds no outputs of a rendering" in capsys.readouterr().out
 
 
 def test_the_committed_pages_show_the_present_notebooks_and_library():
     """Where this fails, the message says which command renews a page."""
-    assert rendering.check() == []
+    assert [what for one in series.read_series(places.notebooks_dir()).values() for what in render.faults(one)] == []
