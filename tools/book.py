@@ -28,33 +28,8 @@ from spbl_nb.batch import page as html_pages
 from tools import readme, series
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
+_OWN = Path(__file__).resolve().parents[1] / "docs" / "book"  # first page and style
 TITLE = "Self-paced balance learning"
-_INDEX = """# {title}
-
-How a network can learn from imbalanced data when rare is not the same as hard, step by step: the method of Yang et al.
-(2020), with sliders, real data and honest numbers. The sliders need JupyterLab (`spbl-nb lab`); here each explorer is an
-image of its settings. Pictures of lesions are synthetic, and nothing here is a diagnosis.
-
-{table}
-
-*The paper:* J. Yang, X. Wu, J. Liang, X. Sun, M.-M. Cheng, P. L. Rosin, L. Wang: Self-Paced Balance Learning for Clinical Skin
-Disease Recognition, IEEE TNNLS 31(8), 2020, [doi 10.1109/TNNLS.2019.2917524](https://doi.org/10.1109/TNNLS.2019.2917524). *This
-course:* MIT licence; the README and CITATION.cff of its repository say how to cite it.
-
-```{{toctree}}
-:hidden:
-
-{pages}
-```
-"""
-_STYLE = """
-.content table.docutils, .content table.dataframe { display: block; overflow-x: auto; max-width: 100%; }
-.content math[display="block"] { overflow-x: auto; overflow-y: hidden; max-width: 100%; padding: 0.2em 0; }
-.content details { border-left: 3px solid var(--color-background-border); padding-left: 0.8em; margin: 0.6em 0; }
-.content summary { cursor: pointer; }
-.cell_output img { background: #fff; height: auto; }
-:focus-visible { outline: 3px solid var(--color-brand-primary); outline-offset: 2px; }
-"""
 _LIGHT = {"color-brand-primary": "#00558a", "color-brand-content": "#00558a"}
 _DARK = {"color-brand-primary": "#7cc4f0", "color-brand-content": "#7cc4f0"}
 
@@ -85,8 +60,7 @@ def build(out: str | os.PathLike | None = None, folder: str | os.PathLike | None
         warnings = io.StringIO()
         with contextlib.redirect_stderr(warnings), docutils_namespace(), patch_docutils(str(source)):
             doctrees = Path(scratch) / "doctrees"
-            app = Sphinx(source, source, fresh, doctrees, "html", status=None, warning=warnings, freshenv=True)
-            app.build()
+            Sphinx(source, source, fresh, doctrees, "html", status=None, warning=warnings, freshenv=True).build()
         lines = _COLOUR.sub("", warnings.getvalue()).splitlines()
         notes += [line.replace(f"{source}{os.sep}", "") for line in lines if line.strip()]
         shutil.rmtree(target, ignore_errors=True)
@@ -96,17 +70,16 @@ def build(out: str | os.PathLike | None = None, folder: str | os.PathLike | None
 
 def _write_sources(source: Path, notebooks: dict[str, series.Notebook], where: Path) -> None:
     """Write what Sphinx reads: the notebooks, a first page with the table of the series, and the style."""
-    (source / "_static").mkdir(parents=True)
+    source.mkdir()
     for notebook in notebooks.values():
         shutil.copyfile(notebook.path, source / notebook.path.name)
-    table = readme.table(where).replace(f"({where.name}/", "(")
-    files.write_text(source / "index.md", _INDEX.format(title=TITLE, table=table, pages="\n".join(notebooks)))
-    files.write_text(source / "_static" / "book.css", _STYLE)
-    settings = [f"{name} = {value!r}" for name, value in _settings(source).items()]
+    first = readme.filled((_OWN / "index.md").read_text(encoding="utf-8"), where)
+    settings = [f"{name} = {value!r}" for name, value in _settings().items()]
     files.write_text(source / "conf.py", "\n".join(settings) + "\n")
+    files.write_text(source / "index.md", first.replace(f"({where.name}/", "("))
 
 
-def _settings(source: Path) -> dict[str, Any]:
+def _settings() -> dict[str, Any]:
     return {
         "project": TITLE,
         "html_title": TITLE,
@@ -120,7 +93,7 @@ def _settings(source: Path) -> dict[str, Any]:
         "html_math_renderer": "mathml",
         "html_theme": "furo",
         "html_theme_options": {"light_css_variables": _LIGHT, "dark_css_variables": _DARK},
-        "html_static_path": [str(source / "_static")],
+        "html_static_path": [str(_OWN)],
         "html_css_files": ["book.css"],
         "html_copy_source": False,
         "html_show_sphinx": False,

@@ -58,18 +58,23 @@ def stale(notebooks: Path) -> list[str]:
     return [f"{name} does not show the present notebooks and results; {again}" for name in found]
 
 
+def filled(text: str, notebooks: Path) -> str:
+    """Return the text with each part between ``<!-- made from WHAT -->`` and ``<!-- end -->`` as it should be."""
+
+    def made(found: re.Match) -> str:
+        part = table(notebooks) if found[2] == "notebooks" else results(notebooks.parent / found[2])
+        return f"{found[1]}{part}{found[3]}"
+
+    return _PART.sub(made, text)
+
+
 def _texts(notebooks: Path) -> Iterator[tuple[Path, str, str]]:
     """Yield each file with its text as it stands and as it should be."""
     root = notebooks.parent
-
-    def made(found: re.Match) -> str:
-        part = table(notebooks) if found[2] == "notebooks" else results(root / found[2])
-        return f"{found[1]}{part}{found[3]}"
-
     for path in [root / "README.md", *sorted((root / "docs").glob("*.md"))]:
         if path.is_file():
             before = path.read_text(encoding="utf-8")
-            yield path, before, _PART.sub(made, before)
+            yield path, before, filled(before, notebooks)
 
 
 def duration(seconds: float) -> str:
