@@ -6,7 +6,6 @@ heavy is imported before a command needs it. The arguments of each command stand
 """
 
 import argparse
-import importlib.util
 import io
 import os
 import signal
@@ -223,52 +222,9 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _lint(options: argparse.Namespace) -> int:
-    from tools import lint as notebook_lint
-
-    faults = notebook_lint.lint(options.notebooks, options.names)
-    for fault in faults:
-        print(fault)
-    print(
-        f"{len(faults)} fault{'s' * (len(faults) > 1)} to mend"
-        if faults
-        else "the notebooks keep to the form of the series"
-    )
-    return 1 if faults else 0
-
-
-def _render(options: argparse.Namespace) -> int:
-    from tools import readme as front_page
-    from tools import render as rendering
-
-    if options.check:
-        problems = rendering.check(options.names, options.notebooks) + front_page.stale(options.notebooks)
-        for problem in problems:
-            print(problem)
-        print(f"{len(problems)} found" if problems else "the committed pages show the present notebooks and library")
-        return 1 if problems else 0
-    problems = []
-    if not options.readme:
-        problems = rendering.render(
-            options.names, folder=options.notebooks, runs_dir=options.runs_dir, jobs=options.jobs
-        )
-    for name in front_page.update(options.notebooks):
-        print(f"{name} is renewed")
-    return 1 if problems else 0
-
-
-def _book(options: argparse.Namespace) -> int:
-    if absent := [name for name in ("sphinx", "myst_nb", "furo") if importlib.util.find_spec(name) is None]:
-        raise ValueError(
-            f"a book needs {', '.join(absent)}; pip install -e '.[book]' in the checkout brings what is missing"
-        )
-    from tools import book
-
-    page, warnings = book.build(options.out, options.notebooks)
-    for warning in warnings:
-        print(f"note: {warning}")
-    print(page)
-    return 0
+def _moved(options: argparse.Namespace) -> int:
+    print(f"this is now: python -m tools.{options.command}", file=sys.stderr)
+    return 2
 
 
 _COMMANDS = {
@@ -278,7 +234,7 @@ _COMMANDS = {
     "check": _check,
     "data": _data,
     "export": _export,
-    "lint": _lint,
-    "render": _render,
-    "book": _book,
+    "lint": _moved,
+    "render": _moved,
+    "book": _moved,
 }

@@ -279,10 +279,10 @@ def test_lab_without_notebooks_says_where_it_looked(tmp_path, capsys):
     assert f"there is no 08_experiment.ipynb in {tmp_path}" in capsys.readouterr().err
 
 
-def test_a_book_without_sphinx_says_what_brings_it(monkeypatch, capsys):
-    monkeypatch.setattr(cli.importlib.util, "find_spec", lambda name: None if name == "sphinx" else name)
-    assert cli.main(["book"]) == 2
-    assert "a book needs sphinx; pip install -e '.[book]'" in capsys.readouterr().err
+@pytest.mark.parametrize("command", ["render", "lint", "book"])
+def test_commands_that_moved_say_where(command, capsys):
+    assert cli.main([command]) == 2
+    assert capsys.readouterr().err == f"this is now: python -m tools.{command}\n"
 
 
 def test_check_prints_findings_and_fails_with_one(monkeypatch, capsys):

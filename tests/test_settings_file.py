@@ -166,12 +166,6 @@ def test_every_original_name_is_understood_and_told():
     assert len({row["name"] for row in rows}) == len(rows) == 25
 
 
-def test_readme_has_the_table():
-    readme = (places.PACKAGE.parent / "README.md").read_text(encoding="utf-8")
-    for row in original_names.table():
-        assert f"| {row['name']} | {row['here']} | {row['remark']} |" in readme
-
-
 def test_a_grid_of_a_file(file, monkeypatch, capsys):
     seen = []
     monkeypatch.setattr(reproduce, "reproduce", lambda cells, **options: seen.append((cells, options)) or 0)

@@ -1,8 +1,9 @@
 """What README.md and docs/ show of the notebooks and of the committed results: made from them, never typed in.
 
-A part of such a file between ``<!-- made from WHAT -->`` and ``<!-- end -->`` is the table of the series (``notebooks``) or
-the tables of one result file. The images beside them come from the same sources: an explorer as it stands in the executed
-notebook, and the scores of a result file. ``python -m tools.render`` renews all of it; a test finds what is stale.
+A part of such a file between ``<!-- made from WHAT -->`` and ``<!-- end -->`` is the table of the series (``notebooks``),
+that of the original configuration names (``names``), or the tables of one result file. The images beside them come from the
+same sources: an explorer as it stands in the executed notebook, and the scores of a result file. ``python -m tools.render``
+renews all of it; a test finds what is stale.
 """
 
 import base64
@@ -16,7 +17,7 @@ import pandas as pd
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from spbl_nb import files
+from spbl_nb import files, original_names
 from spbl_nb.plots import figures, report_plots
 from spbl_nb.results import report, store, tables
 from spbl_nb.results import text as report_words
@@ -62,7 +63,8 @@ def filled(text: str, notebooks: Path) -> str:
     """Return the text with each part between ``<!-- made from WHAT -->`` and ``<!-- end -->`` as it should be."""
 
     def made(found: re.Match) -> str:
-        part = table(notebooks) if found[2] == "notebooks" else results(notebooks.parent / found[2])
+        made_from = {"notebooks": lambda: table(notebooks), "names": names}
+        part = made_from.get(found[2], lambda: results(notebooks.parent / found[2]))()
         return f"{found[1]}{part}{found[3]}"
 
     return _PART.sub(made, text)
@@ -98,6 +100,12 @@ def table(notebooks: Path) -> str:
         took = duration(seconds[name]) if name in seconds else "not measured"
         lines.append(f"| [{title}]({notebooks.name}/{name}.ipynb) | {questions.get(title, '')} | {took} |")
     return "\n".join(lines)
+
+
+def names() -> str:
+    """Return the table of the original configuration names in Markdown."""
+    rows = [f"| `{row['name']}` | {row['here']} | {row['remark']} |" for row in original_names.table()]
+    return "\n".join(["| name | here | remark |", "|---|---|---|", *rows])
 
 
 def results(path: Path) -> str:
