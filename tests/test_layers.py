@@ -36,7 +36,6 @@ LAYER |= {small: LAYER[room] for small, room in TO_BE_FOLDED.items()}
 
 # (module, what it imports): which room mends it. An entry that no longer occurs fails a test; the aim is an empty table.
 KNOWN_EXCEPTIONS = {
-    ("spbl_nb.cli", "tools"): "cli: the old commands name `python -m tools.NAME` instead of importing it",
     ("spbl_nb.environment", "spbl_nb.batch.workers"): "environment, batch: available_cores belongs into places",
 }
 
