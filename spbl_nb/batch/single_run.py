@@ -10,7 +10,6 @@ from typing import Any
 
 from spbl_nb import config, data, methods, metrics, places, training
 from spbl_nb.results import store
-from spbl_nb.training import processes
 
 
 def train(
@@ -37,20 +36,22 @@ def train(
     _refuse_swapped(method, dataset)
     settings = config.preset(preset, **overrides)
     training.accelerator_for(settings)  # from here on the processes know of each other
-    root = processes.from_first(lambda: store.check_writable(places.runs_dir(runs_dir)))
+    root = training.broadcast_from_main(lambda: store.check_writable(places.runs_dir(runs_dir)))
     pictures = data.load_for(settings, dataset, data_root, **data.options_from(data_options, dataset))
     split = data.make_split(pictures, settings.validation, settings.test, seed=seed)
     _say(f"{pictures.name}: {pictures.source}")
     run = store.RunId(pictures.name, method, seed, settings)
     folder = root / run.folder
     wanted = run.fingerprint(pictures.sha256, split.sha256)
-    if standing := processes.from_first(lambda: _told_of_standing(folder, wanted)):
+    if standing := training.broadcast_from_main(lambda: _told_of_standing(folder, wanted)):
         _say(standing)
         return folder
     result = methods.run(method, pictures, split, settings, seed, checkpoint=checkpoint, progress=progress)
     report = metrics.report(pictures.labels[split.test], result.scores, pictures.num_classes, result.predicted)
-    processes.from_first(lambda: store.save(root, run, data=pictures, split=split, result=result, report=report))
-    number = processes.count()
+    training.broadcast_from_main(
+        lambda: store.save(root, run, data=pictures, split=split, result=result, report=report)
+    )
+    number = training.process_count()
     told = "one process" if number == 1 else f"{number} processes"
     _say(_told(report, f"{result.steps} steps in {result.seconds:.1f} s by {told}; written: {folder}", settings.name))
     return folder
@@ -82,5 +83,5 @@ def _told(report: metrics.Report, where: str, config_name: str) -> str:
 
 
 def _say(text: str) -> None:
-    if processes.is_first():
+    if training.is_main_process():
         print(text, flush=True)

@@ -18,7 +18,6 @@ from spbl_nb.data.dataset import FeatureData
 from spbl_nb.methods.baselines import balanced_order, two_shares
 from spbl_nb.methods.job import Job, Scores, Trained, stage_of
 from spbl_nb.svm import StackedSVC
-from spbl_nb.training import processes
 from spbl_nb.training.loop import generator_for
 from spbl_nb.training.models import Classifier
 
@@ -99,7 +98,7 @@ def train_smote_svm(job: Job) -> Trained:
         return {"decision": decision, "predicted": predicted}
 
     with training.torch_threads(config.threads):
-        scored = job.remember("smote_svm", lambda: processes.from_first(compute))
+        scored = job.remember("smote_svm", lambda: training.broadcast_from_main(compute))
     trained.scored = Scores(scored["decision"], "decision", scored["predicted"])
     head = time.perf_counter() - predicted_at
     trained.timing = {"training": fitted.seconds, "prediction": predicted_at - started, "head": head}

@@ -17,7 +17,7 @@ from spbl_nb import checks, pace, training
 from spbl_nb.config import Config
 from spbl_nb.data.dataset import FeatureData, ImageData
 from spbl_nb.data.split import Split
-from spbl_nb.training import batches, checkpoints, models, processes
+from spbl_nb.training import batches, checkpoints, models
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,10 @@ class Job:
         if self.checkpoint is None:
             return compute()
         path, owner = f"{self.checkpoint}.{name}.npz", self._owner() | {"part": name}
-        arrays = processes.from_first(lambda: checkpoints.load_arrays(path, owner))
+        arrays = training.broadcast_from_main(lambda: checkpoints.load_arrays(path, owner))
         if arrays is None:
             arrays = compute()
-            if processes.is_first():
+            if training.is_main_process():
                 checkpoints.save_arrays(path, arrays, owner)
         return arrays
 

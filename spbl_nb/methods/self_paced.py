@@ -21,7 +21,6 @@ from spbl_nb.config import Config
 from spbl_nb.data.dataset import ImageData
 from spbl_nb.data.split import Split
 from spbl_nb.methods.job import Job, Trained, shares_of, stage_of
-from spbl_nb.training import processes
 from spbl_nb.training.models import Classifier
 
 
@@ -152,7 +151,7 @@ def feature_clusters(features: np.ndarray, clusters: int, seed: int) -> np.ndarr
 
     clusters = min(clusters, len(features))
     means = KMeans(clusters, n_init=1, random_state=seed)
-    return processes.from_first(lambda: means.fit_predict(features)).astype(np.int64)
+    return training.broadcast_from_main(lambda: means.fit_predict(features)).astype(np.int64)
 
 
 def weighted_loss(normaliser: str) -> training.Loss:

@@ -31,7 +31,6 @@ from spbl_nb.methods.spbl_variants import VARIANTS as VARIANTS
 from spbl_nb.methods.spbl_variants import Switches as Switches
 from spbl_nb.methods.spbl_variants import switches_of
 from spbl_nb.svm import StackedSVC
-from spbl_nb.training import processes
 from spbl_nb.training.loop import generator_for
 from spbl_nb.training.models import Classifier
 
@@ -231,7 +230,7 @@ class _Loop:
         config, switches = self.config, self.switches
         stage_config = stage_of(config, self.steps[self.stages])
         epochs = -(-self.steps[self.stages] // (len(rows) // min(config.batch_size, len(rows))))
-        options: dict[str, Any] = {"look_from": first_kept_epoch(epochs)}
+        options: dict[str, Any] = {"first_eval_epoch": first_kept_epoch(epochs)}
         if switches.selection == "test":
             options["validation"] = self.job.split.test
         selection = "last" if switches.selection == "last" else "validation"  # the rows above are what it looks at
@@ -253,7 +252,7 @@ class _Loop:
                 "rows": len(rows),
                 "steps": fitted.steps,
                 "epochs": epochs,
-                "kept_from": options["look_from"],
+                "kept_from": options["first_eval_epoch"],
             }
         )
 
@@ -300,7 +299,7 @@ class _Loop:
         self.stack.add(features, labels, weights)
 
     def _fit_svm(self, features: np.ndarray) -> dict[str, np.ndarray]:
-        decision, predicted = processes.from_first(lambda: self.stack.fit().decide(features))
+        decision, predicted = training.broadcast_from_main(lambda: self.stack.fit().decide(features))
         return {"decision": decision, "predicted": predicted}
 
     def _scores(self, features: np.ndarray, part: slice) -> Scores:

@@ -1,27 +1,12 @@
+from spbl_nb.training.devices import accelerator_for, broadcast_from_main, is_main_process, process_count, torch_threads
 from spbl_nb.training.loop import (
     Fit,
     Loss,
     Prediction,
-    accelerator_for,
     cache_features,
     fit,
     generator_for,
     learning_rate_factor,
     predict,
     step_budget,
-    torch_threads,
 )
-
-__all__ = [
-    "Fit",
-    "Loss",
-    "Prediction",
-    "accelerator_for",
-    "cache_features",
-    "fit",
-    "generator_for",
-    "learning_rate_factor",
-    "predict",
-    "step_budget",
-    "torch_threads",
-]

@@ -96,7 +96,7 @@ class Pictures:
                 self.on_device[start : start + _BLOCK] = self._read(rows)
         in_file = self.on_device is None and isinstance(self.pictures, (np.memmap, PictureRows))
         self.reader = ThreadPoolExecutor(1, "pictures") if in_file else None
-        self.ahead: tuple[np.ndarray | None, Future | None] = None, None
+        self.ahead: tuple[np.ndarray, Future] | None = None
 
     def batch(self, rows: np.ndarray, shift: np.ndarray | None = None, mirror: np.ndarray | None = None) -> Tensor:
         """Return normalised float32[B,3,H,W] of the given rows, moved about when ``shift`` is given.
@@ -123,9 +123,10 @@ class Pictures:
     def _gather(self, rows: np.ndarray) -> Tensor:
         if self.on_device is not None:
             return self.on_device.index_select(0, self._send(torch.from_numpy(rows)))
-        asked, reading = self.ahead
-        self.ahead = None, None
-        return self._send(reading.result() if reading is not None and asked is rows else self._read(rows))
+        ahead, self.ahead = self.ahead, None
+        if ahead is not None and np.array_equal(ahead[0], rows):
+            return self._send(ahead[1].result())
+        return self._send(self._read(rows))
 
     def _send(self, values: Tensor) -> Tensor:
         if self.device.type == "cuda":

@@ -1,9 +1,7 @@
 """Files that an interrupted run leaves, each with the name of its owner: what a run may go on from, and what not.
 
 An *owner* is everything that must agree before a run may go on from a file: method, stage, seed, settings, and the
-hashes of data and rows. Where something differs, the run is refused and told what.
-
-Taught in: notebooks/02_baseline_cnn, section 3.
+hashes of data and rows. Where something differs, the run is refused and the message names it.
 """
 
 import json
@@ -13,20 +11,32 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from spbl_nb import files
+from spbl_nb.config import Config
 
 _SCHEMA = 1
-_IN_WORDS = {
+_DIFFERENCE = {
     "data": "the data differ",
     "split": "the split differs",
-    "rows": "the rows that are learnt or looked at differ",
+    "rows": "the rows that are learnt or evaluated differ",
     "start": "the weights at the start differ",
 }
 
 
 class ResumeError(ValueError):
     """A checkpoint belongs to another run, or cannot be read."""
+
+
+def settings_of(config: Config) -> dict[str, Any]:
+    """Return the settings that must agree: all but the seeds of a grid and the preset's name."""
+    return {key: value for key, value in config.to_dict().items() if key not in ("seeds", "preset")}
+
+
+def weights_sha256(model: nn.Module) -> str:
+    """Return the hash of all parameters and buffers."""
+    return files.sha256_of(*(value.cpu().numpy() for value in model.state_dict().values()))
 
 
 def differences(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
@@ -37,7 +47,7 @@ def differences(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
         if key == "settings" and isinstance(there, dict):
             lines += differences(here, there)
         elif here != there:
-            lines.append(_IN_WORDS.get(key, f"{key}: {there!r} there, {here!r} here"))
+            lines.append(_DIFFERENCE.get(key, f"{key}: {there!r} there, {here!r} here"))
     return lines
 
 
@@ -52,15 +62,14 @@ def load(path: str | os.PathLike, owner: dict[str, Any]) -> dict[str, Any] | Non
 
     Raises :class:`ResumeError` when the file is broken, or when it belongs to another owner, naming the differences.
     """
-    path = Path(path)
-    if not path.exists():
+    if not Path(path).exists():
         return None
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        found, schema = dict(content["owner"]), content["schema"]
+        found = content["owner"] | {"schema": content["schema"]}
     except Exception as error:
         raise _unreadable(path, error) from None
-    _check_owner(path, owner | {"schema": _SCHEMA}, found | {"schema": schema})
+    _check_owner(path, owner | {"schema": _SCHEMA}, found)
     return content
 
 
@@ -73,27 +82,24 @@ def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray], owner: d
 
 def load_arrays(path: str | os.PathLike, owner: dict[str, Any]) -> dict[str, np.ndarray] | None:
     """Return what :func:`save_arrays` wrote, or None when there is no such file; raises as :func:`load` does."""
-    path = Path(path)
-    if not path.exists():
+    if not Path(path).exists():
         return None
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
         found = dict(json.loads(str(arrays.pop("owner"))))
-    except (
-        Exception
-    ) as error:  # zipfile, zlib and NumPy raise half a dozen types; a damaged head may ask for all memory
+    except Exception as error:  # zipfile, zlib and NumPy raise half a dozen types
         raise _unreadable(path, error) from None
     _check_owner(path, json.loads(files.to_json(owner)), found)
     return arrays
 
 
-def _check_owner(path: Path, wanted: dict[str, Any], found: dict[str, Any]) -> None:
+def _check_owner(path: str | os.PathLike, wanted: dict[str, Any], found: dict[str, Any]) -> None:
     if lines := differences(wanted, found):
         raise ResumeError(
-            f"{path} belongs to another run ({'; '.join(lines)}); remove it to start anew, or resume as it was begun"
+            f"{path} belongs to another run ({'; '.join(lines)}); remove it to start again, or resume as it was begun"
         )
 
 
-def _unreadable(path: Path, error: Exception) -> ResumeError:
-    return ResumeError(f"checkpoint {path} cannot be read ({error}); remove it to start anew")
+def _unreadable(path: str | os.PathLike, error: Exception) -> ResumeError:
+    return ResumeError(f"checkpoint {path} cannot be read ({error}); remove it to start again")

@@ -104,12 +104,13 @@ def train(folder: Path, event: Callable[[], None]) -> None:
     from spbl_nb.training import loop as training
     from spbl_nb.training import models
 
-    telling(training._Training, "_epoch", event)
-    telling(training._Training, "_save", event)
+    training.CHECKPOINT_SECONDS = 0
+    telling(training.Loop, "_batches", event)
+    telling(training.Loop, "_save", event)
     data = blobs([30, 20, 14])
     config = preset("smoke", size=16, epochs=20, max_steps=None, batch_size=16)
     model = models.build("mnist_net", 3, data.size)
-    training.fit(model, data, np.arange(64), config, checkpoint=folder / "checkpoint.pt", checkpoint_seconds=0)
+    training.fit(model, data, np.arange(64), config, checkpoint=folder / "checkpoint.pt")
     torch.save(model.state_dict(), folder / "final.pt")
 
 
@@ -124,9 +125,9 @@ def run_spbl(folder: Path, event: Callable[[], None]) -> None:
     from spbl_nb.results import store
     from spbl_nb.training import loop as training
 
-    training.fit.__kwdefaults__["checkpoint_seconds"] = 0
-    telling(training._Training, "_epoch", event)
-    telling(training._Training, "_save", event)
+    training.CHECKPOINT_SECONDS = 0
+    telling(training.Loop, "_batches", event)
+    telling(training.Loop, "_save", event)
     telling(spbl.StackedSVC, "fit", event)
     data = blobs([60, 20, 10])
     split = splits.make_split(data, 0.15, 0.3)

@@ -1,4 +1,4 @@
-"""What each of several processes runs in the tests of ``processes``; the tests call the same functions alone.
+"""What each of several processes runs in the tests of several processes; the tests call the same functions alone.
 
 Usage: ``accelerate launch … two_processes.py FOLDER``; process k writes FOLDER/TASK-k.npz for each task.
 """
@@ -13,8 +13,7 @@ from torch import distributed
 from spbl_nb import methods, training
 from spbl_nb.config import preset
 from spbl_nb.data import split as splits
-from spbl_nb.methods.self_paced import weighted_loss
-from spbl_nb.training import checkpoints, models, processes
+from spbl_nb.training import checkpoints, models
 
 
 def settings(model: str = "small_plain"):
@@ -22,25 +21,12 @@ def settings(model: str = "small_plain"):
     return preset("smoke", size=16, batch_size=16, epochs=6, max_steps=24, model=model, paces=2)
 
 
-def fit(model: str, weighted: bool = False, checkpoint: Path | None = None) -> dict[str, np.ndarray]:
+def fit(model: str, checkpoint: Path | None = None) -> dict[str, np.ndarray]:
     """Train on small pictures; return the network, the losses and the prediction."""
     data, config = blobs([60, 20, 11]), settings(model)
     rows = np.arange(80)
     network = models.build(model, 3, 16)
-    options = {}
-    if weighted:  # shares of a batch have very different sums of weights
-        weights = np.where(np.arange(80) % 7 == 0, 5.0, 0.1)
-        options = {"weights": weights, "loss": weighted_loss("weights")}
-    fitted = training.fit(
-        network,
-        data,
-        rows,
-        config,
-        validation=np.arange(80, 91),
-        checkpoint=checkpoint,
-        checkpoint_seconds=0,
-        **options,
-    )
+    fitted = training.fit(network, data, rows, config, validation=np.arange(80, 91), checkpoint=checkpoint)
     seen = training.predict(network, data, np.arange(91), config)
     state = {f"state {key}": value.numpy() for key, value in network.state_dict().items()}
     losses = np.array([entry["train_loss"] for entry in fitted.history])
@@ -63,7 +49,7 @@ def hear_of_an_error() -> dict[str, np.ndarray]:
         raise checkpoints.ResumeError(f"met in process {distributed.get_rank()}")
 
     try:
-        processes.from_first(compute)
+        training.broadcast_from_main(compute)
     except checkpoints.ResumeError as error:
         return {"message": np.array(str(error))}
     return {"message": np.array("nothing")}
@@ -81,12 +67,10 @@ def refuse_a_batch() -> dict[str, np.ndarray]:
 
 TASKS = {
     "plain": lambda folder: fit("small_plain"),
-    "weighted": lambda folder: fit("small_plain", weighted=True),
     "normed": lambda folder: fit("small_cnn"),
     "saved": lambda folder: fit("small_cnn", checkpoint=folder / "fit"),
     "resumed": lambda folder: fit("small_cnn", checkpoint=folder / "fit"),
     "spbl_clean": lambda folder: run("spbl_clean", folder / "clean"),
-    "spbl_intended": lambda folder: run("spbl_intended", folder / "intended"),
     "spbl_clean again": lambda folder: run("spbl_clean", folder / "clean"),
     "error": lambda folder: hear_of_an_error(),
     "odd": lambda folder: refuse_a_batch(),
@@ -97,7 +81,7 @@ def main(folder: Path) -> None:
     """Do all tasks in turn; each process has a folder of its own for checkpoints, as on a machine of its own."""
     rank = training.accelerator_for(settings()).process_index
     for name, task in TASKS.items():
-        np.savez(folder / f"{name}-{rank}.npz", processes=processes.count(), **task(folder / f"of-{rank}"))
+        np.savez(folder / f"{name}-{rank}.npz", processes=training.process_count(), **task(folder / f"of-{rank}"))
 
 
 if __name__ == "__main__":

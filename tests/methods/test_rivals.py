@@ -15,14 +15,13 @@ from sklearn.metrics import recall_score
 from sklearn.svm import SVC
 from torch.nn import functional
 
-from spbl_nb import losses, methods, svm
+from spbl_nb import losses, methods, svm, training
 from spbl_nb.config import preset
 from spbl_nb.data import split as splits
 from spbl_nb.data.dataset import FeatureData, ImageData
-from spbl_nb.methods import baselines, decoupled
+from spbl_nb.methods import baselines, decoupled, registry
 from spbl_nb.methods.job import Job
-from spbl_nb.training import loop as training
-from spbl_nb.training import models
+from spbl_nb.training import loop, models
 
 QUICK = preset("smoke", size=16, epochs=30, max_steps=60, batch_size=16)
 RIVALS = ("class_balanced", "focal", "ghm_c", "ldam_drw", "logit_adjusted", "smote_svm", "crt", "tau_norm")
@@ -130,8 +129,10 @@ def test_losses_are_finite_at_extreme_logits(data, split, stages, method):
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_ends(data, split, tmp_path, monkeypatch, method, place):
     whole = methods.run(method, data, split, QUICK)
     target, name = {
-        "second stage": (training, "fit" if method in TWO_STAGES else "predict"),
-        "head": (svm.StackedSVC, "fit") if method == "smote_svm" else (methods, "_mean_probability"),
+        "second stage": (training, "fit")
+        if method in TWO_STAGES
+        else (loop if method == "smote_svm" else training, "predict"),
+        "head": (svm.StackedSVC, "fit") if method == "smote_svm" else (registry, "_mean_probability"),
     }[place]
     original, calls = getattr(target, name), []
 

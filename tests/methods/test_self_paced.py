@@ -8,11 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spbl_nb import methods, pace
+from spbl_nb import methods, pace, training
 from spbl_nb.config import preset
 from spbl_nb.methods import co_training, self_paced
 from spbl_nb.methods.job import Job, Trained, part_of_each_class, shares_of
-from spbl_nb.training import loop as training
 
 QUICK = preset("smoke", size=16, epochs=40, max_steps=72, batch_size=16, paces=5)
 

@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from spbl_nb import balance, methods, metrics, pace
+from spbl_nb import balance, methods, metrics, pace, training
 from spbl_nb.config import preset
 from spbl_nb.data import registry as data_module
 from spbl_nb.data.dataset import FeatureData
 from spbl_nb.methods import spbl
 from spbl_nb.results import store
 from spbl_nb.training import checkpoints, models
-from spbl_nb.training import loop as training
 
 QUICK = preset("smoke", size=16, epochs=30, max_steps=60, batch_size=16, add_ratios=(0.5, 0.75, 1.0))
 
