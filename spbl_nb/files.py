@@ -1,8 +1,6 @@
 """Writing files so that a reader sees either the old content or the new one, never half of it.
 
 Each writer puts the bytes under a temporary name in the target's own folder, flushes them to the disk and renames.
-If anything fails on the way (a full disk, a kill) the temporary file is removed or left under its ``.partial`` name,
-and what stood there before is untouched.
 """
 
 import contextlib
@@ -11,36 +9,19 @@ import json
 import math
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import numpy as np
-
-
-class ArrayLike(Protocol):
-    """What a hash needs of an array: NumPy's own, or rows of one that stay in a file until they are read."""
-
-    ndim: int
-    dtype: np.dtype
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def nbytes(self) -> int: ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, key: Any, /) -> Any: ...
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO]:
     """Open a temporary file beside ``path``; on leaving without an error it takes the place of ``path``.
 
-    Raises :class:`OSError` naming ``path`` when the folder cannot be written or the disk is full; the file that
-    stood there before is then unchanged.
+    Raises :class:`OSError` naming ``path`` when the folder cannot be written or the disk is full; the old file is then
+    unchanged.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")
@@ -111,33 +92,26 @@ def write_npz(path: str | os.PathLike, **arrays: Any) -> None:
         np.savez_compressed(handle, **arrays)
 
 
-def sha256_of(*parts: bytes | str | np.ndarray | ArrayLike | None) -> str:
-    """Return the SHA-256 (hex) of the parts; arrays count with dtype and shape, so that equal bytes of another shape differ.
+def sha256_of(*values: Any) -> str:
+    """Return the SHA-256 (hex) of texts, bytes, arrays and Nones; equal bytes of another dtype or shape differ.
 
-    What is no array but reads like one (:class:`ArrayLike`) has the hash of the array it stands for.
+    Arrays are read in blocks of 16 MiB, so that a memory-mapped one is never loaded whole.
     """
     digest = hashlib.sha256()
-    for part in parts:
-        if part is None:
+    for value in values:
+        if value is None:
             digest.update(b"\0none\0")
-        elif isinstance(part, (str, bytes)):
-            data = part.encode(errors="surrogatepass") if isinstance(part, str) else part
+        elif isinstance(value, (str, bytes)):
+            data = value.encode() if isinstance(value, str) else value
             digest.update(f"\0bytes {len(data)}\0".encode())
             digest.update(data)
         else:
-            digest.update(f"\0array {part.dtype.str} {part.shape}\0".encode())
-            _update_in_blocks(digest.update, part)
+            digest.update(f"\0array {value.dtype.str} {value.shape}\0".encode())
+            array = value if value.ndim else value.reshape(1)
+            rows = max(1, 2**24 * len(array) // max(1, array.nbytes))
+            for start in range(0, len(array), rows):
+                digest.update(np.ascontiguousarray(array[start : start + rows]).tobytes())
     return digest.hexdigest()
-
-
-def _update_in_blocks(update: Callable[[bytes], None], array: np.ndarray | ArrayLike, block: int = 2**24) -> None:
-    """Feed an array to a hash about ``block`` bytes at a time, so that a memory-mapped cache is never loaded whole."""
-    if array.ndim == 0:
-        update(np.asarray(array).tobytes())
-        return
-    rows = max(1, block * len(array) // max(1, array.nbytes))
-    for start in range(0, len(array), rows):
-        update(np.ascontiguousarray(array[start : start + rows]).tobytes())
 
 
 def progress_bar(total: int, doing: str, unit: str = "image", wanted: bool = True, done: int = 0) -> Any:

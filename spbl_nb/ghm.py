@@ -10,8 +10,6 @@ Nothing here reads a value back from the device, so a GPU never has to wait. Gra
 float32 at least: in half precision a norm of nearly 1 falls on the last edge, and the hardest samples get lost.
 
 Source: Li, Liu and Wang 2019, Gradient Harmonized Single-stage Detector, and its released code.
-
-Taught in: notebooks/06_gradient_harmonizing, sections 1 to 5.
 """
 
 from collections.abc import Callable
@@ -23,7 +21,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from spbl_nb import checks
-from spbl_nb.loss_inputs import at_least_float32, plain_tensor, scores_and_labels
+from spbl_nb.losses import at_least_float32, describe, scores_and_labels
 
 Smooth = Callable[[Tensor], Tensor]
 
@@ -46,15 +44,12 @@ def ghm_c(
     bins : M, at least 1.
     smooth : maps the counts of this batch to the counts to divide by, as the module :class:`GHMC` does.
 
-    With several processes each returns its own part times their number: the mean over processes, which is what
-    distributed training takes of the gradients, is the loss of the whole batch. All of them must take part.
-
-    Source: Li et al. 2019, GHM-C loss. Taught in: notebooks/06_gradient_harmonizing, sections 2 and 3.
+    With several processes each returns its own share times their number: the mean over processes, which distributed
+    training takes of the gradients, is the loss of the whole batch. All of them must take part.
     """
     values, target, counted = _elements("logits", logits, target, valid)
     loss = functional.binary_cross_entropy_with_logits(values, target, reduction="none")
-    slope = values.sigmoid() - target
-    return _WeightedSum.apply(at_least_float32(logits), loss, slope, _weights(slope.abs(), counted, bins, smooth))
+    return _harmonized(logits, loss, values.sigmoid() - target, counted, bins, smooth)
 
 
 def ghm_r(
@@ -71,35 +66,13 @@ def ghm_r(
     ASL1 is a smooth |d| of d = prediction - target whose gradient norm, g = |d| / sqrt(d^2 + mu^2), is never constant:
     with the usual smooth L1 all outliers share the norm 1 and could not be told apart.
 
-    ``mu`` is above 0, in units of the offsets; other parameters, shapes and several processes as in :func:`ghm_c`.
-
-    Source: Li et al. 2019, GHM-R loss. Taught in: notebooks/06_gradient_harmonizing, section 5.
+    ``mu`` > 0 is in units of the offsets; other parameters, shapes and several processes as in :func:`ghm_c`.
     """
     mu = checks.real("mu", mu, 0, open_low=True)
     values, target, counted = _elements("prediction", prediction, target, valid)
     difference = values - target
     length = torch.hypot(difference, difference.new_full((), mu))
-    loss, slope = length - mu, difference / length
-    return _WeightedSum.apply(at_least_float32(prediction), loss, slope, _weights(slope.abs(), counted, bins, smooth))
-
-
-def ghm_softmax(
-    logits: Tensor, labels: Tensor, valid: Tensor | None = None, *, bins: int = 30, smooth: Smooth | None = None
-) -> Tensor:
-    """Return the harmonized softmax cross-entropy, a scalar: sum of weight * -ln p, over N; p of the true class.
-
-    Here a sample is one element, with g = 1 - p, the size of the gradient with respect to the logit of its true class.
-    This variant is ours; GHM as published asks one question per class, which is :func:`ghm_c` of :func:`one_vs_all`.
-
-    ``logits`` float[B,C], ``labels`` int64[B], ``valid`` float or bool [B]; the rest as in :func:`ghm_c`.
-    """
-    logits, labels = scores_and_labels("logits", logits, labels)
-    counted = _counted(valid, "labels", labels)
-    if counted is not None:
-        logits, labels = torch.where(counted[:, None], logits, 0), torch.where(counted, labels, 0)
-    loss = functional.cross_entropy(logits, labels, reduction="none")
-    norms = -torch.expm1(-loss.detach())
-    return (_weights(norms, counted, bins, smooth) * loss).sum()
+    return _harmonized(prediction, length - mu, difference / length, counted, bins, smooth)
 
 
 def one_vs_all(logits: Tensor, labels: Tensor) -> Tensor:
@@ -109,12 +82,10 @@ def one_vs_all(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def count_in_bins(norms: Tensor, bins: int, counted: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Return (int64[n], the bin of each element; float64[M], how many elements lie in each bin, over all processes).
+    """Return (int64[n], the bin of each element; float64[M], how many elements each bin holds, over all processes).
 
     Bin i of 0..M-1 holds norms from i/M up to (i+1)/M, the last one also 1 (a norm within rounding of an edge may fall
     on either side). Elements that are not ``counted`` (bool) get the bin M, which is counted nowhere.
-
-    Taught in: notebooks/06_gradient_harmonizing, section 1.
     """
     bins = checks.integer("bins", bins, 1, MOST_BINS)
     index = (norms.flatten() * bins).long().clamp_(0, bins - 1)
@@ -131,9 +102,7 @@ def harmonized_weights(counts: Tensor, density: Tensor | None = None) -> Tensor:
 
     N is the sum of ``counts`` float64[M], those of this batch; R_i is ``density`` float64[M], the smoothed counts, or
     None for the counts themselves. Then each bin that is not empty has the same total weight, and the weights of a
-    batch have the mean 1. An empty bin has the weight 0.
-
-    Source: Li et al. 2019, gradient density by unit regions. Taught in: notebooks/06_gradient_harmonizing, section 2.
+    batch have the mean 1. An empty bin has the weight 0. Source: Li et al. 2019, gradient density by unit regions.
     """
     filled = counts > 0
     share = counts.sum() / filled.sum()
@@ -143,14 +112,12 @@ def harmonized_weights(counts: Tensor, density: Tensor | None = None) -> Tensor:
 class GradientDensity(nn.Module):
     """Counts per bin, smoothed over steps: S <- m S + (1-m) R in bins that are not empty; others stay as they are.
 
-    S starts at 0, so that after s updates of a bin it is too small by the factor 1 - m^s, and the loss too large by
-    its inverse (4 times at the first step with m = 0.75). ``bias_correction`` divides S by that factor; the released
-    code does not.
+    S starts at 0, so after s updates of a bin it is too small by the factor 1 - m^s, and the loss too large by its
+    inverse (4 times at the first step with m = 0.75). ``bias_correction`` divides S by that factor; the released code
+    does not.
 
     State, all of it in ``state_dict``: ``smoothed`` float64[M] (also in a network cast to half precision) and
     ``updates`` int64[M]. In evaluation mode a batch is weighed as in training, but leaves no trace in the state.
-
-    Taught in: notebooks/06_gradient_harmonizing, section 4.
     """
 
     smoothed: Tensor
@@ -160,7 +127,7 @@ class GradientDensity(nn.Module):
         super().__init__()
         self.bins = checks.integer("bins", bins, 1, MOST_BINS)
         self.momentum = checks.real("momentum", momentum, 0, 1, open_high=True)
-        self.bias_correction = checks.boolean("bias_correction", bias_correction)
+        self.bias_correction = checks.instance("bias_correction", bias_correction, bool)
         self.register_buffer("smoothed", torch.zeros(self.bins, dtype=torch.float64))
         self.register_buffer("updates", torch.zeros(self.bins, dtype=torch.int64))
 
@@ -177,9 +144,6 @@ class GradientDensity(nn.Module):
             self.updates.copy_(updates)
         return smoothed / (1 - self.momentum ** updates.double()) if self.bias_correction else smoothed
 
-    def extra_repr(self) -> str:
-        return f"bins={self.bins}, momentum={self.momentum:g}, bias_correction={self.bias_correction}"
-
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
         """Move with the network, but keep the precision: ``.half()`` would round the counts away."""
         precise = self.smoothed
@@ -192,10 +156,6 @@ class GHMC(GradientDensity):
     """:func:`ghm_c` with counts smoothed over steps; the defaults are the released ones but for the correction.
 
     >>> loss = GHMC(bins=30, momentum=0.75)(torch.zeros(2, 3), torch.eye(3)[:2])
-
-    Raises ValueError for bins below 1 and a momentum outside [0, 1).
-
-    Taught in: notebooks/06_gradient_harmonizing, sections 2 to 4.
     """
 
     def __init__(self, bins: int = 30, momentum: float = 0.75, bias_correction: bool = True) -> None:
@@ -207,12 +167,7 @@ class GHMC(GradientDensity):
 
 
 class GHMR(GradientDensity):
-    """:func:`ghm_r` with counts smoothed over steps; the release multiplies this loss by 10 in its detector.
-
-    Raises ValueError for mu not above 0, bins below 1 and a momentum outside [0, 1).
-
-    Taught in: notebooks/06_gradient_harmonizing, section 5.
-    """
+    """:func:`ghm_r` with counts smoothed over steps; the release multiplies this loss by 10 in its detector."""
 
     def __init__(self, mu: float = 0.02, bins: int = 10, momentum: float = 0.7, bias_correction: bool = True) -> None:
         super().__init__(bins, momentum, bias_correction)
@@ -222,28 +177,11 @@ class GHMR(GradientDensity):
         """Return the scalar loss; all float of one shape."""
         return ghm_r(prediction, target, valid, mu=self.mu, bins=self.bins, smooth=self.density)
 
-    def extra_repr(self) -> str:
-        return f"mu={self.mu:g}, {super().extra_repr()}"
-
-
-class GHMSoftmax(GradientDensity):
-    """:func:`ghm_softmax` with counts smoothed over steps.
-
-    Raises ValueError for bins below 1 and a momentum outside [0, 1).
-    """
-
-    def __init__(self, bins: int = 30, momentum: float = 0.75, bias_correction: bool = True) -> None:
-        super().__init__(bins, momentum, bias_correction)
-
-    def forward(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return the scalar loss of logits float[B,C] and labels int64[B]."""
-        return ghm_softmax(logits, labels, valid, bins=self.bins, smooth=self.density)
-
 
 class _WeightedSum(torch.autograd.Function):
     """The sum of weight * loss, for values at which each loss has a known slope.
 
-    The slope has been calculated already, for its size is the gradient norm; so no graph is kept and nothing is
+    The slope is known already, because its size is the gradient norm; so no graph is kept and nothing is
     differentiated a second time. Weights are constants, as in the paper.
     """
 
@@ -258,39 +196,36 @@ class _WeightedSum(torch.autograd.Function):
         return outer * ctx.saved_tensors[0], None, None, None
 
 
-def _weights(norms: Tensor, counted: Tensor | None, bins: int, smooth: Smooth | None) -> Tensor:
-    """Return what each loss is multiplied by, in the shape and type of ``norms``: its weight / N * processes."""
+def _harmonized(
+    values: Tensor, loss: Tensor, slope: Tensor, counted: Tensor | None, bins: int, smooth: Smooth | None
+) -> Tensor:
+    """Return the sum of the losses, each times its weight / N * processes; the norm is the size of the slope."""
+    norms = slope.abs()
     index, counts = count_in_bins(norms, bins, counted)
     per_bin = harmonized_weights(counts, None if smooth is None else smooth(counts))
     per_bin = _processes() * per_bin / counts.sum().clamp_min(1)
     per_bin = functional.pad(per_bin, (0, 1)).to(norms.dtype)  # the elements that do not count have a bin of their own
-    return per_bin.index_select(0, index).view_as(norms)
+    weights = per_bin.index_select(0, index).view_as(norms)
+    return _WeightedSum.apply(at_least_float32(values), loss, slope, weights)
 
 
 def _elements(name: str, values: Tensor, target: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return (values and target, detached, in float32 at least, 0 where not valid; bool, which elements are valid)."""
-    plain_tensor("target", target, plain_tensor(name, values))
-    if not values.is_floating_point():
-        raise ValueError(f"{name} has type {values.dtype}; allowed: floats (convert with .float())")
-    if target.shape != values.shape or not target.is_floating_point():
+    if not isinstance(values, Tensor) or not values.is_floating_point():
+        raise ValueError(f"{name} {describe(values)}; allowed: floats (convert with .float())")
+    if not isinstance(target, Tensor) or target.shape != values.shape or not target.is_floating_point():
         raise ValueError(
-            f"target has shape {tuple(target.shape)} and type {target.dtype}; allowed: floats of the shape "
+            f"target {describe(target)}; allowed: floats of the shape "
             f"{tuple(values.shape)} that {name} has (class indices become targets with one_vs_all)"
         )
+    if valid is not None and valid.shape != values.shape:
+        raise ValueError(f"valid has shape {tuple(valid.shape)}; allowed: that of {name}, {tuple(values.shape)}")
     values = at_least_float32(values.detach())
     target = target.detach().to(values.dtype)
-    counted = _counted(valid, name, values)
-    if counted is not None:
-        values, target = torch.where(counted, values, 0), torch.where(counted, target, 0)
-    return values, target, counted
-
-
-def _counted(valid: Tensor | None, name: str, values: Tensor) -> Tensor | None:
     if valid is None:
-        return None
-    if plain_tensor("valid", valid, values).shape != values.shape or valid.is_complex():
-        raise ValueError(f"valid has shape {tuple(valid.shape)}; allowed: that of {name}, {tuple(values.shape)}")
-    return valid > 0
+        return values, target, None
+    counted = valid > 0
+    return torch.where(counted, values, 0), torch.where(counted, target, 0), counted
 
 
 def _processes() -> int:

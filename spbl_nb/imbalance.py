@@ -4,8 +4,6 @@ A profile turns class sizes into smaller ones. *Exponential* is the long tail of
 imbalance of Buda et al. (2018), *odd_classes* the protocol of the SPBL release for MNIST, MIT-67 and Caltech-101 (every
 second class keeps one tenth), *natural* leaves the sizes as they are. The imbalance factor is the largest class
 over the smallest; both ways of writing it (100 or 0.01) are accepted everywhere.
-
-Taught in: notebooks/01_data, section 1.
 """
 
 import numpy as np
@@ -16,10 +14,7 @@ PROFILES = ("natural", "exponential", "step", "odd_classes")
 
 
 def imbalance_factor(factor: float) -> float:
-    """Return the imbalance factor as largest over smallest class (at least 1); 0.01 and 100 mean the same.
-
-    Raises ValueError when ``factor`` is not a number from 1e-300 to 1e300.
-    """
+    """Return the imbalance factor as largest over smallest class (at least 1); 0.01 and 100 mean the same."""
     factor = checks.real("factor", factor, 1e-300, 1e300)
     return max(factor, 1.0 / factor)
 
@@ -30,52 +25,29 @@ def describe_factor(factor: float) -> str:
     return f"imbalance factor {factor:g} (smallest / largest = {1 / factor:g})"
 
 
-def keep_fractions(profile: str, num_classes: int, factor: float = 1.0) -> np.ndarray:
-    """Return float64[C], the share of its samples that each class keeps.
-
-    Classes count from 0: *exponential* falls from 1 (class 0) to 1/factor (last class) in equal ratios; *step* gives
-    the second half of the classes 1/factor (with an odd number the middle class stays whole); *odd_classes* gives
-    classes 1, 3, 5, … 1/factor; *natural* gives everyone 1.
-    """
-    checks.one_of("profile", profile, PROFILES)
-    num_classes = checks.class_number("num_classes", num_classes, 2)
-    smallest = 1.0 / imbalance_factor(factor)
-    index = np.arange(num_classes)
-    if profile == "exponential":
-        return smallest ** (index / (num_classes - 1))
-    if profile == "step":
-        return np.where(index >= (num_classes + 1) // 2, smallest, 1.0)
-    if profile == "odd_classes":
-        return np.where(index % 2 == 1, smallest, 1.0)
-    return np.ones(num_classes)
-
-
 def class_counts(profile: str, num_classes: int, largest: int | np.ndarray, factor: float = 1.0) -> np.ndarray:
     """Return int64[C], the exact number of samples each class keeps.
 
-    ``largest`` is the size of an unreduced class, or int[C], the samples at hand in each class (then every class is
-    reduced relative to its own size, as the release does). Counts are rounded half up. A class that would be left
-    with no sample is a ValueError naming the class, because a class without training samples cannot be learnt.
+    Classes count from 0: *exponential* falls from all of class 0 to 1/factor of the last class in equal ratios; *step*
+    gives the second half of the classes 1/factor (with an odd number the middle class stays whole); *odd_classes*
+    gives classes 1, 3, 5, … 1/factor.
+
+    ``largest`` is the size of an unreduced class, or int[C], the size of each class (then every class is reduced
+    relative to its own size, as in the release). Counts are rounded half up. A class that would be left with no sample
+    is a ValueError naming the class.
     """
-    fractions = keep_fractions(profile, num_classes, factor)
-    sizes = checks.as_array("largest", largest)
-    if sizes.ndim == 0:
+    checks.one_of("profile", profile, PROFILES)
+    num_classes = checks.integer("num_classes", num_classes, 2, checks.MOST_CLASSES)
+    if np.ndim(largest) == 0:
         sizes = np.full(num_classes, checks.integer("largest", largest, 1))
-    elif sizes.shape != (num_classes,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
-        raise ValueError(
-            f"largest has shape {sizes.shape} and dtype {sizes.dtype}; allowed: one integer, or {num_classes} integers "
-            "of at least 1, one per class"
-        )
-    if sizes.max() > checks.MOST_SAMPLES:
-        raise ValueError(f"largest is {sizes.max()}; allowed: up to {checks.MOST_SAMPLES:,} samples of a class")
-    counts = np.floor(sizes * fractions + 0.5).astype(np.int64)
-    if counts.min() < 1:
-        empty = int(np.argmin(counts))
-        raise ValueError(
-            f"factor {imbalance_factor(factor):g} leaves class {empty} without a sample "
-            f"({sizes[empty]} x {fractions[empty]:.3g} rounds to 0); take a smaller factor or larger classes"
-        )
-    return counts
+    else:
+        sizes = np.asarray(largest)
+        if sizes.shape != (num_classes,) or sizes.dtype.kind not in "iu" or sizes.min() < 1:
+            raise ValueError(
+                f"largest has shape {sizes.shape} and dtype {sizes.dtype}; allowed: one integer, or {num_classes} "
+                "integers of at least 1, one per class"
+            )
+    return _reduced(profile, sizes, imbalance_factor(factor))
 
 
 def subsample(
@@ -93,17 +65,38 @@ def subsample(
     random but nested: with the same seed a larger class size contains every smaller one, so that moving the factor
     adds or removes samples and never swaps them.
     """
+    checks.one_of("profile", profile, PROFILES)
     labels = checks.label_array("labels", labels, num_classes)
-    num_classes = int(labels.max()) + 1 if num_classes is None else num_classes
     seed = checks.integer("seed", seed, 0)
-    sizes = np.bincount(labels, minlength=num_classes)
+    sizes = np.bincount(labels, minlength=0 if num_classes is None else num_classes)
     if sizes.min() == 0:
         raise ValueError(f"labels hold no sample of class {int(np.argmin(sizes))}; every class needs at least one")
+    checks.integer("num_classes", len(sizes), 2)
     if largest is not None:
         sizes = np.minimum(sizes, checks.integer("largest", largest, 1))
-    counts = class_counts(profile, num_classes, sizes, factor)
+    counts = _reduced(profile, sizes, imbalance_factor(factor))
     kept = []
-    for index in range(num_classes):
+    for index, count in enumerate(counts):
         order = np.random.default_rng([seed, index]).permutation(np.flatnonzero(labels == index))
-        kept.append(order[: counts[index]])
+        kept.append(order[:count])
     return np.sort(np.concatenate(kept))
+
+
+def _reduced(profile: str, sizes: np.ndarray, factor: float) -> np.ndarray:
+    """Return int64[C], what the profile leaves of classes of these sizes."""
+    index, number = np.arange(len(sizes)), len(sizes)
+    fractions = np.ones(number)
+    if profile == "exponential":
+        fractions = (1.0 / factor) ** (index / (number - 1))
+    elif profile == "step":
+        fractions[index >= (number + 1) // 2] = 1.0 / factor
+    elif profile == "odd_classes":
+        fractions[index % 2 == 1] = 1.0 / factor
+    counts = np.floor(sizes * fractions + 0.5).astype(np.int64)
+    if counts.min() < 1:
+        empty = int(np.argmin(counts))
+        raise ValueError(
+            f"factor {factor:g} leaves class {empty} without a sample "
+            f"({sizes[empty]} x {fractions[empty]:.3g} rounds to 0); take a smaller factor or larger classes"
+        )
+    return counts

@@ -7,8 +7,6 @@ AUC at all but a harmonic mean, and is called :attr:`Report.weighted_harmonic` h
 
 A class without support has no recall: its values are NaN, it is left out of the means, and the report names it. A class
 with support that is never predicted has precision and F1 of 0, as in scikit-learn.
-
-Taught in: notebooks/02_baseline_cnn, section 4.
 """
 
 import math
@@ -119,25 +117,21 @@ def report(
 ) -> Report:
     """Return every metric of one set of scores.
 
-    Parameters
-    ----------
-    labels : int[N] in 0..C-1.
-    scores : float[N,C], finite; larger means more likely. Rows need not sum to 1.
-    num_classes : C, where it should be checked; the default is the number of score columns.
-    predicted : int[N], the decisions where they are not the argmax of the scores (an SVM's ``predict`` can differ
-        from the argmax of its decision function).
-
-    Raises ValueError naming the argument for wrong shapes, labels out of range and scores that are not finite.
-
-    Taught in: notebooks/02_baseline_cnn, section 4.
+    ``labels`` int[N] in 0..C-1; ``scores`` float[N,C], finite, larger means more likely, rows need not sum to 1;
+    ``num_classes`` is C, where it should be checked; ``predicted`` int[N] are the decisions where they are not the
+    argmax of the scores (an SVM's ``predict`` can differ from the argmax of its decision function). Raises ValueError
+    naming the argument.
     """
-    labels, scores = _checked(labels, scores, num_classes)
+    labels, scores = _checked(labels, scores)
+    if num_classes is not None and scores.shape[1] != checks.integer("num_classes", num_classes, 2):
+        raise ValueError(f"scores has {scores.shape[1]} columns; {num_classes} are needed, one per class (num_classes)")
     num_classes = scores.shape[1]
     if predicted is None:
         predicted = scores.argmax(axis=1)
-    predicted = checks.label_array("predicted", predicted, num_classes, length=len(labels))
+    else:
+        predicted = checks.label_array("predicted", predicted, num_classes, length=len(labels))
     cells = np.bincount(labels * num_classes + predicted, minlength=num_classes**2)
-    value = mauc(labels, scores)
+    value = _mauc(labels, scores)
     reason = {"mauc": f"only class {labels[0]} has samples; two are needed"} if math.isnan(value) else {}
     return _from_confusion(cells.reshape(num_classes, num_classes), value, reason)
 
@@ -146,20 +140,17 @@ def report_from_confusion(confusion: np.ndarray) -> Report:
     """Return every metric that needs no scores from a confusion matrix int[C,C] (rows true, columns predicted).
 
     ``mauc`` is NaN. Raises ValueError for a matrix that is not square, has negative or fractional entries, or is empty.
-
-    Taught in: notebooks/02_baseline_cnn, section 4.
     """
-    matrix = checks.as_array("confusion", confusion)
+    matrix = np.asarray(confusion)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 2:
         raise ValueError(f"confusion has shape {matrix.shape}; allowed: [C, C], C >= 2 (rows true, columns predicted)")
     if matrix.dtype.kind not in "iu":
         raise ValueError(f"confusion has dtype {matrix.dtype}; allowed: integers, the number of samples in each cell")
-    if matrix.min() < 0:
-        raise ValueError(f"confusion has smallest entry {matrix.min()}; allowed: counts of 0 or more")
-    if matrix.astype(np.float64).sum() > 2**62:
-        raise ValueError(f"confusion has largest entry {matrix.max()}; allowed: fewer than 2^62 samples in all")
-    if matrix.sum() == 0:
-        raise ValueError("confusion holds no sample; at least one is needed")
+    if matrix.min() < 0 or matrix.sum() == 0:
+        raise ValueError(
+            f"confusion has smallest entry {matrix.min()} and {matrix.sum()} samples; allowed: counts of 0 or more, and "
+            "at least one sample"
+        )
     return _from_confusion(matrix.astype(np.int64), math.nan, {"mauc": "a confusion matrix holds no scores"})
 
 
@@ -169,14 +160,14 @@ def mauc(labels: np.ndarray, scores: np.ndarray) -> float:
     A(i|j) is the probability that a random sample of class i gets a higher class-i score than a random sample of class
     j, ties counting one half (mid-ranks); M is the mean of A(i|j) over all ordered pairs of classes with support. It
     equals scikit-learn's ``roc_auc_score(multi_class="ovo", average="macro")``, but costs one sort per score column
-    instead of one ROC curve per pair of classes, and rows need not sum to 1. The release's own code for it, which it
-    does not use, breaks ties by order instead of by mid-ranks and so gives another value wherever scores are tied.
+    instead of one ROC curve per pair of classes, and rows need not sum to 1.
 
     ``labels`` int[N], ``scores`` float[N,C], finite. NaN when fewer than two classes have support.
-
-    Taught in: notebooks/02_baseline_cnn, section 4.
     """
-    labels, scores = _checked(labels, scores, None)
+    return _mauc(*_checked(labels, scores))
+
+
+def _mauc(labels: np.ndarray, scores: np.ndarray) -> float:
     support = np.bincount(labels, minlength=scores.shape[1])
     supported = np.flatnonzero(support)
     if len(supported) < 2:
@@ -199,18 +190,15 @@ def _wins_over_classes(labels: np.ndarray, column: np.ndarray, own: int) -> np.n
     return np.bincount(labels, weights=np.repeat(wins, np.diff(last_of_tie, prepend=-1)))
 
 
-def _checked(labels: np.ndarray, scores: np.ndarray, num_classes: int | None) -> tuple[np.ndarray, np.ndarray]:
+def _checked(labels: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scores = checks.finite_array("scores", scores, ndim=2)
-    columns = scores.shape[1]
-    if columns < 2:
+    if scores.shape[1] < 2:
         raise ValueError(f"scores has shape {scores.shape}; allowed: [N, C] with at least two classes")
-    if num_classes is not None and columns != checks.class_number("num_classes", num_classes, 2):
-        raise ValueError(f"scores has {columns} columns; {num_classes} are needed, one per class (num_classes)")
-    return checks.label_array("labels", labels, columns, length=len(scores)), scores
+    return checks.label_array("labels", labels, scores.shape[1], length=len(scores)), scores
 
 
 def _from_confusion(confusion: np.ndarray, mauc_value: float, undefined: dict[str, str]) -> Report:
-    """Return the report of a confusion matrix; ``undefined`` tells why ``mauc_value`` is NaN, if it is."""
+    """Return the report of a confusion matrix; ``undefined`` says why ``mauc_value`` is NaN, if it is."""
     per_class = _per_class(confusion)
     support, recall, specificity = per_class.support, per_class.recall, per_class.specificity
     has_support = support > 0
@@ -263,5 +251,5 @@ def _weighted_harmonic(per_class: PerClass) -> float:
 
 
 def _geometric_mean(values: np.ndarray) -> float:
-    """Return the geometric mean, by logarithms, for a product of 198 recalls leaves the range of a float."""
+    """Return the geometric mean, by logarithms, because a product of 198 recalls leaves the range of a float."""
     return 0.0 if (values == 0).any() else float(np.exp(np.log(values).mean()))

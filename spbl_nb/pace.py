@@ -1,14 +1,13 @@
 """Self-paced selection: which samples a model learns from now, and how that share grows.
 
 Self-paced learning (Kumar, Packer and Koller 2010) gives every sample a weight v in [0, 1] and minimises
-v*loss + f(v; age). The regulariser f rewards taking samples in, and the age says up to which loss a sample still counts
-as easy. The best v has a closed form here, so one pace is: weigh, train, raise the age. Chosen over the whole data set,
-the easy samples tend to come from the easy classes; diversity, a quota per class and a quota per predicted class each
+v*loss + f(v; age). The regulariser f rewards admitting samples, and the age is the threshold: up to this loss a sample
+counts as easy. The best v has a closed form, so one pace is: weigh, train, raise the age. Selected from the whole data
+set, easy samples tend to come from easy classes. Diversity, a quota per class and a quota per predicted class each
 counter that.
 
-Losses are float[N], finite and >= 0; among equal values the sample with the lower index comes first.
-
-Taught in: notebooks/03_self_paced_selection, sections 1 to 6.
+Losses are float[N], finite and >= 0; among equal values the sample with the lower index comes first. Every function
+raises ValueError that names the wrong argument.
 """
 
 import math
@@ -46,22 +45,15 @@ def self_paced_weights(
     logistic      (1 + e^-a) / (1 + e^(l-a))                           a >= 0
     ============  ===================================================  =================================
 
-    The logistic weight is never 0, only too small for a float where the loss lies more than 745 above the age.
-
-    With ``rescale`` the losses are first divided by the next float above the largest of them. They then lie in [0, 1)
-    and keep their ratios, and both ages are shares of the largest loss. The logarithmic form, whose age is below 1,
-    is meant for such losses; without ``rescale`` it takes the losses as they are.
-
-    Raises ValueError naming the argument for a loss that is negative or not finite, and for parameters out of range.
+    With ``rescale`` the losses are first divided by the next float above the largest of them, and both ages are shares
+    of the largest loss. The logarithmic form, whose age is below 1, is meant for such losses.
 
     Sources: Kumar et al. 2010 (hard); Jiang et al. 2014, Easy Samples First (linear, logarithmic, mixture); Xu et al.
-    2015, Multi-View Self-Paced Learning for Clustering (logistic). The tests minimise each objective by brute force.
-
-    Taught in: notebooks/03_self_paced_selection, sections 1 and 2.
+    2015, Multi-View Self-Paced Learning for Clustering (logistic).
     """
-    age, t, lower_age = _checked_parameters(form, age, t, lower_age)
-    loss = _checked_losses(loss)
-    if checks.boolean("rescale", rescale):
+    age, t, lower_age = _form_parameters(form, age, t, lower_age)
+    loss = _losses(loss)
+    if rescale:
         loss = loss / np.nextafter(loss.max(), math.inf)
     if form == "hard":
         return (loss < age).astype(np.float64)
@@ -94,11 +86,9 @@ def self_paced_regularizer(
     logistic      (c-v)*ln(c-v) + v*ln v - a*v;  c = 1 + e^-a
     ============  ==========================================
 
-    Parameters and errors as in :func:`self_paced_weights`.
-
-    Taught in: notebooks/03_self_paced_selection, section 2.
+    Parameters as in :func:`self_paced_weights`.
     """
-    age, t, lower_age = _checked_parameters(form, age, t, lower_age)
+    age, t, lower_age = _form_parameters(form, age, t, lower_age)
     v = checks.finite_array("weights", weights, ndim=1)
     if ((v < 0) | (v > 1)).any():
         raise ValueError(f"weights reach from {v.min():g} to {v.max():g}; allowed: [0, 1]")
@@ -121,24 +111,14 @@ def self_paced_regularizer(
 def diverse_selection(loss: np.ndarray, groups: np.ndarray, age: float, diversity: float) -> np.ndarray:
     """Return bool[N]: the samples that self-paced learning with diversity (SPLD) selects.
 
-    It minimises  sum(v*loss) - age * sum(v) - diversity * sum over groups of sqrt(number selected in the group).
-    Spreading a selection over many groups makes the last sum large, so the second sample of a group must be easier
-    than the first to be worth taking: the sample of rank i in its group (1 is the lowest loss) is selected where
-    loss < age + diversity / (sqrt(i) + sqrt(i-1)). With ``diversity`` 0 this is the hard form.
+    It minimises  sum(v*loss) - age * sum(v) - diversity * sum over groups of sqrt(number selected in the group),
+    so the second sample of a group must be easier than the first: the sample of rank i in its group (1 is the lowest
+    loss) is selected where loss < age + diversity / (sqrt(i) + sqrt(i-1)). With ``diversity`` 0 this is the hard form.
 
-    Parameters
-    ----------
-    loss : float[N], finite and >= 0.
-    groups : int[N], >= 0; classes or the clusters of their features. A group of one sample has rank 1 only.
-    age, diversity : finite and >= 0, in the unit of the loss.
-
-    Raises ValueError naming the argument. Source: Jiang et al. 2014, Self-Paced Learning with Diversity.
-
-    Taught in: notebooks/03_self_paced_selection, section 5.
+    ``groups`` int[N] >= 0 are classes or clusters of features; ``age`` and ``diversity`` are >= 0, in the unit of the
+    loss. Source: Jiang et al. 2014, Self-Paced Learning with Diversity.
     """
-    loss = _checked_losses(loss)
-    if groups is None:
-        raise ValueError("groups is missing (None); allowed: int[N] >= 0, one class or cluster index per sample")
+    loss = _losses(loss)
     groups = checks.label_array("groups", groups, length=len(loss))
     age, diversity = checks.real("age", age, 0), checks.real("diversity", diversity, 0)
     return loss < age + diversity * _bonus_of_rank(loss, groups)
@@ -147,101 +127,73 @@ def diverse_selection(loss: np.ndarray, groups: np.ndarray, age: float, diversit
 def diverse_age(loss: np.ndarray, groups: np.ndarray, fraction: float, diversity: float) -> float:
     """Return the least age at which :func:`diverse_selection` admits ceil(fraction * N) samples, more only under ties.
 
-    The rule solved for the age: loss - diversity / (sqrt(i) + sqrt(i-1)) of the last sample admitted, and a hair above.
-    Where the diversity alone admits that many, the age is 0. Parameters and errors as in :func:`diverse_selection`;
-    ``fraction`` in [0, 1].
-
-    Taught in: notebooks/03_self_paced_selection, section 5.
+    It is the rule solved for the age, and 0 where the diversity alone admits that many. ``fraction`` in [0, 1]; other
+    parameters as there.
     """
-    loss = _checked_losses(loss)
+    loss = _losses(loss)
     groups = checks.label_array("groups", groups, length=len(loss))
     admitted = math.ceil(checks.real("fraction", fraction, 0, 1) * len(loss))
+    diversity = checks.real("diversity", diversity, 0)
     if admitted == 0:
         return 0.0
-    needed = loss - checks.real("diversity", diversity, 0) * _bonus_of_rank(loss, groups)
+    needed = loss - diversity * _bonus_of_rank(loss, groups)
     last = float(np.partition(needed, admitted - 1)[admitted - 1])
-    return max(0.0, last + 1e-12 * (1 + abs(last)))
+    return max(0.0, last + 1e-12 * (1 + abs(last)))  # a hair above: the loss must lie below the age
 
 
 def select_easiest(loss: np.ndarray, labels: np.ndarray, fraction: float, num_classes: int | None = None) -> np.ndarray:
     """Return bool[N]: in every class the ceil(fraction * N_c) samples of lowest loss, ties by index.
 
-    The product is taken in float64, as the SPBL release does, so that 0.07 of 100 samples are 8, not 7. A class of one
-    sample keeps it at every fraction above 0; a class without samples selects none; fraction 0 selects nothing at all.
+    The product is taken in float64, as the SPBL release does, so 0.07 of 100 samples are 8, not 7. A class of one
+    sample keeps it at every fraction above 0.
 
-    Parameters
-    ----------
-    loss : float[N], finite and >= 0, such as -ln p(true class).
-    labels : int[N] in 0..C-1, the true classes.
-    fraction : share of every class to admit, in [0, 1].
-    num_classes : C, to check the labels against; the default is as many as the labels name.
-
-    Raises ValueError naming the argument. Source: the SPBL release, step 4a of each pace.
-
-    Taught in: notebooks/03_self_paced_selection, section 4.
+    ``labels`` int[N] in 0..C-1; ``fraction`` in [0, 1]; ``num_classes`` is C, only to check the labels against.
+    Source: the SPBL release, step 4a of each pace.
     """
-    loss = _checked_losses(loss)
-    if num_classes is not None:
-        num_classes = checks.class_number("num_classes", num_classes)
+    loss = _losses(loss)
     labels = checks.label_array("labels", labels, num_classes, length=len(loss))
     fraction = checks.real("fraction", fraction, 0, 1)
-    return _lowest_per_class(loss, labels, np.ceil(fraction * np.bincount(labels)))
+    quota = np.ceil(fraction * np.bincount(labels))
+    return _rank_in_class(loss, labels) < quota[labels]
 
 
 def co_select(probability: np.ndarray, predicted: np.ndarray, class_counts: np.ndarray, fraction: float) -> np.ndarray:
     """Return bool[N]: in every predicted class c the ceil(class_counts[c] * fraction) most probable, ties by index.
 
-    This is the selection step of self-paced co-training (SPaCo), which has no labels for its pool: it takes the
-    predicted class for the true one, and the class sizes from the labelled set. A class with fewer predicted samples
-    than its quota gives all it has; a quota of 0 selects none.
+    This is the selection of self-paced co-training (SPaCo), whose pool has no labels: the predicted class stands for
+    the true one, and class sizes come from the labelled set. A class with fewer predicted samples gives all it has.
 
-    Parameters
-    ----------
-    probability : float[N], finite; the confidence in the predicted class. Values may exceed 1: SPaCo adds 0.3 to the
-        samples that the other view has selected.
-    predicted : int[N] in 0..C-1.
-    class_counts : float[C], finite and >= 0; how many samples each class has in the labelled set.
-    fraction : in [0, 1]. To admit more than the labelled counts, enlarge ``class_counts``.
-
-    Raises ValueError naming the argument. Source: Ma et al. 2017, Self-paced Co-training, and its release.
-
-    Taught in: notebooks/03_self_paced_selection, section 6.
+    ``probability`` float[N] of the predicted class, may exceed 1 (SPaCo adds 0.3 to what the other view selected);
+    ``predicted`` int[N] in 0..C-1; ``class_counts`` float[C] >= 0; ``fraction`` in [0, 1].
+    Source: Ma et al. 2017, Self-paced Co-training, and its release.
     """
     probability = checks.finite_array("probability", probability, ndim=1)
-    counts = checks.finite_array("class_counts", class_counts, ndim=1)
-    if (counts < 0).any():
-        where = int(np.argmin(counts))
-        raise ValueError(f"class_counts[{where}] is {counts[where]:g}; allowed: 0 or more samples")
+    counts = checks.finite_array("class_counts", class_counts, ndim=1, low=0, per="class")
     predicted = checks.label_array("predicted", predicted, len(counts), length=len(probability))
-    fraction = checks.real("fraction", fraction, 0, 1)
-    return _lowest_per_class(-probability, predicted, np.ceil(counts * fraction))
+    quota = np.ceil(counts * checks.real("fraction", fraction, 0, 1))
+    return _rank_in_class(-probability, predicted) < quota[predicted]
 
 
 def keep_at_least(weights: np.ndarray, loss: np.ndarray, labels: np.ndarray, least: int) -> np.ndarray:
-    """Return float[N], the weights with the ``least`` easiest samples of every class raised from 0 to 1.
+    """Return float[N], the weights with the ``least`` (>= 0) easiest samples of every class raised from 0 to 1.
 
-    A young age may admit nothing at all, or nothing of a hard class; a class that never trains can never become easy.
-    Samples that have a weight already keep it. ``weights`` float[N] in [0, 1]; ``loss`` float[N], finite and >= 0;
-    ``labels`` int[N] in 0..C-1; ``least`` >= 0.
-
-    Taught in: notebooks/03_self_paced_selection, section 4.
+    A young age may admit nothing of a hard class, and a class that never trains can never become easy. Weights above 0
+    stay. ``weights`` float[N]; ``labels`` int[N] in 0..C-1.
     """
-    loss = _checked_losses(loss)
-    weights = checks.finite_array("weights", weights, ndim=1, length=len(loss))
+    loss = _losses(loss)
     labels = checks.label_array("labels", labels, length=len(loss))
-    quota = np.full(int(labels.max()) + 1, checks.integer("least", least, 0))
-    return np.where((weights == 0) & _lowest_per_class(loss, labels, quota), 1.0, weights)
+    weights = checks.finite_array("weights", weights, ndim=1, length=len(loss))
+    least = checks.integer("least", least, 0)
+    return np.where((weights == 0) & (_rank_in_class(loss, labels) < least), 1.0, weights)
 
 
 def quantile_age(loss: np.ndarray, fraction: float) -> float:
     """Return the smallest age at which the hard form admits ceil(fraction * N) of these losses, more only under ties.
 
-    It lies one float above the last admitted loss, because the hard form asks for a loss *below* the age; fraction 0
-    gives age 0, which admits nothing. ``loss`` float[N], finite and >= 0; ``fraction`` in [0, 1].
-
-    Taught in: notebooks/03_self_paced_selection, section 1.
+    It is one float above the last admitted loss, because the hard form asks for a loss *below* the age. ``fraction`` in
+    [0, 1]; 0 gives age 0, which admits nothing.
     """
-    loss = _checked_losses(loss)
+    loss = _losses(loss)
     admitted = math.ceil(checks.real("fraction", fraction, 0, 1) * len(loss))
     if admitted == 0:
         return 0.0
@@ -249,10 +201,7 @@ def quantile_age(loss: np.ndarray, fraction: float) -> float:
 
 
 def growing_ages(first: float, factor: float, paces: int) -> np.ndarray:
-    """Return float[paces]: ``first`` > 0, then each age ``factor`` >= 1 times the one before (Kumar et al. 2010).
-
-    Taught in: notebooks/03_self_paced_selection, section 1.
-    """
+    """Return float[paces]: ``first`` > 0, then each age ``factor`` >= 1 times the one before (Kumar et al. 2010)."""
     first = checks.real("first", first, 0, open_low=True)
     factor = checks.real("factor", factor, 1)
     exponents = np.arange(checks.integer("paces", paces, 1, MOST_PACES))
@@ -268,18 +217,13 @@ def pace_fractions(
 ) -> np.ndarray:
     """Return float[paces]: the share of samples admitted at each pace, never falling, 1 at the last pace.
 
-    With s = ``start`` and t running evenly from 0 to 1: ``"linear"`` s + (1-s)*t; ``"geometric"`` s^(1-t);
-    ``"root"`` (s^p + (1 - s^p)*t)^(1/p), p = ``power``; or a list of shares, one for each pace, such as the release's
-    0.5, 0.75, 0.9, 1, 1. The geometric schedule admits new samples ever faster, the root one (p > 1) ever more slowly.
-
-    ``paces`` >= 1 (a single pace admits all); ``start`` in [0, 1], above 0 for ``"geometric"``; ``power`` > 0.
-    Raises ValueError naming the argument, also for a list that falls, leaves [0, 1] or does not end at 1.
-
-    Taught in: notebooks/03_self_paced_selection, section 1.
+    With s = ``start`` in [0, 1] and t from 0 to 1 in equal steps: ``"linear"`` s + (1-s)*t; ``"geometric"`` s^(1-t),
+    s > 0; ``"root"`` (s^p + (1 - s^p)*t)^(1/p), p = ``power`` > 0; or a list of one share per pace that ends at 1, such
+    as the release's 0.5, 0.75, 0.9, 1, 1. The geometric schedule admits ever faster, the root one (p > 1) ever slower.
     """
     paces = checks.integer("paces", paces, 1, MOST_PACES)
     if not isinstance(schedule, str):
-        return _checked_schedule(schedule, paces)
+        return _listed_fractions(schedule, paces)
     checks.one_of("schedule", schedule, SCHEDULES)
     start = checks.real("start", start, 0, 1, open_low=schedule == "geometric")
     power = checks.real("power", power, 0, open_low=True)
@@ -292,17 +236,11 @@ def pace_fractions(
     return np.maximum.accumulate(fractions)  # rounding could let it fall by one float where start is nearly 1
 
 
-def _checked_losses(loss: np.ndarray) -> np.ndarray:
-    loss = checks.finite_array("loss", loss, ndim=1)
-    if len(loss) == 0:
-        raise ValueError("loss is empty; at least one sample is needed")
-    if loss.min() < 0:
-        where = int(np.argmin(loss))
-        raise ValueError(f"loss[{where}] is {loss[where]:g}; allowed: [0, inf), e.g. -ln of a probability")
-    return loss
+def _losses(loss: np.ndarray) -> np.ndarray:
+    return checks.finite_array("loss", loss, ndim=1, low=0)
 
 
-def _checked_parameters(form: str, age: float, t: float, lower_age: float | None) -> tuple[float, float, float]:
+def _form_parameters(form: str, age: float, t: float, lower_age: float | None) -> tuple[float, float, float]:
     """Return age, t and lower age as floats (none: NaN); the last two are checked for the form that uses them."""
     checks.one_of("form", form, FORMS)
     below = 1.0 if form == "logarithmic" else math.inf
@@ -311,14 +249,12 @@ def _checked_parameters(form: str, age: float, t: float, lower_age: float | None
         t = checks.real("t", t, 1, open_low=True)
     if form == "mixture":
         if lower_age is None:
-            raise ValueError(
-                f"lower_age is missing (None); the mixture form needs it: allowed: a number in (0, {age:g})"
-            )
+            raise ValueError(f"lower_age is missing (None); the mixture form needs a number in (0, {age:g})")
         lower_age = checks.real("lower_age", lower_age, 0, age, open_low=True, open_high=True)
     return age, t, math.nan if lower_age is None else lower_age
 
 
-def _checked_schedule(schedule: Sequence[float], paces: int) -> np.ndarray:
+def _listed_fractions(schedule: Sequence[float], paces: int) -> np.ndarray:
     fractions = checks.finite_array("schedule", schedule, ndim=1)
     if len(fractions) != paces:
         raise ValueError(f"schedule has {len(fractions)} entries; {paces} are needed, one per pace")
@@ -327,61 +263,19 @@ def _checked_schedule(schedule: Sequence[float], paces: int) -> np.ndarray:
     return fractions
 
 
-def _lowest_per_class(values: np.ndarray, labels: np.ndarray, quota: np.ndarray) -> np.ndarray:
-    """Mark, in each class c, the ``quota[c]`` lowest values, all of them where it has fewer; ties by index.
-
-    Each class needs its quota-th lowest value only, which a partition finds without sorting. Everything below that
-    limit is in; of the samples level with it, the first ones are.
-    """
-    counts = np.bincount(labels, minlength=len(quota))
-    quota = np.minimum(quota, counts).astype(np.int64)
-    narrow = labels.astype(np.min_scalar_type(len(quota)))  # NumPy sorts integers of up to 16 bits in linear time
-    grouped = values[np.argsort(narrow, kind="stable")]
-    limit = np.full(len(quota), -math.inf)
-    for index, end in enumerate(np.cumsum(counts)):
-        if quota[index]:
-            last = quota[index] - 1
-            limit[index] = np.partition(grouped[end - counts[index] : end], last)[last]
-    selected = values < limit[labels]
-    open_places = quota - np.bincount(labels[selected], minlength=len(quota))
-    level = np.flatnonzero(values == limit[labels])
-    level = level[np.argsort(labels[level], kind="stable")]
-    selected[level[_rank_in_runs(labels[level]) < open_places[labels[level]]]] = True
-    return selected
+def _rank_in_class(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return int64[N]: 0 for the lowest value of each class, 1 for the next; ties by index."""
+    order = np.lexsort((values, labels))
+    counts = np.bincount(labels)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order)) - (np.cumsum(counts) - counts)[labels[order]]
+    return rank
 
 
 def _bonus_of_rank(loss: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Return float[N], 1 / (sqrt(i) + sqrt(i-1)) for the sample of rank i (1 is the lowest loss) in its group."""
-    order = _order_in_groups(loss, groups)
-    rank = _rank_in_runs(groups[order])
-    bonus = np.empty(len(loss))
-    bonus[order] = 1 / (np.sqrt(rank + 1) + np.sqrt(rank))
-    return bonus
-
-
-def _order_in_groups(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Return int64[N], the order by group, then value, then index: ``np.lexsort((values, groups))`` in a third of its time.
-
-    NumPy's quick sort is many times as fast as its stable one, but leaves ties in any order; they are put right by
-    sorting (rank of the value, index) as one number.
-    """
-    order = np.argsort(values)
-    ordered = values[order]
-    stable = np.zeros(len(values), dtype=np.int64)
-    np.cumsum(ordered[1:] != ordered[:-1], out=stable[1:])
-    stable *= len(values)
-    stable += order
-    stable.sort()
-    stable %= len(values)
-    narrow = groups[stable].astype(np.min_scalar_type(int(groups.max())))  # up to 16 bits are sorted in linear time
-    return stable[np.argsort(narrow, kind="stable")]
-
-
-def _rank_in_runs(sorted_keys: np.ndarray) -> np.ndarray:
-    """Return int[N]: each element's position, from 0, in its run of equal keys."""
-    position = np.arange(len(sorted_keys))
-    is_first = np.append(True, sorted_keys[1:] != sorted_keys[:-1])[: len(sorted_keys)]
-    return position - np.maximum.accumulate(np.where(is_first, position, 0))
+    rank = _rank_in_class(loss, groups)
+    return 1 / (np.sqrt(rank + 1) + np.sqrt(rank))
 
 
 def _x_log_x(x: np.ndarray) -> np.ndarray:

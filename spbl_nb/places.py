@@ -1,7 +1,4 @@
-"""Where things are: the package, its checkout, the notebooks and the runs folder.
-
-Taught in: notebooks/00_start_here.
-"""
+"""Where things are: the package, its checkout, the notebooks and the runs folder."""
 
 import os
 from pathlib import Path
