@@ -98,11 +98,11 @@ def cost_vector(cm: np.ndarray) -> np.ndarray:
     1e-6; else :class:`InconsistentCostError` names the worst equation. Costs off the diagonal are finite and above 0;
     the diagonal is not read.
     """
-    costs = np.array(cm, dtype=np.float64)
-    if costs.ndim != 2 or costs.shape[0] != costs.shape[1] or len(costs) < 2:
+    costs = checks.finite_array("cm", cm, ndim=2, gaps=True, per="class").copy()
+    if costs.shape[0] != costs.shape[1] or len(costs) < 2:
         raise ValueError(f"cm has shape {costs.shape}; allowed: [C, C] with C >= 2, one row and column per class")
     np.fill_diagonal(costs, 1)
-    wrong = np.argwhere(~(np.isfinite(costs) & (costs > 0)))
+    wrong = np.argwhere(~(costs > 0))
     if len(wrong):
         i, j = wrong[0]
         raise ValueError(f"cm[{i}, {j}] is {costs[i, j]:g}; allowed: a finite cost above 0 for every pair of classes")

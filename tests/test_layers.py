@@ -27,9 +27,7 @@ LAYERS = (
 TO_BE_FOLDED = {
     "cached_head": "svm",
     "command_line": "cli",
-    "loss_inputs": "losses",
     "original_names": "config_files",
-    "ranking": "significance",
 }
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 LAYER |= {small: LAYER[room] for small, room in TO_BE_FOLDED.items()}

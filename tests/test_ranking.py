@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from spbl_nb.ranking import nemenyi_critical_difference, rank_methods
+from spbl_nb.significance import nemenyi_critical_difference, rank_methods
 
 pytestmark = pytest.mark.filterwarnings("error")
 

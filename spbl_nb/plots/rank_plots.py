@@ -1,4 +1,4 @@
-"""The picture of a :class:`spbl_nb.ranking.Ranking`: mean ranks, and which methods so many blocks cannot tell apart.
+"""The picture of a :class:`spbl_nb.significance.Ranking`: mean ranks, and which methods so many blocks cannot tell apart.
 
 It says what the critical difference diagram of Demšar (2006) says, with a row for each method, so that many long names
 have room.
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from spbl_nb.plots.style import BLUE, new_figure, tidy
-from spbl_nb.ranking import Ranking
+from spbl_nb.significance import Ranking
 
 
 def rank_plot(ranking: Ranking) -> Figure:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spbl_nb import files, ranking
+from spbl_nb import files, significance
 from spbl_nb.results import published, report, tables
 from spbl_nb.results.store import Run
 from spbl_nb.results.text import interval, label, signed
@@ -95,7 +95,7 @@ def differences(found: report.Differences) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def marked_ranking(found: ranking.Ranking, table: pd.DataFrame) -> ranking.Ranking:
+def marked_ranking(found: significance.Ranking, table: pd.DataFrame) -> significance.Ranking:
     """Return a ranking whose methods carry their marks."""
     names = {method: method + marks(table).get(method, "") for method in found.methods}
     groups = tuple(tuple(names[method] for method in group) for group in found.groups)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from spbl_nb import config, ranking, significance
+from spbl_nb import config, significance
 from spbl_nb.results import store, tables
 from spbl_nb.results.store import Run
 
@@ -228,8 +228,8 @@ def leak(table: pd.DataFrame, dataset: str, metric: str) -> significance.Compari
 class Ranks:
     """Mean ranks of the methods over all blocks, and on each data set alone; ``left_out`` names what has gaps."""
 
-    overall: ranking.Ranking
-    by_dataset: dict[str, ranking.Ranking]
+    overall: significance.Ranking
+    by_dataset: dict[str, significance.Ranking]
     left_out: str
 
 
@@ -245,7 +245,7 @@ def ranks(table: pd.DataFrame, metric: str = METRIC) -> Ranks | None:
         return None
     datasets = sorted({dataset for dataset, _ in next(iter(block.values.values()))})
     alone = {
-        dataset: ranking.rank_methods(
+        dataset: significance.rank_methods(
             {
                 method: {place: value for place, value in of_method.items() if place[0] == dataset}
                 for method, of_method in block.values.items()
@@ -253,7 +253,7 @@ def ranks(table: pd.DataFrame, metric: str = METRIC) -> Ranks | None:
         )
         for dataset in datasets
     }
-    return Ranks(ranking.rank_methods(block.values), alone if len(alone) > 1 else {}, block.left_out)
+    return Ranks(significance.rank_methods(block.values), alone if len(alone) > 1 else {}, block.left_out)
 
 
 @dataclass(frozen=True, eq=False)

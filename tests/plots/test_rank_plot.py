@@ -8,7 +8,7 @@ from PIL import Image
 
 from spbl_nb.plots import figures
 from spbl_nb.plots.rank_plots import rank_plot, ranking_in_words
-from spbl_nb.ranking import rank_methods
+from spbl_nb.significance import rank_methods
 
 
 def _ranking(methods, blocks, gap, seed=2):
