@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image
 
-from spbl_nb import balance, config, data, detection, files, ghm, losses, methods, metrics, pace, ranking, significance
+from spbl_nb import balance, config, data, detection, files, ghm, losses, methods, metrics, pace, significance
 from spbl_nb.data.dataset import ImageData
 from spbl_nb.data.synthetic import draw, groups
 from spbl_nb.detection import retinanet
@@ -156,7 +156,7 @@ def measures():
     found = metrics.report(labels, scores)
     one, other = rng.normal(0.8, 0.02, 9), rng.normal(0.79, 0.02, 9)
     table = {name: dict(enumerate(rng.normal(0.8, 0.1, 8))) for name in ("a", "b", "c", "d")}
-    ranked = ranking.rank_methods(table)
+    ranked = significance.rank_methods(table)
     interval, bca = significance.mean_interval(one - other), significance.mean_interval((one - other)[:6] ** 2)
     return {
         "report": {name: getattr(found, name) for name in ("precision", "recall", "f1", "specificity", "accuracy")}
