@@ -1,7 +1,4 @@
-"""Checkers of the exercises of notebook 04: complexity of the selected, weights from costs, a curriculum handed out anew.
-
-Taught in: notebooks/04_balance_learning.
-"""
+"""Checkers of the exercises of notebook 04: complexity of the selected, weights from costs, a curriculum rearranged."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,14 +6,11 @@ from typing import Any
 import numpy as np
 
 from spbl_nb import balance
-from spbl_nb.exercises.check import Case, Verdict, examine, matches
+from spbl_nb.exercises.check import Case, Trap, Verdict, examine, matches, named
 
 
 def check_complexity(mine: Callable) -> Verdict:
-    """Check exercise 4.1, ``mine(loss, labels, selected, num_classes) -> float[C]``: complexity, NaN where none is selected.
-
-    Taught in: notebooks/04_balance_learning, exercise 4.1.
-    """
+    """Check exercise 4.1, ``mine(loss, labels, selected, num_classes) -> float[C]``: complexity, NaN where none is selected."""
 
     def by_class(value):
         def complexity(loss, labels, selected, num_classes):
@@ -25,36 +19,20 @@ def check_complexity(mine: Callable) -> Verdict:
 
         return complexity
 
-    traps: list[Any] = [
-        (
-            by_class(lambda loss, own, chosen: np.exp(loss[chosen].mean()) / chosen.sum()),
-            "Does a class become rarer because fewer of its samples were admitted?",
-        ),
-        (
-            by_class(lambda loss, own, chosen: np.exp(loss[own].mean()) / own.sum()),
-            "Which samples have a say in the loss of a class at this pace?",
-        ),
-        (
-            by_class(lambda loss, own, chosen: np.exp(loss[chosen]).mean() / own.sum()),
-            "Is the mean of exponentials the exponential of the mean?",
-        ),
-        (
-            by_class(lambda loss, own, chosen: np.exp(loss[chosen].sum()) / own.sum()),
-            "Do more samples of the same loss make a class harder?",
-        ),
-        (lambda **case: balance.class_ease(**case), "Is a large value of yours a class that stands well, or badly?"),
+    over_selected = by_class(lambda loss, own, chosen: np.exp(loss[chosen].mean()) / chosen.sum())
+    loss_of_all = by_class(lambda loss, own, chosen: np.exp(loss[own].mean()) / own.sum())
+    mean_of_exponentials = by_class(lambda loss, own, chosen: np.exp(loss[chosen]).mean() / own.sum())
+    traps: list[Trap] = [
+        (over_selected, "Does a class become rarer because fewer of its samples were admitted?"),
+        (loss_of_all, "Which samples have a say in the loss of a class at this pace?"),
+        (mean_of_exponentials, "Is the mean of exponentials the exponential of the mean?"),
     ]
-    return examine(
-        "4.1", mine, _selections(), matches(balance.class_complexity),
-        "Next: in the pace player of notebook 05, watch the complexity of a class whose hard samples still wait.", traps,
-    )  # fmt: skip
+    praise = "Next: in the pace player of notebook 05, watch the complexity of a class whose hard samples still wait."
+    return examine("4.1", mine, _selections(), matches(balance.class_complexity), praise, traps)
 
 
 def check_cost_weights(mine: Callable) -> Verdict:
-    """Check exercise 4.2, ``mine(cm) -> float[C] or None``: the weights that replace costs, or None.
-
-    Taught in: notebooks/04_balance_learning, exercise 4.2.
-    """
+    """Check exercise 4.2, ``mine(cm) -> float[C] or None``: the weights that replace costs, or None."""
 
     def right(cm):
         try:
@@ -67,35 +45,24 @@ def check_cost_weights(mine: Callable) -> Verdict:
         weights = costs[0] / costs[:, 0]
         return weights / weights.min()
 
-    def of_largest(cm):
-        weights = right(cm)
-        return None if weights is None else weights / weights.max()
-
     def of_first(cm):
         weights = right(cm)
         return None if weights is None else weights / weights[0]
 
-    traps: list[Any] = [
-        (
-            lambda cm: right(cm.T),
-            "Two classes: calling a 0 by the name 1 costs 5, the other way round 1. Which is worth more?",
-        ),
+    other_way = "Two classes: calling a 0 by the name 1 costs 5, the other way round 1. Which is worth more?"
+    traps: list[Trap] = [
+        (lambda cm: right(cm.T), other_way),
         (from_first_row, "Does this weight vector fit *every* pair of classes?"),
         (of_first, "Which of the weights should be 1?"),
-        (of_largest, "Which of the weights should be 1?"),
-        (lambda cm: cm.sum(axis=0) / cm.sum(axis=0).min(), "A sum of costs is not a ratio of two. Check a pair."),
     ]
-    return examine(
-        "4.2", mine, _costs(), matches(right),
-        "With weights in hand the table is not needed any more. How many numbers does it have too many, at 198 classes?", traps,
-    )  # fmt: skip
+    praise = (
+        "With weights in hand the table is not needed any more. How many numbers does it have too many, at 198 classes?"
+    )
+    return examine("4.2", mine, _costs(), matches(right), praise, traps)
 
 
 def check_reconstruction(mine: Callable) -> Verdict:
-    """Check exercise 4.3, ``mine(counts, complexity, max_added, keep_factor) -> int[C]``: a curriculum handed out anew.
-
-    Taught in: notebooks/04_balance_learning, exercise 4.3.
-    """
+    """Check exercise 4.3, ``mine(counts, complexity, max_added, keep_factor) -> int[C]``: a curriculum rearranged."""
 
     def right(counts, complexity, max_added, keep_factor):
         return balance.reconstruct_curriculum(counts, complexity, max_added, keep_factor)
@@ -112,21 +79,13 @@ def check_reconstruction(mine: Callable) -> Verdict:
         kept = np.where(counts < floor, wanted, np.minimum(counts, np.maximum(wanted, floor)))
         return np.where(wanted > counts, np.minimum(wanted, counts + max_added), kept)
 
-    traps: list[Any] = [
+    traps: list[Trap] = [
         (argsort_for_rank, "`argsort` says which class comes at each place. Which place does each class have?"),
-        (
-            lambda **case: right(**case | {"complexity": 1 / case["complexity"]}),
-            "Who should show more: the complex, or the easy?",
-        ),
-        (lambda **case: right(**case | {"keep_factor": 0}), "How far may a class fall?"),
-        (lambda **case: right(**case | {"max_added": 10**6}), "How much may a class gain?"),
         (lambda **case: right(**case | {"max_added": 10**6, "keep_factor": 0}), "Where are the two caps?"),
         (small_ones_lose, "What may a class lose that is smaller than m already?"),
     ]
-    return examine(
-        "4.3", mine, _curricula(), matches(right),
-        "Next: set the caps of the player in section 5 so that the total number of samples shown does not change.", traps,
-    )  # fmt: skip
+    praise = "Next: set the caps of the player in section 5 so that the total number of samples shown does not change."
+    return examine("4.3", mine, _curricula(), matches(right), praise, traps)
 
 
 def _selections() -> list[Case]:
@@ -137,8 +96,7 @@ def _selections() -> list[Case]:
         classes = int(rng.integers(1, 4))
         loss, labels = np.round(rng.gamma(1.5, 0.6, size), 2), rng.integers(0, classes, size)
         cases.append((loss, labels, rng.random(size) < 0.6, classes))
-    names = ("loss", "labels", "selected", "num_classes")
-    return [dict(zip(names, (*map(np.array, case[:3]), case[3]), strict=True)) for case in cases]
+    return named("loss labels selected num_classes", cases)
 
 
 def _costs() -> list[Case]:
@@ -152,7 +110,7 @@ def _costs() -> list[Case]:
         if index % 3 == 2 and classes > 2:
             costs[tuple(rng.permutation(classes)[:2])] += 1
         tables.append(costs)
-    return [{"cm": table.astype(float)} for table in tables]
+    return named("cm", [(table.astype(float),) for table in tables])
 
 
 def _curricula() -> list[Case]:
@@ -162,5 +120,4 @@ def _curricula() -> list[Case]:
     for classes in np.repeat([2, 3, 4, 5, 8], 16).tolist():
         counts, complexity = rng.integers(1, 60, classes), rng.permutation(np.arange(1, 100))[:classes] / 100
         cases.append((counts, complexity, int(rng.choice([0, 5, 20, 100])), float(rng.choice([0, 0.5, 1, 1.5, 3]))))
-    names = ("counts", "complexity", "max_added", "keep_factor")
-    return [dict(zip(names, (*map(np.array, case[:2]), *case[2:]), strict=True)) for case in cases]
+    return named("counts complexity max_added keep_factor", cases)

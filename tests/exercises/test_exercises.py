@@ -1,27 +1,19 @@
-"""The checkers of the exercises: right answers pass however they are written, misconceptions meet a counterexample."""
+"""The checkers of the exercises: the folded solutions pass, misconceptions meet a counterexample and their question."""
 
 import inspect
 
 import numpy as np
 import pytest
 import torch
-from exercise_answers import RIGHT, WRONG
+from exercise_answers import WRONG
 from exercise_cells import ALL
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 
-from spbl_nb import ghm, losses, pace
-from spbl_nb.exercises import all as exercises
+from spbl_nb import exercises, ghm, losses, pace
 from spbl_nb.exercises.check import Seeded, difference, examine, matches, show
 
-CHECKERS = [getattr(exercises, name) for name in exercises.__all__ if name.startswith("check_")]
+CHECKERS = [function for name, function in vars(exercises).items() if name.startswith("check_")]
 each_checker = pytest.mark.parametrize("check", CHECKERS, ids=lambda check: check.__name__)
 each_exercise = pytest.mark.parametrize("exercise", ALL, ids=lambda exercise: exercise.number)
-
-
-def _named(entry):
-    return f"{entry[0].__name__}: {entry[1]}"
 
 
 @pytest.fixture(scope="module")
@@ -42,15 +34,9 @@ def test_every_folded_solution_passes_its_checker(exercise, solutions, capsys):
     assert capsys.readouterr().out == verdict.message + "\n"
 
 
-@pytest.mark.parametrize(("check", "how", "mine"), RIGHT, ids=map(_named, RIGHT))
-def test_a_right_answer_passes_however_it_is_written(check, how, mine):
-    verdict = check(mine)
-    assert verdict, verdict.message
-
-
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize(("check", "what", "mine", "words"), WRONG, ids=map(_named, WRONG))
-def test_a_misconception_meets_a_counterexample(check, what, mine, words):
+@pytest.mark.parametrize(("check", "words", "mine"), WRONG, ids=[f"{one[0].__name__}: {one[1]}" for one in WRONG])
+def test_a_misconception_meets_a_counterexample(check, words, mine):
     verdict = check(mine)
     assert verdict.passed is False
     assert words.lower() in verdict.message.lower(), verdict.message
@@ -59,9 +45,8 @@ def test_a_misconception_meets_a_counterexample(check, what, mine, words):
 
 
 @each_checker
-def test_every_checker_has_wrong_and_right_answers_to_be_tested_on(check, solutions):
+def test_every_checker_has_wrong_answers_to_be_tested_on(check, solutions):
     assert sum(entry[0] is check for entry in WRONG) >= 2
-    assert any(entry[0] is check for entry in RIGHT)
     assert check.__name__ in solutions
 
 
@@ -109,11 +94,7 @@ def _raises(error):
 
 
 @each_checker
-@pytest.mark.parametrize(
-    "mine",
-    [lambda *arguments: ..., _raises(NotImplementedError()), ..., None],
-    ids=["returns dots", "raises", "dots", "None"],
-)
+@pytest.mark.parametrize("mine", [_raises(NotImplementedError()), ..., None, lambda *arguments: ...])
 def test_other_stubs_are_not_attempted_either(check, mine):
     verdict = check(mine)
     assert verdict.passed is None
@@ -121,18 +102,15 @@ def test_other_stubs_are_not_attempted_either(check, mine):
     assert verdict.message.endswith("not attempted yet.")
 
 
-@each_checker
-def test_a_function_that_returns_nothing_is_asked_for_its_return(check):
-    verdict = check(lambda *arguments: None)
+def test_a_function_that_returns_nothing_is_asked_for_its_return():
+    verdict = exercises.check_leak(lambda *arguments: None)
     assert verdict.passed is None
     assert "is a `return` missing?" in verdict.message
 
 
 @each_checker
-@pytest.mark.parametrize(
-    "error", [ValueError("what I said"), SystemExit(3), RecursionError(), AssertionError()], ids=repr
-)
-def test_an_error_is_told_with_the_input_that_raised_it(check, error, solutions):
+@pytest.mark.parametrize("error", [ValueError("what I said"), SystemExit(3), RecursionError()], ids=repr)
+def test_an_error_is_reported_with_the_input_that_raised_it(check, error, solutions):
     verdict = check(_raises(error))
     assert verdict.passed is False
     assert f"your function raised {type(error).__name__}: {error}" in verdict.message
@@ -140,7 +118,7 @@ def test_an_error_is_told_with_the_input_that_raised_it(check, error, solutions)
     assert f"\n    {first} = " in verdict.message
 
 
-def test_the_line_that_failed_is_told():
+def test_the_line_that_failed_is_named():
     def mine(sizes, factor):
         return sizes[factor * 1000]
 
@@ -150,67 +128,38 @@ def test_the_line_that_failed_is_told():
 @each_checker
 @pytest.mark.parametrize(
     "answer",
-    ["text", {}, object(), [[1], [1, 2]], np.zeros((7, 7, 7)), np.nan, np.full(3, np.nan), 1j, [None], iter(())],
-    ids=["text", "dict", "object", "ragged", "zeros", "NaN", "NaNs", "complex", "list of None", "iterator"],
+    ["text", {}, [[1], [1, 2]], np.zeros((7, 7, 7)), np.nan, np.full(3, np.nan), 1j, [None], 0, []],
+    ids=["text", "dict", "ragged", "zeros", "NaN", "NaNs", "complex", "list of None", "zero", "empty"],
 )
-def test_an_answer_of_another_shape_or_type_is_told_kindly(check, answer):
+def test_no_constant_passes_and_none_breaks_a_checker(check, answer):
     verdict = check(lambda *arguments: answer)
     assert verdict.passed is False
     assert "Traceback" not in verdict.message
 
 
-@each_checker
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    answer=st.one_of(
-        st.floats(), st.integers(), st.text(), st.lists(st.integers(-3, 9)), st.dictionaries(st.text(), st.floats()),
-        arrays.arrays(arrays.scalar_dtypes(), arrays.array_shapes(max_dims=4, max_side=4, min_side=0)),
-    )
-)  # fmt: skip
-def test_no_constant_passes_and_none_breaks_a_checker(check, answer):
-    assert check(lambda *arguments: answer).passed is False
+def test_an_argument_that_was_changed_is_reported(solutions):
+    def mine(loss, age):
+        answer = np.copy(solutions["check_root_weights"](loss, age))
+        loss[0] = -1
+        return answer
+
+    assert "changed its argument loss" in exercises.check_root_weights(mine).message
 
 
-@each_checker
-def test_an_argument_that_was_changed_is_told(check, solutions):
-    solution = solutions[check.__name__]
-    altered = []
-
-    def mine(*arguments):
-        answer = solution(*arguments)
-        for argument in arguments:
-            if isinstance(argument, np.ndarray):
-                altered.append(argument)
-                argument.flat[0] = 1 - argument.flat[0]
-                break
-        return np.copy(answer) if isinstance(answer, np.ndarray) else answer
-
-    verdict = check(mine)
-    if altered:
-        assert verdict.passed is False
-        assert "changed its argument" in verdict.message
-    else:
-        assert verdict, "a function without arrays has nothing to change"
-
-
-@each_checker
-def test_what_a_function_prints_is_put_aside(check, solutions, capsys):
-    def mine(*arguments):
+def test_what_a_function_prints_is_put_aside_or_shown_with_the_counterexample(solutions, capsys):
+    def right(confusion):
         print("a trace of mine")
-        return solutions[check.__name__](*arguments)
+        return solutions["check_macro_f1"](confusion)
 
-    verdict = check(mine)
-    assert verdict, verdict.message
-    assert "What your function printed was put aside." in verdict.message
-    assert "a trace of mine" not in capsys.readouterr().out
-
-
-def test_what_it_prints_for_the_counterexample_is_shown():
-    def mine(confusion):
+    def wrong(confusion):
         print("sum", confusion.sum())
         return -1.0
 
-    assert "It printed\n    sum 5" in exercises.check_macro_f1(mine).message
+    verdict = exercises.check_macro_f1(right)
+    assert verdict, verdict.message
+    assert "What your function printed was put aside." in verdict.message
+    assert "a trace of mine" not in capsys.readouterr().out
+    assert "It printed\n    sum 5" in exercises.check_macro_f1(wrong).message
 
 
 def test_a_result_instead_of_a_function_is_explained():
@@ -221,9 +170,8 @@ def test_a_result_instead_of_a_function_is_explained():
 
 def test_the_smallest_case_that_goes_wrong_is_shown(capsys):
     cases = [{"values": np.arange(n)} for n in (9, 3, 5, 1)]
-    verdict = examine(
-        "0.1", lambda v: v.sum() if len(v) < 3 else 0, cases, matches(lambda values: values.sum()), "Next."
-    )
+    judge = matches(lambda values: values.sum())
+    verdict = examine("0.1", lambda v: v.sum() if len(v) < 3 else 0, cases, judge, "Next.")
     assert "values = [0, 1, 2]" in verdict.message
     assert "Right is\n    3\nIt is too small." in verdict.message
     assert capsys.readouterr().out == verdict.message + "\n"
@@ -233,25 +181,12 @@ def test_a_question_is_asked_only_of_who_fell_into_that_trap():
     cases = [{"values": np.arange(n, dtype=float)} for n in (1, 2, 3, 4)]
     traps = [(lambda values: values.mean(), "Mean or sum?"), (lambda values: values.max(), "Largest or sum?")]
 
-    def told(mine):
+    def message(mine):
         return examine("0.1", mine, cases, matches(lambda values: values.sum()), "Next.", traps).message
 
-    assert told(lambda v: v.mean()).endswith("Mean or sum?")
-    assert told(lambda v: v.max()).endswith("Largest or sum?")
-    assert told(lambda v: 7.0).endswith("It is too large.")
-
-
-def test_a_trap_says_nothing_of_cases_in_which_it_returns_notimplemented():
-    cases = [{"values": np.arange(n, dtype=float)} for n in (1, 2, 3, 4)]
-    traps = [(lambda values: values.mean() if len(values) < 4 else NotImplemented, "Mean or sum?")]
-
-    def told(mine):
-        return examine("0.1", mine, cases, matches(lambda values: values.sum()), "Next.", traps).message
-
-    assert told(lambda v: v.mean() if len(v) < 4 else -7.0).endswith("Mean or sum?")
-    assert told(lambda v: v.mean() if len(v) < 3 else -7.0).endswith("It is too small.")
-    traps[0] = (lambda values: NotImplemented, "About nothing?")
-    assert told(lambda v: -7.0).endswith("It is too small.")
+    assert message(lambda v: v.mean()).endswith("Mean or sum?")
+    assert message(lambda v: v.max()).endswith("Largest or sum?")
+    assert message(lambda v: 7.0).endswith("It is too large.")
 
 
 def test_the_arguments_are_copies_and_a_generator_is_fresh():
@@ -289,17 +224,17 @@ def test_the_arguments_are_copies_and_a_generator_is_fresh():
         (None, 1.0, "when there is something to return"),
     ],
 )
-def test_differences_are_told_in_words(answer, expected, words):
-    told = difference(answer, expected)
-    assert words in told
-    assert bool(told) == bool(words)
+def test_differences_are_described_in_words(answer, expected, words):
+    found = difference(answer, expected)
+    assert words in found
+    assert bool(found) == bool(words)
 
 
 def test_values_are_shown_as_a_reader_would_write_them():
     assert show(np.array([0.1, 2.0]), "loss") == "loss = [0.1, 2. ]"
     assert show(np.arange(2)[:, None], "m") == "m = [[0],\n     [1]]"
     assert show(0.1 + 0.2) == "0.3"
-    assert show(np.float64(0.5)) == "0.5"
+    assert show([np.float64(0.5), np.int64(2)]) == "[0.5, 2]"
     assert len(show("x" * 5000)) < 800
     assert "shape (1000,)" in show(np.zeros(1000))
     assert show(type("Odd", (), {"__repr__": lambda self: 1 / 0})()) == "an object of type Odd"
