@@ -18,7 +18,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from spbl_nb import files, original_names
-from spbl_nb.plots import figures, report_plots
+from spbl_nb.plots import comparisons, figures
 from spbl_nb.results import report, store, tables
 from spbl_nb.results import text as report_words
 from tools import series
@@ -203,7 +203,7 @@ def _scores(path: Path) -> Image.Image:
         for metric in ("f1", "g_mean", "accuracy")
     }
     marks = dict.fromkeys(frame.loc[frame["selected_on_test"], "method"], " †")
-    return Image.open(io.BytesIO(figures.to_png(report_plots.scores(values, marks))))
+    return Image.open(io.BytesIO(figures.to_png(comparisons.scores(values, marks))))
 
 
 def _made_from(path: Path) -> str:

@@ -8,7 +8,7 @@ import report_runs as made
 
 from spbl_nb import config, places
 from spbl_nb.batch import parameters
-from spbl_nb.plots import figures, report_plots
+from spbl_nb.plots import comparisons, figures
 from spbl_nb.results import report, store
 
 NOTEBOOK = places.PACKAGE.parent / "notebooks" / "09_reproduction_report.ipynb"
@@ -27,7 +27,7 @@ def page(tmp_path, monkeypatch, capsys):
 
     def run(preset="smoke", root=tmp_path):
         run.pictures, run.marked = [], []
-        monkeypatch.setattr(report_plots, "watermark", run.marked.append)
+        monkeypatch.setattr(comparisons, "watermark", run.marked.append)
         monkeypatch.setattr(figures, "show_png", lambda png, alt: run.pictures.append((png, alt)))
         known = {name: parameter.default for name, parameter in parameters.of_file(NOTEBOOK).items()}
         names = known | {"PRESET": preset, "RUNS_DIR": str(root)}
