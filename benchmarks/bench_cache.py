@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from spbl_nb import data, training
 from spbl_nb.config import preset
-from spbl_nb.data.cache import cached_pictures
+from spbl_nb.data.cache import cached_images
 from spbl_nb.training import batches, models
 
 PICTURES, SIZE, BATCH, EPOCHS, WORKERS, ROUNDS = 2000, 32, 64, 5, 2, 2
@@ -137,7 +137,7 @@ def bench_training_against_an_image_folder(benchmark, folder, fresh, network):
 def bench_building_against_plain_decoding(benchmark, folder, fresh, size, workers):
     paths = sorted(folder.glob("*/*.jpg"))
     pairs = [
-        (_seconds(lambda: cached_pictures(paths, size, folder=fresh(), workers=workers)), _sequential(paths, size))
+        (_seconds(lambda: cached_images(paths, size, folder=fresh(), workers=workers)), _sequential(paths, size))
         for _ in range(3)
     ]
     benchmark.pedantic(lambda: None, rounds=1)
@@ -152,10 +152,10 @@ def bench_building_against_plain_decoding(benchmark, folder, fresh, size, worker
 
 def bench_reopening_against_building(benchmark, folder, fresh):
     paths, cache = sorted(folder.glob("*/*.jpg")), fresh()
-    built = _seconds(lambda: cached_pictures(paths, SIZE, folder=cache, workers=WORKERS))
+    built = _seconds(lambda: cached_images(paths, SIZE, folder=cache, workers=WORKERS))
     time.sleep(2.1)  # files this new would be hashed again
-    cached_pictures(paths, SIZE, folder=cache)
-    opened = float(np.median([_seconds(lambda: cached_pictures(paths, SIZE, folder=cache)) for _ in range(7)]))
-    benchmark.pedantic(lambda: cached_pictures(paths, SIZE, folder=cache), rounds=3)
+    cached_images(paths, SIZE, folder=cache)
+    opened = float(np.median([_seconds(lambda: cached_images(paths, SIZE, folder=cache)) for _ in range(7)]))
+    benchmark.pedantic(lambda: cached_images(paths, SIZE, folder=cache), rounds=3)
     benchmark.extra_info["ratio"] = built / opened
     print(f"\nreopening a cache of {len(paths)} pictures: {1000 * opened:.0f} ms; building it {built:.1f} s")

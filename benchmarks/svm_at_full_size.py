@@ -16,7 +16,7 @@ import torch
 from sklearn.svm import SVC
 
 from spbl_nb import svm, training
-from spbl_nb.data.synthetic import sd198_sizes
+from spbl_nb.data.synthetic.classes import sd198_sizes
 
 QUERIES, STAGES = 2000, 6
 HAM10000 = (6705, 1113, 1099, 514, 327, 142, 115)  # class sizes of HAM10000 (Tschandl et al. 2018)
@@ -30,7 +30,7 @@ def megabytes(field: str) -> float:
 def rows(classes: int, width: int, number: int) -> tuple[np.ndarray, np.ndarray]:
     """Return float64[N+Q,D] and labels: overlapping classes with the sizes of HAM10000 (7) or SD-198 (198)."""
     rng = np.random.default_rng(0)
-    sizes = np.array(HAM10000 if classes == 7 else [*sd198_sizes.SIZES.values()], dtype=float)
+    sizes = np.array(HAM10000 if classes == 7 else [*sd198_sizes().values()], dtype=float)
     labels = np.concatenate(
         [np.arange(classes), rng.choice(classes, number + QUERIES - classes, p=sizes / sizes.sum())]
     )

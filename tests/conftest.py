@@ -24,7 +24,7 @@ def blobs_fixture():
 
 @pytest.fixture
 def data(blobs):
-    """Ninety pictures of three classes, 60, 20 and 10."""
+    """Ninety images of three classes, 60, 20 and 10."""
     return blobs([60, 20, 10])
 
 
@@ -36,14 +36,14 @@ def split(data):
 
 @pytest.fixture
 def own_cache(tmp_path, monkeypatch):
-    """A picture cache of the test's own."""
+    """An image cache of the test's own."""
     monkeypatch.setenv("SPBL_NB_CACHE", str(tmp_path / "the cache"))
 
 
 @pytest.fixture
 def root(tmp_path):
-    """An empty folder for pictures."""
-    folder = tmp_path / "pictures"
+    """An empty folder for images."""
+    folder = tmp_path / "images"
     folder.mkdir()
     return folder
 

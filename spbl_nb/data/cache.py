@@ -1,38 +1,48 @@
-"""Decode once: picture files become one memory-mapped uint8 array, built in parallel, resumable, shared between processes.
+"""Decode once: image files become one memory-mapped uint8 array, built in parallel, resumable, shared between processes.
 
-Training reads pictures in random order, many times. Here every file is decoded once and written at its final size into
-an ``.npy`` file, which is then mapped into memory: it opens at once, whatever its size, and the system keeps in memory what is
-in use. A cache lies in a folder named after a hash of all file contents, the picture size, the crops and the version of
-the decoding rule (:mod:`spbl_nb.data.decode`), so that a changed file can never give stale pixels, and is not changed
-once it is whole. While it is built, a checksum per picture says what is done: after a kill, or a power cut, the next call
-goes on from there. A file lock, which the system frees when its owner dies, lets one process build and others wait. Rows
-of an earlier cache are copied, not decoded, where file, crop and size are the same, so that a mended file costs only itself.
+Training reads images in random order, many times. Here every file is decoded once and written at its final size into an
+``.npy`` file, which is then mapped into memory. A cache is a folder named after a key: path, size and time of change of all
+files, the image size, the crops and the version of the decoding rule (:mod:`spbl_nb.data.decode`). The key says only whether
+a cache is fresh; what the data are is said by ``ImageData.sha256``, which is computed once and stored beside the images.
 
-Caches lie below ``$SPBL_NB_CACHE``, or else ``spbl_nb`` in the user's cache folder (``$XDG_CACHE_HOME`` or ``~/.cache``;
+While a cache is built, ``progress.npz`` says which rows are done. Pixels reach the disk before their row is marked, so that
+after a kill or a power cut the next call goes on from there; ``images.npy`` appears by renaming, as the last step. A file
+lock, which the system frees when its owner dies, lets one process build and others wait.
+
+Caches are in ``$SPBL_NB_CACHE``, or else in ``spbl_nb`` in the user's cache folder (``$XDG_CACHE_HOME`` or ``~/.cache``;
 ``%LOCALAPPDATA%`` on Windows). Any of them may be deleted while nothing uses it.
-
-Taught in: notebooks/01_data, section 4.
 """
 
 import contextlib
 import errno
+import json
 import os
-import shutil
 import sys
+import time
+import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from spbl_nb import checks, files
-from spbl_nb.data import cache_building, decode, source_hashes
-from spbl_nb.data.dataset import Broken, Cached
+from spbl_nb import files
+from spbl_nb.data import decode
+from spbl_nb.data.dataset import Broken, Cached, ImageData, ImageRows, mapped
+from spbl_nb.data.decode import NOTES, ImageError
 
+_IMAGES, _PARTIAL, _PROGRESS, _REPORT = "images.npy", "images.npy.partial", "progress.npz", "report.json"
+_UNKNOWN, _DONE, _BROKEN, _NOTE_BIT = 0, 1, 2, 2  # state of a row; notes are bits from 2^2 on
+_MARK_SECONDS = 2.0  # a kill costs at most so much work
 _NAMED = 8  # broken files in a message
 
+Outcome = tuple[int, ImageError | frozenset[str]]  # row, and why it is broken or what was converted
 
-def cached_pictures(
+
+def cached_images(
     paths: Sequence[str | os.PathLike],
     size: int,
     *,
@@ -42,55 +52,48 @@ def cached_pictures(
     workers: int | None = None,
     progress: bool = False,
 ) -> Cached:
-    """Return picture files, each decoded once and stretched to ``size`` x ``size`` pixels.
+    """Return image files, each decoded once and stretched to ``size`` x ``size`` pixels.
 
     Parameters
     ----------
-    paths : N files; a path may stand there several times and is decoded once for all of its crops.
-    size : side S in pixels, 1 to 4096.
-    folder : where caches lie (default: see above); it needs 3 N S^2 bytes, twice that when broken pictures are skipped.
-    crops : int[N,4], a box (left, top, right, bottom) for each path in pixels of the upright picture, right and bottom
-        excluded; None takes whole pictures.
-    on_broken : ``"refuse"`` raises when a picture cannot be read, after all others are done; ``"skip"`` leaves it out.
-    workers : threads that decode (default: the processors this process may use; Pillow lets go of the interpreter's lock).
-        Each holds one decoded picture and some 10 MB of finished ones, or the crops of one or two files.
+    paths : N files; a path that is named several times is decoded once for all of its crops.
+    size : side S in pixels.
+    folder : where caches are (default: see above); it needs 3 N S^2 bytes.
+    crops : int[N,4], a box (left, top, right, bottom) for each path in pixels of the upright image, right and bottom
+        excluded; None takes whole images.
+    on_broken : ``"refuse"`` raises when an image cannot be read, after all others are done; ``"skip"`` skips it.
+    workers : threads that decode (default: the processors this process may use).
     progress : show a bar.
 
-    Raises ValueError for wrong arguments, for broken pictures (naming the first, their kinds and how to go on) and when
-    no picture at all can be read; OSError when the folder cannot be written or the disk is full, naming it and what to do.
+    Raises ValueError for broken images (naming the first, their kinds and how to go on) and when no image at all can be
+    read; OSError when the folder cannot be written or the disk is full.
     """
-    names = _names(paths)
-    size = checks.integer("size", size, 1, 4096)
-    checks.one_of("on_broken", on_broken, ("refuse", "skip"))
-    workers = _processors() if workers is None else checks.integer("workers", workers, 1, 256)
-    boxes = None if crops is None else _boxes(crops, len(names))
+    names = [os.path.abspath(path) for path in paths]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    file_of = np.array([numbers[name] for name in names], dtype=np.int64)
+    unique = list(numbers)
+    stamps = _stamps(unique)
+    key = files.sha256_of(
+        f"rule {decode.RULE}, {size} pixels", b"\0".join(map(os.fsencode, unique)), stamps, file_of, crops
+    )
     root = cache_folder(folder)
-
-    unique, file_of = _distinct(names)
-    hashes = source_hashes.digests(unique, root / "hashes", workers=workers, progress=progress)
-    suffixes = "\0".join(Path(name).suffix.lower() for name in unique)
-    key = files.sha256_of(f"rule {decode.RULE}, {size} pixels", suffixes, hashes, file_of, boxes)[:32]
-    place = root / key
-    whole, broken = cache_building.opened(place), list[cache_building.Refused]()
+    place = root / key[:32]
+    whole = _opened(place)
     if whole is None:
-        with _writing(root), _sole_builder(place, progress):
-            whole = cache_building.opened(place)
+        with _writing(root), FileLock(f"{place}.lock"):
+            whole = _opened(place)  # another process may have built it meanwhile
             if whole is None:
-                _check_space(root, place, len(names) * 3 * size**2)
-                job = cache_building.Job(place, unique, hashes, file_of, boxes, size)
-                broken = cache_building.build(job, workers, progress)
-                if not broken or (on_broken == "skip" and len(broken) < len(names)):
-                    whole = cache_building.finish(job, broken)
-                    _remove_superseded(job)
-    if whole is not None:
-        broken = whole[1]["broken"]
-    report = [Broken(names[index], kind, what, index) for index, kind, what in broken]
-    if whole is None or (report and on_broken == "refuse"):
-        raise ValueError(_refusal(report, len(names), on_broken))
+                _build(place, unique, file_of, crops, size, workers or processors(), progress)
+                if not np.array_equal(_stamps(unique), stamps):
+                    (place / _PROGRESS).unlink()
+                    raise ValueError("an image file changed while the images were read; give the same call again")
+                whole = _finish(place, unique, file_of)
     images, content = whole
+    report = [Broken(names[row], kind, what, row) for row, kind, what in content["broken"]]
+    if report and (on_broken == "refuse" or len(report) == len(names)):
+        raise ValueError(_refusal(report, len(names), on_broken))
     kept = np.setdiff1d(np.arange(len(names)), [one.index for one in report])
-    converted = {note: np.array(rows, dtype=np.int64) for note, rows in content["converted"].items()}
-    return Cached(images, kept, report, converted, hashes[file_of], place)
+    return Cached(ImageRows(images, kept) if report else images, kept, report, content["converted"], place)
 
 
 def cache_folder(folder: str | os.PathLike | None = None) -> Path:
@@ -102,117 +105,220 @@ def cache_folder(folder: str | os.PathLike | None = None) -> Path:
     return Path(windows or os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "spbl_nb"
 
 
-def _names(paths: Sequence[str | os.PathLike]) -> list[str]:
-    if isinstance(paths, (str, bytes, os.PathLike)):
-        raise ValueError(f"paths is {paths!r}; a list of picture files is needed")
-    names = [os.path.abspath(os.fspath(path)) for path in paths]
-    if not names:
-        raise ValueError("paths is empty; at least one picture file is needed")
-    return names
-
-
-def _boxes(crops: np.ndarray, length: int) -> np.ndarray:
-    boxes = np.asarray(crops)
-    if boxes.shape != (length, 4) or boxes.dtype.kind not in "iu":
-        raise ValueError(
-            f"crops has shape {boxes.shape} and dtype {boxes.dtype}; allowed: integers [{length}, 4], a box (left, top, "
-            "right, bottom) for each path"
-        )
-    boxes = boxes.astype(np.int64)
-    flat = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
-    if flat.any():
-        where = int(flat.argmax())
-        raise ValueError(
-            f"crops[{where}] is {tuple(boxes[where].tolist())}; right must lie beyond left and bottom below top"
-        )
-    return boxes
-
-
-def _distinct(names: list[str]) -> tuple[list[str], np.ndarray]:
-    """Return each path once, in order of appearance, and int64[N], which of them every name is."""
-    numbers: dict[str, int] = {}
-    file_of = np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
-    return list(numbers), file_of
-
-
-def _processors() -> int:
+def processors() -> int:
     """Return how many processors this process may use, at most 32."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(32, allowed)
 
 
+def _stamps(paths: Sequence[str]) -> np.ndarray:
+    """Return int64[F,2], size and time of change of each file; -1 where there is none, or it may not be read."""
+    stamps = np.full((len(paths), 2), -1, dtype=np.int64)
+    for index, path in enumerate(paths):
+        with contextlib.suppress(OSError):
+            status = os.stat(path)
+            if os.access(path, os.R_OK):
+                stamps[index] = status.st_size, status.st_mtime_ns
+    return stamps
+
+
 def _refusal(report: list[Broken], number: int, on_broken: str) -> str:
-    """Say which pictures are broken, and how to go on."""
+    """Say which images are broken, and how to go on."""
     lines = [f"  {one.path}: {one.kind} ({one.what})" for one in report[:_NAMED]]
     if len(report) > _NAMED:
         lines.append(f"  … and {len(report) - _NAMED} more")
-    kinds: dict[str, int] = {}
-    for one in report:
-        kinds[one.kind] = kinds.get(one.kind, 0) + 1
-    summary = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-    how = (
-        f"Mend or remove them, or leave them out with {decode.SKIPPING}. What is decoded stays decoded."
-        if on_broken == "refuse"
-        else "Not one is left; check the paths."
-    )
-    return "\n".join([f"{len(report)} of {number} pictures cannot be used ({summary}):", *lines, how])
-
-
-_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
-_CLOSED = (errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR)
-_ELSEWHERE = "choose another folder with the environment variable SPBL_NB_CACHE"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(one.kind for one in report).items())
+    how = "Not one is left; check the paths."
+    if on_broken == "refuse":
+        how = f"Repair or remove them, or skip them with {decode.SKIPPING}. What is decoded stays decoded."
+    return "\n".join([f"{len(report)} of {number} images cannot be used ({kinds}):", *lines, how])
 
 
 @contextlib.contextmanager
 def _writing(root: Path) -> Iterator[None]:
-    """Make the folder of the caches; say of an error in it what to do."""
+    """Make the folder of the caches; an error of the disk says what to do."""
+    problems = dict.fromkeys((errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)), "there is no room in")
+    problems |= dict.fromkeys((errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR), "cannot write to")
     try:
         root.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        if error.errno in _FULL:
-            problem = (
-                f"there is no room in the picture cache {root} ({error.strerror}); make room there, or {_ELSEWHERE}"
-            )
-        elif error.errno in _CLOSED:
-            problem = (
-                f"cannot write to the picture cache {root} ({error.strerror}); mend its permissions, or {_ELSEWHERE}"
-            )
-        else:
+        if error.errno not in problems:
             raise
-        raise OSError(error.errno, f"{problem}. What is done stays; the same call goes on from there") from error
+        raise OSError(
+            error.errno,
+            f"{problems[error.errno]} the image cache {root} ({error.strerror}); make room or correct its permissions, or "
+            "choose another folder with the environment variable SPBL_NB_CACHE. What is done stays done",
+        ) from error
 
 
-def _check_space(root: Path, place: Path, needed: int) -> None:
-    """Raise OSError before any decoding where the disk has too little room."""
-    needed -= cache_building.allocated(place)
-    free = shutil.disk_usage(root).free
-    if free < needed:
-        raise OSError(errno.ENOSPC, f"{needed / 1e6:,.1f} MB are needed, {free / 1e6:,.1f} MB are free")
+# --- building one cache ----------------------------------------------------------------------------------------------
 
 
-def _lock_of(place: Path) -> Path:
-    return place.with_name(f"{place.name}.lock")
-
-
-@contextlib.contextmanager
-def _sole_builder(place: Path, progress: bool) -> Iterator[None]:
-    """Hold the lock of a cache; the system frees it when its owner ends, however it ends."""
-    lock = FileLock(_lock_of(place))
+def _opened(place: Path) -> tuple[np.ndarray, dict[str, Any]] | None:
+    """Return (images as a read-only memory map, the content of the report) of a cache that is whole, else None."""
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        if progress:
-            print(f"another process is building this cache ({place}); waiting for it", file=sys.stderr)
-        lock.acquire(poll_interval=0.2)
+        content = files.read_json(place / _REPORT)
+        images = np.load(place / _IMAGES, mmap_mode="r", allow_pickle=False)
+        return (images, content) if images.shape[0] == content["images"] else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _build(
+    place: Path,
+    paths: list[str],
+    file_of: np.ndarray,
+    crops: np.ndarray | None,
+    size: int,
+    workers: int,
+    progress: bool,
+) -> None:
+    """Decode all rows that are not done yet. The caller holds the lock."""
+    place.mkdir(parents=True, exist_ok=True)
+    images, state, broken = _resume(place, (len(file_of), 3, size, size))
+    order = np.argsort(file_of, kind="stable")
+    rows_of = np.split(order, np.cumsum(np.bincount(file_of, minlength=len(paths)))[:-1])
+    todo = [file for file, rows in enumerate(rows_of) if (state[rows] == _UNKNOWN).any()]
+
+    def decode_file(file: int) -> list[Outcome]:
+        rows = rows_of[file]
+        try:
+            boxes = None if crops is None else crops[rows]
+            found = decode.decode(decode.read_bytes(paths[file]), paths[file], size, boxes)
+        except ImageError as error:
+            return [(row, error) for row in rows.tolist()]
+        results: list[Outcome] = []
+        for row, one in zip(rows.tolist(), found if crops is not None else found * len(rows), strict=True):
+            if not isinstance(one, ImageError):
+                images[row] = one[0]
+            results.append((row, one if isinstance(one, ImageError) else one[1]))
+        return results
+
+    pool = ThreadPoolExecutor(workers, "decode")
     try:
-        yield
+        with (
+            warnings.catch_warnings(),
+            files.progress_bar(len(state), "decoding", wanted=progress, done=int((state != _UNKNOWN).sum())) as bar,
+        ):
+            warnings.simplefilter("ignore")  # Pillow's of large images and odd metadata; the rule has limits of its own
+            marked = time.monotonic()
+            for results in pool.map(decode_file, todo):
+                for row, outcome in results:
+                    if isinstance(outcome, ImageError):
+                        state[row], broken[row] = _BROKEN, (outcome.kind, outcome.what)
+                    else:
+                        state[row] = _DONE | sum(1 << (_NOTE_BIT + NOTES.index(note)) for note in outcome)
+                bar.update(len(results))
+                if time.monotonic() - marked > _MARK_SECONDS:
+                    _mark(place, images, state, broken)
+                    marked = time.monotonic()
     finally:
-        lock.release()
+        pool.shutdown(cancel_futures=True)
+    _mark(place, images, state, broken)
 
 
-def _remove_superseded(job: cache_building.Job) -> None:
-    """Delete unfinished caches of which all rows stand in this one now, unless another process is at work on them."""
-    for place in cache_building.superseded(job):
-        with contextlib.suppress(Timeout), FileLock(_lock_of(place), timeout=0):
-            shutil.rmtree(place, ignore_errors=True)
+def _resume(place: Path, shape: tuple[int, ...]) -> tuple[np.memmap, np.ndarray, dict[int, tuple[str, str]]]:
+    """Open what an earlier process left of this cache, or begin it, with room on the disk for all of it.
+
+    Returns (images, uint16[N] state of each row, (kind, what) of each broken row).
+    """
+    partial = place / _PARTIAL
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        with np.load(place / _PROGRESS, allow_pickle=False) as stored:
+            state, broken = stored["state"], json.loads(str(stored["broken"]))
+        images = np.lib.format.open_memmap(partial, "r+")
+        if images.shape == shape:
+            return images, state, {int(row): tuple(why) for row, why in broken.items()}
+    (place / _PROGRESS).unlink(missing_ok=True)
+    try:
+        images = np.lib.format.open_memmap(partial, "w+", np.uint8, shape)
+        if hasattr(os, "posix_fallocate"):  # else a full disk would end the process in the middle of a write
+            with open(partial, "r+b") as handle:
+                os.posix_fallocate(handle.fileno(), 0, partial.stat().st_size)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
+    return images, np.zeros(shape[0], dtype=np.uint16), {}
+
+
+def _mark(place: Path, images: np.memmap, state: np.ndarray, broken: dict[int, tuple[str, str]]) -> None:
+    """Write which rows are done, after their pixels have reached the disk."""
+    images.flush()
+    files.write_npz(place / _PROGRESS, state=state, broken=json.dumps(broken))
+
+
+def _finish(place: Path, paths: list[str], file_of: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
+    """Make a built cache whole and return it opened."""
+    with np.load(place / _PROGRESS, allow_pickle=False) as stored:
+        state, broken = stored["state"], json.loads(str(stored["broken"]))
+    noted = {note: np.flatnonzero(state >> (_NOTE_BIT + bit) & 1).tolist() for bit, note in enumerate(NOTES)}
+    content = {
+        "images": len(state),
+        "rule": decode.RULE,
+        "broken": sorted((int(row), kind, what) for row, (kind, what) in broken.items()),
+        "broken_paths": [paths[file_of[int(row)]] for row in sorted(broken, key=int)],
+        "converted": {note: rows for note, rows in noted.items() if rows},
+    }
+    files.write_json(place / _REPORT, content)
+    os.replace(place / _PARTIAL, place / _IMAGES)
+    (place / _PROGRESS).unlink()
+    whole = _opened(place)
+    if whole is None:
+        raise OSError(f"the image cache {place} cannot be read back; delete that folder and give the same call again")
+    return whole
+
+
+# --- data that are prepared once, for many processes -----------------------------------------------------------------
+
+
+def prepare(data: ImageData, folder: str | os.PathLike | None = None) -> str:
+    """Store a loaded data set so that other processes open it without walking, drawing, decoding or hashing.
+
+    Returns a key for the option ``prepared`` of :func:`spbl_nb.data.load`. Images of the image cache are pointed to, others
+    written. ``folder`` is that of all caches.
+    """
+    arrays = {"labels": data.labels, "groups": data.groups, "split": data.split, "difficulty": data.difficulty}
+    content = {
+        "name": data.name,
+        "class_names": data.class_names,
+        "source": data.source,
+        "synthetic": data.synthetic,
+        "mirror": data.mirror,
+        "paths": None if data.paths is None else data.paths.tolist(),
+        "sha256": data.sha256,
+        "images": None,
+    }
+    if data.cached is not None and mapped(data.images) is mapped(data.cached.images):
+        content["images"] = str(data.cached.folder / _IMAGES)
+        arrays["rows"] = data.images.rows if isinstance(data.images, ImageRows) else np.arange(len(data))
+    key = f"{data.name}-{files.sha256_of(files.to_json(content))[:16]}"
+    place = cache_folder(folder) / "prepared" / key
+    if not (place / "data.json").is_file():
+        with _writing(place):
+            if content["images"] is None:
+                with files.replacing(place / _IMAGES) as handle:
+                    np.save(handle, np.asarray(data.images))
+            files.write_npz(place / "arrays.npz", **{name: one for name, one in arrays.items() if one is not None})
+            files.write_json(place / "data.json", content)
+    return key
+
+
+def open_prepared(key: str, folder: str | os.PathLike | None = None) -> ImageData | None:
+    """Return the data set that :func:`prepare` stored under ``key``; None where it is not, or no longer, there."""
+    place = cache_folder(folder) / "prepared" / key
+    try:
+        content = files.read_json(place / "data.json")
+        in_cache = content.pop("images")
+        with np.load(place / "arrays.npz", allow_pickle=False) as stored:
+            arrays = dict(stored)
+        images = np.load(in_cache or place / _IMAGES, mmap_mode="r" if in_cache else None, allow_pickle=False)
+    except (OSError, ValueError, KeyError):
+        return None
+    rows = arrays.pop("rows", None)
+    whole = rows is None or np.array_equal(rows, np.arange(len(images)))
+    paths = None if content["paths"] is None else np.array(content["paths"], dtype=object)
+    digest = content.pop("sha256")
+    data = ImageData(**content | arrays | {"images": images if whole else ImageRows(images, rows), "paths": paths})
+    vars(data)["sha256"] = digest
+    return data

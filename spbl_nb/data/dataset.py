@@ -1,12 +1,12 @@
-"""The common form of every data set: pictures as uint8, labels, class names, groups and official parts.
+"""The common form of every data set: images as uint8, labels, class names, groups and official split.
 
-Whatever a reader or a generator delivers, it ends as one :class:`ImageData`, checked on the way in, so that nothing
-downstream asks again whether labels fit the pictures.
-
-Taught in: notebooks/01_data, section 1.
+Every reader and generator ends in one :class:`ImageData`, which is checked here, so that nothing downstream asks again
+whether labels fit the images.
 """
 
+import contextlib
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,56 +18,54 @@ from spbl_nb import checks, files
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
-_LARGEST = 16_384  # side of a picture, pixels
 
+class ImageRows:
+    """Some rows of images that are in a file: reads like an array uint8[n,3,H,W] and loads only what is asked for.
 
-class PictureRows:
-    """Some rows of pictures that lie in a file: reads like an array uint8[n,3,H,W] and loads only what is asked for.
+    ``images`` is a memory map uint8[N,3,H,W], ``rows`` int64[n] are rows of it, in any order and also twice.
+    ``np.asarray`` makes the array.
 
-    ``pictures`` is a memory map uint8[N,3,H,W], ``rows`` int64[n] are rows of it, in any order and also twice.
-    ``np.asarray`` makes the array that it stands for.
-
-    >>> PictureRows(np.zeros((9, 3, 8, 8), np.uint8), np.array([4, 2, 2]))[:2].shape
+    >>> ImageRows(np.zeros((9, 3, 8, 8), np.uint8), np.array([4, 2, 2]))[:2].shape
     (2, 3, 8, 8)
     """
 
     ndim = 4
 
-    def __init__(self, pictures: np.ndarray, rows: np.ndarray) -> None:
-        self.pictures = pictures
-        self.rows = np.arange(len(pictures))[rows]  # counted from 0, and checked
-        self.dtype = pictures.dtype
+    def __init__(self, images: np.ndarray, rows: np.ndarray) -> None:
+        self.images = images
+        self.rows = np.arange(len(images))[rows]  # counted from 0, and inside
+        self.dtype = images.dtype
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        """Return the pictures of an index, a slice or an array of indices; further axes are cut from what that loads."""
+        """Return the images of an index, a slice or an array of indices; further axes are cut from what that loads."""
         first, *others = key if isinstance(key, tuple) else (key,)
         if first is None or first is Ellipsis or not all(isinstance(one, (int, slice)) for one in others):
             return np.asarray(self)[key]
         chosen = self.rows[first]
-        return np.asarray(self.pictures[chosen])[(slice(None),) * np.ndim(chosen) + tuple(others)]
+        return np.asarray(self.images[chosen])[(slice(None),) * np.ndim(chosen) + tuple(others)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.pictures[self.rows], dtype=dtype)
+        return np.array(self.images[self.rows], dtype=dtype)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Number of rows, 3, height and width."""
-        return (len(self.rows), *self.pictures.shape[1:])
+        return (len(self.rows), *self.images.shape[1:])
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the array that it stands for."""
-        return len(self.rows) * self.pictures[:1].nbytes
+        """Bytes of the array."""
+        return len(self.rows) * self.images[:1].nbytes
 
 
 @dataclass(frozen=True)
 class Broken:
-    """A picture that is left out: its ``path``, ``kind``, ``what`` in words, and ``index`` among the paths asked for.
+    """An image that is skipped: its ``path``, ``kind``, ``what`` in words, and ``index`` among the paths asked for.
 
-    The index is -1 for a file that a list of the data set names and that was never asked for, since it is not there.
+    The index is -1 for a file that a list of the data set names, but that is missing.
     """
 
     path: str
@@ -78,40 +76,50 @@ class Broken:
 
 @dataclass(frozen=True)
 class Cached:
-    """Pictures out of the cache.
+    """Images out of the cache.
 
-    Attributes: ``images`` uint8[n,3,S,S], a read-only memory map; ``kept`` int64[n], which of the paths asked for they
-    are, ascending; ``report`` the pictures left out; ``converted`` by note (see :mod:`spbl_nb.data.decode`) the int64
-    indices of the paths it was said of; ``sha256`` uint8[N,32], the content hash of each path's file, zeros where it cannot be
-    read; ``folder`` where it lies.
+    Attributes: ``images`` uint8[n,3,S,S], a read-only memory map or :class:`ImageRows` of one; ``kept`` int64[n], which of
+    the paths asked for they are, ascending; ``report`` the broken ones; ``converted`` by note (see
+    :mod:`spbl_nb.data.decode`) the indices of the paths it was noted of; ``folder`` of this cache.
     """
 
-    images: np.ndarray
+    images: Any
     kept: np.ndarray
     report: list[Broken]
-    converted: dict[str, np.ndarray]
-    sha256: np.ndarray
+    converted: dict[str, list[int]]
     folder: Path
 
+    def known_sha256(self, key: str, compute: Callable[[], str]) -> str:
+        """Return the hash stored beside the images under ``key``; where there is none, compute and store it."""
+        path = self.folder / "data_sha256.json"
+        known: dict[str, str] = {}
+        with contextlib.suppress(OSError, ValueError):
+            known = files.read_json(path)
+        if key not in known:
+            known[key] = compute()
+            with contextlib.suppress(OSError):  # a cache that others own may be read-only
+                files.write_json(path, known)
+        return known[key]
 
-def official_parts(name: str, split: np.ndarray, count: int, per: str) -> np.ndarray:
-    """Return an official split as int8[count]: 0 (train), 1 (validation) or 2 (test) for each sample or picture (``per``).
+
+def mapped(images: Any) -> Any:
+    """Return the array, or memory map, of which ``images`` are rows."""
+    return images.images if isinstance(images, ImageRows) else images
+
+
+def official_split(name: str, split: Any, count: int, per: str) -> np.ndarray:
+    """Return an official split as int8[count]: 0 (train), 1 (validation) or 2 (test) for each sample or image (``per``).
 
     Raises ValueError for anything else; ``name`` is that of the data set.
     """
-    split = checks.as_array("split", split)
-    parts = (TRAIN, VALIDATION, TEST)
-    try:
-        stands = split.shape == (count,) and split.dtype.kind in "biufO" and bool(np.isin(split, parts).all())
-    except ValueError:  # arrays within an array
-        stands = False
-    if not stands:
+    split = np.asarray(split)
+    if split.shape != (count,) or not np.isin(split, (TRAIN, VALIDATION, TEST)).all():
         raise ValueError(f"split of {name} must hold 0 (train), 1 (validation) or 2 (test) for each {per}")
     return split.astype(np.int8)
 
 
 class _Labelled:
-    """What a set of samples tells by its ``labels`` and ``class_names``."""
+    """What ``labels`` and ``class_names`` say of a set of samples."""
 
     labels: np.ndarray
     class_names: tuple[str, ...]
@@ -134,26 +142,26 @@ class _Labelled:
 
 @dataclass(frozen=True, repr=False)
 class ImageData(_Labelled):
-    """A labelled set of pictures.
+    """A labelled set of images.
 
     Attributes
     ----------
-    images : uint8[N,3,H,W], an array, a memory map (read-only will do) or :class:`PictureRows` of one; grey pictures have
+    images : uint8[N,3,H,W], an array, a memory map (read-only will do) or :class:`ImageRows` of one; grey images have
         three equal channels.
     labels : int64[N] in 0..C-1; every class has at least one sample.
     class_names : C texts.
     groups : int64[N], equal where samples belong together (one lesion, one patient), or None.
-    split : int8[N], the official parts 0 train, 1 validation, 2 test, or None.
+    split : int8[N], the official split (0 train, 1 validation, 2 test), or None.
     name, source : what it is and where it comes from, in words.
-    synthetic : True for drawn pictures; every page that shows them says so.
-    mirror : True where a mirrored picture still shows its class (a lesion; not a digit).
+    synthetic : True for drawn images; every page that shows them says so.
+    mirror : True where a mirrored image still shows its class (a lesion; not a digit).
     difficulty : float64[C] in [0,1] where the data set knows how hard each class was made, or None.
-    paths : object[N], the file of each picture, or None where pictures do not come from files of their own.
-    cached : how the files were read, with those left out (:class:`Cached`), or None.
+    paths : object[N], the file of each image, or None where images have no files of their own.
+    cached : how the files were read, with the broken ones (:class:`Cached`), or None.
     """
 
     name: str
-    images: np.ndarray
+    images: Any
     labels: np.ndarray
     class_names: tuple[str, ...]
     groups: np.ndarray | None = None
@@ -169,7 +177,7 @@ class ImageData(_Labelled):
         shape, dtype = tuple(getattr(self.images, "shape", ())), getattr(self.images, "dtype", None)
         if len(shape) != 4 or shape[1] != 3 or dtype != np.uint8:
             raise ValueError(f"images of {self.name} have shape {shape} and dtype {dtype}; uint8[N,3,H,W] is needed")
-        names = tuple(checks.texts("class_names", self.class_names))
+        names = tuple(map(str, self.class_names))
         labels = checks.label_array(f"labels of {self.name}", self.labels, len(names), length=len(self.images))
         counts = np.bincount(labels, minlength=len(names))
         if len(names) < 2:
@@ -183,12 +191,12 @@ class ImageData(_Labelled):
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "class_names", names)
         if self.groups is not None:
-            groups = checks.as_array("groups", self.groups)
+            groups = np.asarray(self.groups)
             if groups.shape != labels.shape:
                 raise ValueError(f"groups of {self.name} have shape {groups.shape}; {labels.shape} is needed")
-            object.__setattr__(self, "groups", _numbered(groups, self.name))
+            object.__setattr__(self, "groups", np.unique(groups, return_inverse=True)[1].astype(np.int64))
         if self.split is not None:
-            split = official_parts(self.name, self.split, len(labels), "sample")
+            split = official_split(self.name, self.split, len(labels), "sample")
             for value, part in ((TRAIN, "train"), (TEST, "test")):
                 if not (split == value).any():
                     raise ValueError(f"split of {self.name} has an empty {part} part; leave the split out to make one")
@@ -196,29 +204,33 @@ class ImageData(_Labelled):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Picture height and width in pixels."""
+        """Image height and width in pixels."""
         return self.images.shape[2], self.images.shape[3]
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 (hex) over pictures, labels, class names, groups and official split."""
-        return files.sha256_of(self.images, self.labels, "\n".join(self.class_names), self.groups, self.split)
+        """SHA-256 (hex) over images, labels, class names, groups and official split; of cached images computed once ever."""
+        rest = (self.labels, "\n".join(self.class_names), self.groups, self.split)
+        rows = self.images.rows if isinstance(self.images, ImageRows) else None
+        if self.cached is None or mapped(self.images) is not mapped(self.cached.images):  # none, or other images by now
+            return files.sha256_of(self.images, *rest)
+        return self.cached.known_sha256(files.sha256_of(rows, *rest), lambda: files.sha256_of(self.images, *rest))
 
     @property
-    def pictures_sha256(self) -> str:
+    def data_sha256(self) -> str:
         """The hash by which splits know their data set."""
         return self.sha256
 
     def take(self, rows: np.ndarray) -> "ImageData":
         """Return the data set reduced to ``rows``; every class must keep a sample.
 
-        Pictures that lie in a file stay there (:class:`PictureRows`); others are copied.
+        Images that are in a file stay there (:class:`ImageRows`); others are copied.
         """
-        images: Any = self.images
-        if isinstance(images, PictureRows):
-            images = PictureRows(images.pictures, images.rows[rows])
+        images = self.images
+        if isinstance(images, ImageRows):
+            images = ImageRows(images.images, images.rows[rows])
         else:
-            images = PictureRows(images, rows) if isinstance(images, np.memmap) else images[rows]
+            images = ImageRows(images, rows) if isinstance(images, np.memmap) else images[rows]
         return dataclasses.replace(
             self,
             images=images,
@@ -233,28 +245,23 @@ class ImageData(_Labelled):
 class FeatureData(_Labelled):
     """A labelled set of which only features under a frozen backbone are kept.
 
-    ``features`` float32[N,D], ``labels`` int64[N] and ``class_names`` are those of the pictures it comes from, whose
-    hash is ``pictures_sha256``, so that their splits fit. Training, prediction and every method take it in place of an
+    ``features`` float32[N,D]; ``labels`` int64[N] and ``class_names`` are those of the images, whose hash is
+    ``data_sha256``, so that their splits fit. Training, prediction and every method take it in place of an
     :class:`ImageData`; the network is then a linear head. Raises ValueError naming the field that does not fit.
-
-    Taught in: notebooks/05_spbl, section 1.
     """
 
     name: str
     features: np.ndarray
     labels: np.ndarray
     class_names: tuple[str, ...]
-    pictures_sha256: str
+    data_sha256: str
     mirror: bool = False
 
     def __post_init__(self) -> None:
-        labels = checks.label_array("labels", self.labels, len(checks.texts("class_names", self.class_names)))
-        features = checks.as_array("features", self.features)
+        labels = checks.label_array("labels", self.labels, len(self.class_names))
+        features = np.asarray(self.features)
         if features.dtype != np.float32 or features.shape[:-1] != labels.shape or not np.isfinite(features).all():
-            features = checks.finite_array("features", features, ndim=2, length=len(labels))
-            if np.abs(features).max(initial=0) > np.finfo(np.float32).max:
-                raise ValueError(f"features reach {np.abs(features).max():g}, beyond float32; scale them down")
-            features = features.astype(np.float32)
+            features = checks.finite_array("features", features, ndim=2, length=len(labels)).astype(np.float32)
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "features", features)
 
@@ -264,47 +271,25 @@ class FeatureData(_Labelled):
         return files.sha256_of(self.features, self.labels, "\n".join(self.class_names))
 
 
-def resize(images: np.ndarray, size: int, block: int = 2**23) -> np.ndarray:
-    """Resize uint8[N,3,H,W] to uint8[N,3,size,size] (bilinear, antialiased), about ``block`` bytes of pictures at a time."""
+def resize(images: Any, size: int, block: int = 2**23) -> np.ndarray:
+    """Resize uint8[N,3,H,W] to uint8[N,3,size,size] (bilinear, antialiased), about ``block`` bytes of images at a time."""
     import torch
 
-    images, size = _pictures(images), checks.integer("size", size, 1, _LARGEST)
     if images.shape[2:] == (size, size):
         return images
     result = np.empty((len(images), 3, size, size), dtype=np.uint8)
     block = max(1, block * len(images) // max(images.nbytes, result.nbytes))
     for start in range(0, len(images), block):
-        pictures = torch.from_numpy(np.array(images[start : start + block])).float()
+        rows = torch.from_numpy(np.array(images[start : start + block])).float()
         scaled = torch.nn.functional.interpolate(
-            pictures, size=(size, size), mode="bilinear", align_corners=False, antialias=True
+            rows, size=(size, size), mode="bilinear", align_corners=False, antialias=True
         )
         result[start : start + block] = scaled.round_().clamp_(0, 255).byte().numpy()
     return result
 
 
-def _numbered(groups: np.ndarray, name: str) -> np.ndarray:
-    """Return int64[N], the number of each group in the order of their names."""
-    try:
-        return np.unique(groups, return_inverse=True)[1].astype(np.int64)
-    except TypeError as error:
-        raise ValueError(
-            f"groups of {name} cannot be put in order ({error}); allowed: numbers only, or texts only"
-        ) from None
-
-
-def _pictures(images: Any) -> Any:
-    """Return ``images`` if they are uint8[N,3,H,W], in an array or in a file."""
-    shape, dtype = tuple(getattr(images, "shape", ())), getattr(images, "dtype", None)
-    if len(shape) != 4 or shape[1] != 3 or 0 in shape or dtype != np.uint8:
-        raise ValueError(f"images has shape {tuple(shape)} and dtype {dtype}; allowed: uint8[N,3,H,W], N >= 1")
-    return images
-
-
 def as_rgb(images: np.ndarray) -> np.ndarray:
-    """Return uint8[N,3,H,W] from grey [N,H,W], [N,H,W,1] or colour [N,H,W,3] pictures."""
-    images = checks.as_array("images", images)
+    """Return uint8[N,3,H,W] from grey [N,H,W], [N,H,W,1] or colour [N,H,W,3] images."""
     if images.ndim == 3:
         images = images[..., None]
-    if images.ndim != 4 or images.shape[3] not in (1, 3):
-        raise ValueError(f"images has shape {images.shape}; allowed: [N,H,W], [N,H,W,1] or [N,H,W,3]")
     return np.ascontiguousarray(np.broadcast_to(images, (*images.shape[:3], 3)).transpose(0, 3, 1, 2))

@@ -1,73 +1,91 @@
-"""The embedded data sets, which need no files: drawn lesions, two kinds, and scikit-learn's real handwritten digits.
+"""The embedded data sets, which need no files: drawn lesions, two kinds, and scikit-learn's real handwritten digits."""
 
-Taught in: notebooks/01_data, sections 1 and 2.
-"""
-
-import os
+from typing import Any
 
 import numpy as np
 
 from spbl_nb import checks, imbalance
 from spbl_nb.data.dataset import TEST, TRAIN, ImageData, as_rgb, resize
-from spbl_nb.data.synthetic import draw as lesions
-from spbl_nb.data.synthetic import sd198_sizes
+from spbl_nb.data.synthetic import classes, draw
+
+_DRAWN = "synthetic images drawn by spbl_nb.data.synthetic.draw"
 
 
-def drawn_lesions(
+def lesions(
     name: str,
-    root: str | os.PathLike | None,
     size: int | None,
-    *,
     num_classes: int = 12,
     profile: str = "exponential",
     factor: float = 10.0,
     largest: int | None = 120,
     test_per_class: int = 50,
-    difficulty: np.ndarray | float | None = None,
+    difficulty: Any = None,
     pictures_per_lesion: int = 1,
     seed: int = 0,
 ) -> ImageData:
-    """Draw a long-tailed training part and a balanced test part of other synthetic lesions."""
+    """Draw a long-tailed training split and a balanced test split of other synthetic lesions."""
     if difficulty is None:
-        difficulty = lesions.default_difficulty(num_classes)
+        difficulty = draw.default_difficulty(num_classes)
     train = imbalance.class_counts(profile, num_classes, 120 if largest is None else largest, factor)
     test = np.full(num_classes, checks.integer("test_per_class", test_per_class, 1))
-    parts = [
-        lesions.draw(counts, difficulty, size or 32, seed, pictures_per_lesion=pictures_per_lesion, stream=stream)
+    drawn = [
+        draw.draw(counts, difficulty, size or 32, seed, pictures_per_lesion=pictures_per_lesion, stream=stream)
         for stream, counts in enumerate((train, test))
     ]
+    groups = np.concatenate([drawn[0].groups, drawn[1].groups + drawn[0].groups.max() + 1])
     return ImageData(
         name=name,
-        images=np.concatenate([part.images for part in parts]),
-        labels=np.concatenate([part.labels for part in parts]),
-        class_names=tuple(prototype.name for prototype in lesions.class_prototypes(num_classes)),
-        groups=_join_groups([part.groups for part in parts]) if pictures_per_lesion > 1 else None,
+        images=np.concatenate([one.images for one in drawn]),
+        labels=np.concatenate([one.labels for one in drawn]),
+        class_names=tuple(prototype.name for prototype in classes.class_prototypes(num_classes)),
+        groups=groups if pictures_per_lesion > 1 else None,
         split=np.repeat([TRAIN, TEST], [train.sum(), test.sum()]),
-        source=f"synthetic pictures drawn by spbl_nb.data.synthetic.draw; {imbalance.describe_factor(factor)}, {profile}",
+        source=f"{_DRAWN}; {imbalance.describe_factor(factor)}, {profile}",
         synthetic=True,
         mirror=True,
         difficulty=np.broadcast_to(np.asarray(difficulty, dtype=np.float64), num_classes).copy(),
     )
 
 
-def _join_groups(parts: list[np.ndarray]) -> np.ndarray:
-    """Number the groups of several parts apart from each other."""
-    first, second = parts
-    return np.concatenate([first, second + first.max() + 1])
+def lesions198(
+    name: str,
+    size: int | None,
+    largest: int | None = None,
+    difficulty: Any = None,
+    seed: int = 0,
+) -> ImageData:
+    """Draw 198 classes of synthetic lesions with the class sizes of SD-198, at most ``largest`` each, without a split.
+
+    Size and difficulty are uncorrelated in rank, as in ``lesions``. The names are those of the drawn looks.
+    """
+    counts = np.array(list(classes.sd198_sizes().values()))
+    if largest is not None:
+        counts = np.minimum(counts, checks.integer("largest", largest, 1))
+    if difficulty is None:
+        difficulty = draw.default_difficulty(len(counts))
+    drawn = draw.draw(counts, difficulty, size or 32, seed)
+    return ImageData(
+        name=name,
+        images=drawn.images,
+        labels=drawn.labels,
+        class_names=tuple(prototype.name for prototype in classes.class_prototypes(len(counts))),
+        source=f"{_DRAWN}, in the class sizes of SD-198" + ("" if largest is None else f", at most {largest} of each"),
+        synthetic=True,
+        mirror=True,
+        difficulty=np.broadcast_to(np.asarray(difficulty, dtype=np.float64), len(counts)).copy(),
+    )
 
 
 def digits(
     name: str,
-    root: str | os.PathLike | None,
     size: int | None,
-    *,
     profile: str = "exponential",
     factor: float = 20.0,
     largest: int | None = 120,
     test_per_class: int = 50,
     seed: int = 0,
 ) -> ImageData:
-    """Read scikit-learn's digits: a balanced test part is set aside, the rest gets the long tail."""
+    """Read scikit-learn's digits: a balanced test split is set aside, the rest gets the long tail."""
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -88,38 +106,6 @@ def digits(
         source=f"handwritten digits of scikit-learn (Alpaydin, Kaynak 1998); {imbalance.describe_factor(factor)}, {profile}",
     )
     return reduce_training(whole, profile, factor, largest, seed)
-
-
-def lesions198(
-    name: str,
-    root: str | os.PathLike | None,
-    size: int | None,
-    *,
-    largest: int | None = None,
-    difficulty: np.ndarray | float | None = None,
-    seed: int = 0,
-) -> ImageData:
-    """Draw 198 classes of synthetic lesions with the class sizes of SD-198, at most ``largest`` each, without parts.
-
-    Size and difficulty are uncorrelated in rank, as in ``lesions``. The names are those of the drawn looks.
-    """
-    counts = np.array(list(sd198_sizes.SIZES.values()))
-    if largest is not None:
-        counts = np.minimum(counts, checks.integer("largest", largest, 1))
-    if difficulty is None:
-        difficulty = lesions.default_difficulty(len(counts))
-    drawn = lesions.draw(counts, difficulty, size or 32, seed)
-    return ImageData(
-        name=name,
-        images=drawn.images,
-        labels=drawn.labels,
-        class_names=tuple(prototype.name for prototype in lesions.class_prototypes(len(counts))),
-        source="synthetic pictures drawn by spbl_nb.data.synthetic.draw, in the class sizes of SD-198"
-        + ("" if largest is None else f", at most {largest} of each"),
-        synthetic=True,
-        mirror=True,
-        difficulty=np.broadcast_to(np.asarray(difficulty, dtype=np.float64), len(counts)).copy(),
-    )
 
 
 def reduce_training(data: ImageData, profile: str, factor: float, largest: int | None, seed: int) -> ImageData:

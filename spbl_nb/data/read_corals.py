@@ -3,14 +3,10 @@
 Each photograph has a text file of points, ``row; column; label``. A patch is a square around a point; near a border it
 is shifted inside the photograph, so that it holds no invented pixels and its point is off its centre.
 
-What is known and what is inferred: the archive (package knb-lter-mcr.5006.3 of the Environmental Data Initiative, 671,
-695 and 689 photographs of 2008, 2009 and 2010 with about 200 points each) unpacks to a folder per year with
-``<file>`` and ``<file>.txt`` side by side; labels are short codes in changing case. That is how others describe it; no
-file of it was at hand when this was written. Which codes are the benchmark's nine classes (Beijbom et al., *Automated
-Annotation of Coral Reef Survey Images*, CVPR 2012: four that are no corals and five genera), and training on 2008 and
-testing on 2009, is inferred. The same places are photographed every year.
-
-Taught in: notebooks/01_data, section 4.
+No file of the archive (package knb-lter-mcr.5006.3 of the Environmental Data Initiative; 671, 695 and 689 photographs of
+2008, 2009 and 2010 with about 200 points each) was at hand when this was written: a folder per year with ``<file>`` and
+``<file>.txt`` side by side is how others describe it. Which codes are the benchmark's nine classes (Beijbom et al.,
+*Automated Annotation of Coral Reef Survey Images*, CVPR 2012), and training on 2008 and testing on 2009, is inferred.
 """
 
 from collections import Counter
@@ -23,9 +19,10 @@ from PIL import Image
 from spbl_nb import checks
 from spbl_nb.data import decode, layouts
 from spbl_nb.data.dataset import TEST, TRAIN
-from spbl_nb.data.listings import ON_BROKEN, Listing, Root, homes, pictures_below, read_lines
+from spbl_nb.data.layouts import Root, homes, images_below
+from spbl_nb.data.read_photos import Listing, read_lines
 
-CLASSES = {  # code in the annotations, in any case -> class; all other codes are left out
+CLASSES = {  # code in the annotations, in any case -> class; all other codes are skipped
     "cca": "CCA",
     "turf": "Turf",
     "macro": "Macroalgae",
@@ -41,17 +38,21 @@ _ORIENTATION = 0x0112
 
 
 def mlc(
-    name: str, root: Root, *, official: bool = True, patch: int = 224, train_years: Sequence[int] = (2008,),
-    test_years: Sequence[int] = (2009,), on_broken: str = "refuse",
-) -> Listing:  # fmt: skip
+    name: str,
+    root: Root,
+    official: bool = True,
+    patch: int = 224,
+    train_years: Sequence[int] = (2008,),
+    test_years: Sequence[int] = (2009,),
+    on_broken: str = "refuse",
+) -> Listing:
     """List the patches of ``patch`` pixels around the labelled points; groups are the photographs.
 
     ``official`` True trains on the points of ``train_years`` and tests on those of ``test_years``; False takes all three
-    years, without parts. Points whose code is none of :data:`CLASSES` (off the frame, rarer corals) are left out and
+    years, without a split. Points whose code is none of :data:`CLASSES` (off the frame, rarer corals) are skipped and
     counted in ``source``. With ``on_broken="skip"`` so are photographs that cannot be read or have no points, and points
     outside their photograph; with ``"refuse"`` each is an error that names it.
     """
-    checks.one_of("on_broken", on_broken, ON_BROKEN)
     patch = checks.integer("patch", patch, 8)
     wanted = dict.fromkeys(_years("train_years", train_years), TRAIN)
     for year in _years("test_years", test_years):
@@ -60,12 +61,12 @@ def mlc(
     if not official:
         wanted = dict.fromkeys(YEARS, TRAIN)
     points = _Points(patch, on_broken)
-    for year, part in wanted.items():
+    for year, split in wanted.items():
         home = None if root is None else _year_folder(Path(root).expanduser(), name, year)
         if home is None:
-            raise layouts.absent(name, root, f"there is no folder {year} with pictures")
-        for one in pictures_below(home):
-            points.add(home / one, part)
+            raise layouts.absent(name, root, f"there is no folder {year} with images")
+        for one in images_below(home):
+            points.add(home / one, split)
     return points.listing(official)
 
 
@@ -79,7 +80,7 @@ def _years(name: str, values: Sequence[int]) -> list[int]:
 def _year_folder(root: Path, name: str, year: int) -> Path | None:
     """Return the folder of a year: in the root, or inside the folder that an archive was unpacked to."""
     places = [place for home in homes(root, name) for place in (home / str(year), *sorted(home.glob(f"*/{year}")))]
-    return next((place for place in places if place.is_dir() and pictures_below(place)), None)
+    return next((place for place in places if place.is_dir() and images_below(place)), None)
 
 
 class _Points:
@@ -92,11 +93,11 @@ class _Points:
         self.boxes: list[tuple[int, int, int, int]] = []
         self.labels: list[int] = []
         self.photograph: list[int] = []
-        self.parts: list[int] = []
+        self.splits: list[int] = []
         self.other: Counter[str] = Counter()
         self.broken = 0
 
-    def add(self, path: Path, part: int) -> None:
+    def add(self, path: Path, split: int) -> None:
         """Add the points of a photograph."""
         text = next(
             (one for one in (path.with_name(path.name + ".txt"), path.with_suffix(".txt")) if one.is_file()), None
@@ -104,18 +105,18 @@ class _Points:
         if text is None:
             return self._broken(FileNotFoundError(f"{path} has no {path.name}.txt with labelled points beside it"))
         try:
-            with Image.open(path) as picture:
-                turned = picture.getexif().get(_ORIENTATION, 1) >= 5  # the cache decodes pictures upright
-                size = picture.size[::-1] if turned else picture.size
+            with Image.open(path) as image:
+                turned = image.getexif().get(_ORIENTATION, 1) >= 5  # the cache decodes images upright
+                size = image.size[::-1] if turned else image.size
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            return self._broken(ValueError(f"{path} cannot be read as a picture ({error})"))
+            return self._broken(ValueError(f"{path} cannot be read as an image ({error})"))
         number = self.photograph[-1] + 1 if self.photograph else 0
         for place, line in read_lines(text):
             if not line.lstrip().startswith("#"):
-                self._add_point(path, number, part, size, f"{text.parent.name}/{place}", line)
+                self._add_point(path, number, split, size, f"{text.parent.name}/{place}", line)
         return None
 
-    def _add_point(self, path: Path, number: int, part: int, size: tuple[int, int], place: str, line: str) -> None:
+    def _add_point(self, path: Path, number: int, split: int, size: tuple[int, int], place: str, line: str) -> None:
         fields = [field.strip() for field in line.split(";")]
         if len(fields) != 3 or not (fields[0].isdigit() and fields[1].isdigit() and fields[2]):
             raise ValueError(f"{place}: {line!r} is no 'row; column; label' with whole numbers")
@@ -126,7 +127,7 @@ class _Points:
         row, column = int(fields[0]), int(fields[1])
         if row > size[1] or column > size[0]:
             self._broken(
-                ValueError(f"{place}: the point ({row}; {column}) lies outside its photograph, {size[1]} x {size[0]}")
+                ValueError(f"{place}: the point ({row}; {column}) is outside its photograph, {size[1]} x {size[0]}")
             )
             return
         side = min(self.patch, *size)
@@ -135,11 +136,11 @@ class _Points:
         self.boxes.append((left, top, left + side, top + side))
         self.labels.append(self.codes.index(code))
         self.photograph.append(number)
-        self.parts.append(part)
+        self.splits.append(split)
 
     def _broken(self, error: Exception) -> None:
         if self.on_broken == "refuse":
-            raise type(error)(f"{error}; mend it, or leave it out with {decode.SKIPPING}")
+            raise type(error)(f"{error}; repair it, or skip it with {decode.SKIPPING}")
         self.broken += 1
 
     def listing(self, official: bool) -> Listing:
@@ -148,16 +149,16 @@ class _Points:
             raise ValueError(f"no point has a label of the nine classes ({', '.join(self.codes)})")
         labels = np.array(self.labels, dtype=np.int64)
         present = np.unique(labels)
-        left_out = ", ".join(f"{number} {code}" for code, number in self.other.most_common(4))
+        skipped = ", ".join(f"{number} {code}" for code, number in self.other.most_common(4))
         source = f"{len(labels)} patches of {self.photograph[-1] + 1} photographs"
-        source += f"; left out: {left_out}{', …' if len(self.other) > 4 else ''}" if left_out else ""
-        source += f"; {self.broken} broken photographs or points left out" if self.broken else ""
+        source += f"; skipped: {skipped}{', …' if len(self.other) > 4 else ''}" if skipped else ""
+        source += f"; {self.broken} broken photographs or points skipped" if self.broken else ""
         return Listing(
             paths=self.paths,
             labels=np.searchsorted(present, labels),
             class_names=tuple(list(CLASSES.values())[index] for index in present),
             groups=np.array(self.photograph),
-            split=np.array(self.parts, dtype=np.int8) if official else None,
+            split=np.array(self.splits, dtype=np.int8) if official else None,
             crops=np.array(self.boxes, dtype=np.int64),
             source=source,
         )

@@ -1,10 +1,7 @@
 """Splits: who trains, who validates, who tests, decided once and saved as a manifest with a SHA-256.
 
-A split is stratified (every class is cut in the same proportion) and group-aware: samples that share a group, such as
-several photographs of one lesion, never stand on both sides of a border, for a model would then be tested on lesions it
-has already seen. Where a data set brings an official split, that one is taken.
-
-Taught in: notebooks/01_data, section 3.
+A split is stratified (every class is cut in the same proportion) and keeps groups whole: a model must not be tested on a
+lesion of which it has seen another photograph. Where a data set has an official split, that one is taken.
 """
 
 import os
@@ -23,11 +20,10 @@ _SCHEMA = 1
 
 @dataclass(frozen=True)
 class Split:
-    """Row indices of the three parts of a data set.
+    """Row indices of the train, validation and test split of a data set.
 
     Attributes: ``train``, ``validation``, ``test`` int64, ascending, without overlap; ``data_sha256`` the data set they
-    belong to; ``origin`` says in words how the split was made. Raises ValueError when a part is empty or two parts
-    share a row.
+    belong to; ``origin`` says in words how they were made. Raises ValueError when one is empty or two share a row.
     """
 
     train: np.ndarray
@@ -37,17 +33,17 @@ class Split:
     origin: str
 
     def __post_init__(self) -> None:
-        parts = {name: checks.as_array(f"split.{name}", getattr(self, name)) for name in _NAMES}
-        for name, rows in parts.items():
+        for name in _NAMES:
+            rows = np.asarray(getattr(self, name))
             if rows.ndim != 1 or rows.size == 0 or rows.dtype.kind not in "iu":
                 raise ValueError(f"split.{name} has shape {rows.shape}; a non-empty list of row indices is needed")
             if rows.min() < 0:
                 raise ValueError(f"split.{name} holds the row {int(rows.min())}; rows count from 0")
             object.__setattr__(self, name, np.sort(rows.astype(np.int64)))
-        values, times = np.unique(np.concatenate(list(parts.values())), return_counts=True)
+        values, times = np.unique(np.concatenate([self.train, self.validation, self.test]), return_counts=True)
         if times.max() > 1:
             raise ValueError(
-                f"row {int(values[np.argmax(times)])} stands twice in the split; each row goes to one part"
+                f"row {int(values[np.argmax(times)])} is twice in the split; each row goes to one of the three"
             )
 
     @cached_property
@@ -72,11 +68,7 @@ class Split:
             raise ValueError(f"{path} is no split manifest: it lacks {', '.join(sorted(missing))}")
         if content["schema"] != _SCHEMA:
             raise ValueError(f"{path} has manifest schema {content['schema']!r}; this version reads schema {_SCHEMA}")
-        parts = {name: checks.as_array(f"{path}: {name}", content[name]) for name in _NAMES}
-        data_sha256, origin = (
-            checks.instance(f"{path}: {name}", content[name], str) for name in ("data_sha256", "origin")
-        )
-        split = cls(**parts, data_sha256=data_sha256, origin=origin)
+        split = cls(**{name: content[name] for name in ("data_sha256", "origin", *_NAMES)})
         if split.sha256 != content["sha256"]:
             raise ValueError(f"{path} was altered after it was written (SHA-256 differs); make the split again")
         if data is not None and split.data_sha256 != data.sha256:
@@ -92,13 +84,13 @@ def make_split(
 ) -> Split:
     """Split a data set into train, validation and test.
 
-    With an official split (``data.split``), its test part is taken as it is, and its validation part too where it has
-    one; otherwise ``validation`` is cut from the official training part. Without one, ``test`` and ``validation`` are
-    shares of all rows. ``fold`` = 0..k-1 makes the test part one of k = round(1/test) disjoint folds.
+    Of an official split (``data.split``), the test rows are taken as they are, and the validation rows too where it has
+    some; otherwise ``validation`` is cut from its training rows. Without one, ``test`` and ``validation`` are shares of
+    all rows. ``fold`` = 0..k-1 tests on one of k = round(1/test) disjoint folds.
 
-    Every class gets at least one sample (one group) in each part; the number of test and validation samples per class
-    is the rounded share of that class. Raises ValueError naming the class when a class is too small for that, and for
-    shares outside (0, 1) or a fold that does not exist or contradicts an official split.
+    Every class gets at least one sample (one group) in each split; its number of test and validation samples is its
+    rounded share. Raises ValueError naming a class that is too small for that, and for shares outside (0, 1) or a fold
+    that does not exist or contradicts an official split.
     """
     validation = checks.real("validation", validation, 0, 1, open_low=True, open_high=True)
     test = checks.real("test", test, 0, 1, open_low=True, open_high=True)
@@ -111,7 +103,7 @@ def make_split(
     if data.split is not None:
         if fold is not None:
             raise ValueError(f"fold is {fold}, but {data.name} has an official split; leave fold out or drop the split")
-        origin.append("official test part")
+        origin.append("official test part")  # committed results bear these words
     elif fold is not None:
         folds = max(2, round(1 / test))
         fold = checks.integer("fold", fold, 0, folds - 1)
@@ -131,14 +123,14 @@ def make_split(
 
 
 def held_out_rows(data: ImageData, test: float = 0.2, seed: int = 0) -> np.ndarray:
-    """Return int64 rows of a stratified test part with whole groups, the one that :func:`make_split` would draw."""
+    """Return int64 rows of a stratified test split with whole groups, the one that :func:`make_split` would draw."""
     test = checks.real("test", test, 0, 1, open_low=True, open_high=True)
     rng = np.random.default_rng([checks.integer("seed", seed, 0), 0])
     return np.sort(_cut(data, np.ones(len(data.labels), dtype=bool), test, rng, leave=2))
 
 
 def group_leaks(data: ImageData, split: Split) -> dict[str, int]:
-    """Return how many groups stand on both sides of each border, e.g. ``{"train/test": 0, …}``.
+    """Return how many groups are on both sides of each border, e.g. ``{"train/test": 0, …}``.
 
     Raises ValueError when the data set has no groups.
     """
@@ -166,7 +158,7 @@ def _refuse_few(data: ImageData, index: int, found: int, least: int) -> None:
         what = "sample" if data.groups is None else "group"
         raise ValueError(
             f"class {index} ({data.class_names[index]}) has {found} {what}{'' if found == 1 else 's'} to split; at least "
-            f"{least} are needed, one for each part: merge the class, drop it, or collect more"
+            f"{least} are needed, one for each split: merge the class, drop it, or collect more"
         )
 
 
@@ -215,7 +207,7 @@ def _cut_mixed(data: ImageData, table: np.ndarray, share: float, rng: np.random.
             have += table[one]
         if have[index] == 0:
             raise ValueError(
-                f"class {index} ({data.class_names[index]}) cannot stand in every part: its groups also hold the last ones of "
+                f"class {index} ({data.class_names[index]}) cannot be in every split: its groups also hold the last ones of "
                 "other classes; drop a class, or collect more groups"
             )
     return chosen

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from spbl_nb import checks, files
-from spbl_nb.data.dataset import official_parts
+from spbl_nb.data.dataset import official_split
 from spbl_nb.detection import boxes as box_tools
 from spbl_nb.detection.letterbox import PictureFiles
 
@@ -124,7 +124,7 @@ class DetectionData:
             raise ValueError(
                 f"ignored {ignored.shape} and areas {areas.shape} of {self.name} must have one entry for each of {count} boxes"
             )
-        split = None if self.split is None else official_parts(self.name, self.split, number, "picture")
+        split = None if self.split is None else official_split(self.name, self.split, number, "picture")
         values = {"labels": labels, "owner": owner, "boxes": boxes, "ignored": ignored, "areas": areas, "split": split}
         values |= {"sizes": sizes.astype(np.int64), "scale": scale, "class_names": names}
         for key, value in values.items():

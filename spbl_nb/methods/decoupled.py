@@ -143,4 +143,4 @@ def _features(job: Job, model: Classifier) -> FeatureData:
     if isinstance(data, FeatureData):
         return data
     seen = job.remember("features", lambda: {"features": training.cache_features(model, data, job.config).features})
-    return FeatureData(data.name, seen["features"], data.labels, data.class_names, data.pictures_sha256)
+    return FeatureData(data.name, seen["features"], data.labels, data.class_names, data.data_sha256)

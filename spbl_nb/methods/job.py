@@ -37,7 +37,7 @@ class Job:
 
     def __post_init__(self) -> None:
         checks.integer("seed", self.seed, 0)
-        if self.split.data_sha256 != self.data.pictures_sha256:
+        if self.split.data_sha256 != self.data.data_sha256:
             raise ValueError("split was made for other data (its data hash differs); make it anew with data.make_split")
         for part in ("train", "validation", "test"):
             checks.row_array(f"split.{part}", getattr(self.split, part), len(self.data))

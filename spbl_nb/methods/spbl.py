@@ -354,7 +354,7 @@ class _Loop:
             "features", lambda: {"features": training.cache_features(self.model, pictures, self.config).features}
         )
         self.inputs = FeatureData(
-            pictures.name, seen["features"], self.labels, pictures.class_names, pictures.pictures_sha256
+            pictures.name, seen["features"], self.labels, pictures.class_names, pictures.data_sha256
         )
         self.model = Classifier(nn.Identity(), copy.deepcopy(self.model.head))
         self.start = {key: value for key, value in self.start.items() if key.startswith("head.")}

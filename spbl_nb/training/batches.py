@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from spbl_nb.config import Config
-from spbl_nb.data.dataset import FeatureData, ImageData, PictureRows
+from spbl_nb.data.dataset import FeatureData, ImageData, ImageRows
 
 # Mean and standard deviation of ImageNet's channels, in units of 0..255; the release normalises every data set by them.
 CHANNEL_MEAN = (123.675, 116.28, 103.53)
@@ -94,7 +94,7 @@ class Pictures:
             for start in range(0, len(data), _BLOCK):
                 rows = np.arange(start, min(start + _BLOCK, len(data)))
                 self.on_device[start : start + _BLOCK] = self._read(rows)
-        in_file = self.on_device is None and isinstance(self.pictures, (np.memmap, PictureRows))
+        in_file = self.on_device is None and isinstance(self.pictures, (np.memmap, ImageRows))
         self.reader = ThreadPoolExecutor(1, "pictures") if in_file else None
         self.ahead: tuple[np.ndarray, Future] | None = None
 

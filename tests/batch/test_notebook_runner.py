@@ -70,9 +70,7 @@ def test_a_relative_cache_folder_is_the_same_for_a_kernel_that_works_elsewhere(r
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SPBL_NB_CACHE", "a cache")
     (tmp_path / "elsewhere").mkdir()
-    executed = run(
-        "from spbl_nb import picture_cache\nprint(picture_cache.cache_folder())", folder=tmp_path / "elsewhere"
-    )
+    executed = run("from spbl_nb.data import cache\nprint(cache.cache_folder())", folder=tmp_path / "elsewhere")
     assert tiny.printed(executed).strip() == str(tmp_path / "a cache")
 
 

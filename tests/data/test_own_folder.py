@@ -2,7 +2,7 @@
 
 import pytest
 import tiny_notebooks as tiny
-from picture_trees import class_folders
+from image_trees import class_folders
 
 from spbl_nb import config
 from spbl_nb.batch import grid, tasks

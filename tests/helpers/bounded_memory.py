@@ -1,4 +1,4 @@
-"""Train from a picture file that is larger than the private memory granted; a test and a benchmark run this as a process.
+"""Train from a file of images that is larger than the private memory granted; a test and a benchmark run this as a process.
 
 Usage: ``python bounded_memory.py FOLDER [copy]``. Prints the file's size, the limit, what the process took beyond its
 imports (private memory, all in MB) and the steps. The file is sparse: it takes no room on the disk.
@@ -18,7 +18,7 @@ from spbl_nb.data import split as splits
 from spbl_nb.data.dataset import ImageData
 from spbl_nb.training.models import build
 
-PICTURES, SIZE, LIMIT, MB = 40_000, 96, 600, 1e6
+IMAGES, SIZE, LIMIT, MB = 40_000, 96, 600, 1e6
 
 
 def private_memory() -> float:
@@ -27,14 +27,14 @@ def private_memory() -> float:
 
 
 def main(folder: str, copy: bool) -> None:
-    """Reduce, split, hash, train and predict; with ``copy`` the pictures are first read whole."""
-    path = Path(folder) / "pictures.u8"
-    images = np.memmap(path, np.uint8, "w+", shape=(PICTURES, 3, SIZE, SIZE))
+    """Reduce, split, hash, train and predict; with ``copy`` the images are first read whole."""
+    path = Path(folder) / "images.u8"
+    images = np.memmap(path, np.uint8, "w+", shape=(IMAGES, 3, SIZE, SIZE))
     images[::2000] = np.arange(20, dtype=np.uint8)[:, None, None, None]  # not all of it is nothing
     images.flush()
     del images
-    mapped = np.memmap(path, np.uint8, "r", shape=(PICTURES, 3, SIZE, SIZE))
-    data = ImageData("sparse", mapped, np.arange(PICTURES) % 5, tuple("abcde"), mirror=True)
+    mapped = np.memmap(path, np.uint8, "r", shape=(IMAGES, 3, SIZE, SIZE))
+    data = ImageData("sparse", mapped, np.arange(IMAGES) % 5, tuple("abcde"), mirror=True)
     start = private_memory()
     used = int(re.search(r"VmData:\s+(\d+)", Path("/proc/self/status").read_text())[1]) * 1024
     limit = used + LIMIT * 10**6
@@ -48,7 +48,7 @@ def main(folder: str, copy: bool) -> None:
             peak[0] = max(peak[0], private_memory())
 
     threading.Thread(target=watch, daemon=True).start()
-    part = data.take(np.arange(0, PICTURES, 2))
+    part = data.take(np.arange(0, IMAGES, 2))
     split = splits.make_split(part)
     config = preset("smoke", epochs=12, max_steps=12, batch_size=32, crop=True, padding=16)
     model = build("small_cnn", 5, 64)

@@ -220,7 +220,7 @@ def test_cached_features_are_those_of_the_network(data, split):
     model = models.build("small_cnn", 3, data.size)
     cached = training.cache_features(model, data, QUICK)
     np.testing.assert_array_equal(cached.features, training.predict(model, data, np.arange(len(data)), QUICK).features)
-    assert cached.pictures_sha256 == data.sha256 == data.pictures_sha256
+    assert cached.data_sha256 == data.sha256 == data.data_sha256
     result = methods.run("ce", cached, split, QUICK)
     assert result.scores.shape == (len(split.test), 3)
     with pytest.raises(ValueError, match="split was made for other data"):

@@ -5,13 +5,13 @@ designed by hand, all further ones put together from a colour, a texture and a s
 *siblings* that share most of their look (0 and 1, 2 and 3, …). A class of difficulty 0 keeps to its own look; the more
 difficult it is made, the further its pictures drift towards the sibling's look and the more they vary. Names describe
 what is seen. They are invented and no names of diseases.
-
-Taught in: notebooks/01_data, section 1.
 """
 
+import csv
 import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -243,6 +243,16 @@ def default_difficulty(num_classes: int = 12) -> np.ndarray:
     position = (start + np.arange(num_classes) * golden) % 1
     rank = np.argsort(np.argsort(position))
     return 1.0 - rank / (num_classes - 1)
+
+
+def sd198_sizes() -> dict[str, int]:
+    """Return how many photographs SD-198 has of each of its 198 classes, largest first.
+
+    SD-198 itself (Sun, Yang, Sun, Wang 2016) comes from its owners by request; of it, only these numbers are here. Class c
+    of ``lesions198`` shares the *size* of the c-th class and nothing else.
+    """
+    with resources.files(__package__).joinpath("sd198_sizes.csv").open(encoding="utf-8") as handle:
+        return {row["class"]: int(row["images"]) for row in csv.DictReader(handle)}
 
 
 @lru_cache(maxsize=1)

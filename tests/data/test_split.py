@@ -207,5 +207,5 @@ def test_empty_or_overlapping_parts_are_refused():
     rows = np.arange(3)
     with pytest.raises(ValueError, match=r"split\.test has shape"):
         Split(rows, rows + 3, np.array([], int), "x", "")
-    with pytest.raises(ValueError, match="row 2 stands twice"):
+    with pytest.raises(ValueError, match="row 2 is twice"):
         Split(rows, np.array([2]), np.array([5]), "x", "")

@@ -1,4 +1,4 @@
-"""Picture files of every kind, made on the spot: good ones, ones to be converted, and broken ones."""
+"""Image files of every kind, made on the spot: good ones, ones to be converted, and broken ones."""
 
 import io
 import struct
@@ -10,7 +10,7 @@ from PIL import Image
 
 
 def smooth(width: int = 48, height: int = 40, seed: int = 0) -> np.ndarray:
-    """Return a smooth colour picture uint8[H,W,3] whose four corners differ."""
+    """Return a smooth colour image uint8[H,W,3] whose four corners differ."""
     rng = np.random.default_rng(seed)
     x, y = np.meshgrid(np.linspace(0, 1, width), np.linspace(0, 1, height))
     wave = np.sin(3 * x + rng.random()) + np.cos(2 * y + rng.random())
@@ -19,10 +19,10 @@ def smooth(width: int = 48, height: int = 40, seed: int = 0) -> np.ndarray:
 
 
 def encoded(pixels: np.ndarray, form: str = "PNG", **options) -> bytes:
-    """Return pixels uint8[H,W,3] (or a Pillow picture) as the bytes of a file."""
+    """Return pixels uint8[H,W,3] (or a Pillow image) as the bytes of a file."""
     buffer = io.BytesIO()
-    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
-    picture.save(buffer, form, **options)
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    image.save(buffer, form, **options)
     return buffer.getvalue()
 
 
@@ -39,7 +39,7 @@ def bomb() -> bytes:
 
 
 def folder_of(root: Path, number: int, form: str = "PNG", classes: int = 2) -> list[Path]:
-    """Write ``number`` different pictures below ``root``, in folders ``class_0`` …; return their paths."""
+    """Write ``number`` different images below ``root``, in folders ``class_0`` …; return their paths."""
     paths = []
     for index in range(number):
         folder = root / f"class_{index % classes}"

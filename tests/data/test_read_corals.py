@@ -15,7 +15,7 @@ CODES = ["CCA", "Turf", "macro", "Sand", "ACROP", "Pavon", "Monti", "Pocill", "P
 
 
 def _photograph(path, size=(60, 40)):
-    """A picture whose red is the column and whose green is the row, so that a patch tells where it was cut."""
+    """An image whose red is the column and whose green is the row, so that a patch tells where it was cut."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows, columns = np.mgrid[: size[1], : size[0]].astype(np.uint8)
     Image.fromarray(np.stack([columns, rows, np.zeros_like(rows)], axis=-1)).save(path)
@@ -37,13 +37,13 @@ def root(tmp_path):
     return tmp_path / "corals"
 
 
-def test_years_classes_groups_and_what_is_left_out(root):
+def test_years_classes_groups_and_what_is_skipped(root):
     reef = data.load("mlc", root, size=8, patch=8)
     assert reef.class_names == tuple(read_corals.CLASSES.values())
     assert reef.counts().tolist() == [4] * 9
     assert np.bincount(reef.split).tolist() == [18, 0, 18]
     assert reef.groups.tolist() == np.repeat(range(4), 9).tolist()
-    assert "36 patches of 4 photographs; left out: 4 off, 4 mille" in reef.source
+    assert "36 patches of 4 photographs; skipped: 4 off, 4 mille" in reef.source
     assert reef.mirror
     assert set(splits.group_leaks(reef, data.make_split(reef, 0.5)).values()) == {0}
     whole = data.load("mlc", root, size=8, patch=8, official=False)
@@ -89,10 +89,10 @@ def test_a_patch_is_never_larger_than_its_photograph(root):
 def test_a_photograph_that_a_camera_has_turned(tmp_path):
     for year in (2008, 2009):
         path = _photograph(tmp_path / str(year) / "a.jpg")
-        picture = Image.open(path)
-        exif = picture.getexif()
+        photograph = Image.open(path)
+        exif = photograph.getexif()
         exif[0x0112] = 6
-        picture.save(path, exif=exif)
+        photograph.save(path, exif=exif)
         _points(path.with_name("a.jpg.txt"), "59; 39; Sand", "5; 5; Turf")
     assert read_corals.mlc("mlc", tmp_path, patch=16).crops[0].tolist() == [24, 44, 40, 60]
 
@@ -103,7 +103,7 @@ def test_an_archive_unpacked_to_a_folder_of_its_own(root):
     assert len(data.load("mlc", root, size=8, patch=8)) == 36
 
 
-@pytest.mark.parametrize("line", ["1; 2", "1; 2; ", "a; 2; Sand", "-1; 2; Sand", "1.5; 2; Sand", "1, 2, Sand"])
+@pytest.mark.parametrize("line", ["1; 2", "1; 2; ", "a; 2; Sand", "1.5; 2; Sand"])
 def test_lines_that_are_no_points(root, line):
     _points(root / "2009" / "mcr_0_2009.txt", line)
     with pytest.raises(ValueError, match=r"2009/mcr_0_2009.txt, line 2: .* is no 'row; column; label'"):
@@ -113,19 +113,19 @@ def test_lines_that_are_no_points(root, line):
 def test_broken_photographs_and_points_are_named_or_skipped(root):
     (root / "2008" / "mcr_0_2008.png").write_bytes(b"")
     with pytest.raises(
-        ValueError, match=r"mcr_0_2008.png cannot be read as a picture .*on_broken='skip' .*DATA_OPTIONS"
+        ValueError, match=r"mcr_0_2008.png cannot be read as an image .*on_broken='skip' .*DATA_OPTIONS"
     ):
         data.load("mlc", root, size=8)
     (root / "2009" / "mcr_0_2009.txt").unlink()
     _points(root / "2009" / "mcr_1_2009.png.txt", "41; 5; Sand", *(f"1; 2; {code}" for code in CODES))
     reef = data.load("mlc", root, size=8, on_broken="skip")
     assert len(reef) == 18
-    assert "3 broken photographs or points left out" in reef.source
+    assert "3 broken photographs or points skipped" in reef.source
     _photograph(root / "2008" / "mcr_0_2008.png")
     with pytest.raises(FileNotFoundError, match=r"has no mcr_0_2009.png.txt with labelled points"):
         data.load("mlc", root, size=8)
     _points(root / "2009" / "mcr_0_2009.txt", "1; 61; Sand")
-    with pytest.raises(ValueError, match=r"the point \(1; 61\) lies outside its photograph, 40 x 60"):
+    with pytest.raises(ValueError, match=r"the point \(1; 61\) is outside its photograph, 40 x 60"):
         data.load("mlc", root, size=8)
 
 
@@ -133,12 +133,11 @@ def test_options_that_are_refused(root):
     for options, message in (
         ({"patch": 4}, "patch is 4"),
         ({"train_years": ()}, "train_years is empty"),
-        ({"train_years": ["2008"]}, "train_years is '2008'"),
         ({"test_years": 2008}, "the year 2008 is in train_years and in test_years"),
     ):
         with pytest.raises(ValueError, match=message):
             data.load("mlc", root, **options)
-    with pytest.raises(FileNotFoundError, match=r"there is no folder 2011 with pictures(.|\n)*5006\.3"):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder 2011 with images(.|\n)*5006\.3"):
         data.load("mlc", root, test_years=2011)
     for year in (2008, 2009):
         for path in (root / str(year)).glob("*.txt"):
