@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spbl_nb import places
-from spbl_nb.batch import workers
 from spbl_nb.results import store
 
 if TYPE_CHECKING:
@@ -188,7 +187,7 @@ def _disk(folder: Path) -> Finding:
 
 
 def _cores() -> Finding:
-    cores = workers.available_cores()
+    cores = places.available_cores()
     if cores == 1:
         return Finding(WARN, "processor", "1 core", "everything runs, the grid takes about twice as long as on two")
     return Finding(OK, "processor", f"{cores} cores")

@@ -37,3 +37,8 @@ def notebooks_dir(path: str | os.PathLike | None = None) -> Path:
             "--notebooks DIR (an installed package does not contain the notebooks)"
         )
     return looked
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -26,16 +26,12 @@ LAYERS = (
 )
 TO_BE_FOLDED = {
     "cached_head": "svm",
-    "command_line": "cli",
-    "original_names": "config_files",
 }
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 LAYER |= {small: LAYER[room] for small, room in TO_BE_FOLDED.items()}
 
 # (module, what it imports): which room mends it. An entry that no longer occurs fails a test; the aim is an empty table.
-KNOWN_EXCEPTIONS = {
-    ("spbl_nb.environment", "spbl_nb.batch.workers"): "environment, batch: available_cores belongs into places",
-}
+KNOWN_EXCEPTIONS = {}
 
 
 def source_files() -> dict[str, Path]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from spbl_nb import places
-from spbl_nb.batch import notebook_errors, parameters
+from spbl_nb.batch import execute, parameters
 from tools import series
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/])(?:/(?:home|root|Users|tmp|var|opt|mnt|work|usr)/|[A-Za-z]:\\\\?\w)")
@@ -21,7 +21,7 @@ def faults(notebook: series.Notebook) -> Iterator[str]:
     """Yield what is wrong with one notebook, each in a line that begins with the file's name."""
     name = notebook.path.name
     try:
-        parameters.declared(notebook.content)
+        parameters.declared(notebook.path)
     except ValueError as error:
         yield f"{name}: {error}"
     if notebook.content["metadata"].get("kernelspec", {}).get("name") != "python3":
@@ -38,7 +38,7 @@ def faults(notebook: series.Notebook) -> Iterator[str]:
                 yield f"{name}, cell {cell.index}: describe the image {target} in its brackets"
             if (problem := _broken_link(notebook.path, target)) is not None:
                 yield f"{name}, cell {cell.index}: {problem}"
-    for stored in notebook_errors.find_errors(notebook.content):
+    for stored in execute.find_errors(notebook.content):
         yield f"{name}: an error is stored: {stored}"
 
 

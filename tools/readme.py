@@ -17,7 +17,7 @@ import pandas as pd
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from spbl_nb import files, original_names
+from spbl_nb import config_files, files
 from spbl_nb.plots import comparisons, figures
 from spbl_nb.results import report, store, tables
 from spbl_nb.results import text as report_words
@@ -104,7 +104,7 @@ def table(notebooks: Path) -> str:
 
 def names() -> str:
     """Return the table of the original configuration names in Markdown."""
-    rows = [f"| `{row['name']}` | {row['here']} | {row['remark']} |" for row in original_names.table()]
+    rows = [f"| `{row.original}` | {row.ours or 'no effect'} | {row.remark} |" for row in config_files.NAMES]
     return "\n".join(["| name | here | remark |", "|---|---|---|", *rows])
 
 

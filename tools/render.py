@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from spbl_nb import files, places
-from spbl_nb.batch import parameters, workers
+from spbl_nb.batch import parameters
 from tools import lint, readme, series
 
 PRESET = "fast"
@@ -139,7 +139,7 @@ def _render_one(path: Path, runs_dir: Path) -> tuple[float, int]:
     from spbl_nb.batch import execute
 
     notebook = series.read(path)
-    known = parameters.declared(notebook.content)
+    known = parameters.declared(path)
     with tempfile.TemporaryDirectory(prefix="spbl-") as scratch:
         runs = runs_dir if path.stem == places.REPORT else Path(scratch) / "runs"
         folders = {"RUNS_DIR": str(runs), "TABLES_DIR": str(Path(scratch) / "tables")}
@@ -235,7 +235,7 @@ def _write_seconds(path: Path, measured: dict[str, float], jobs: int) -> None:
         before = files.read_json(path)["seconds"] if path.is_file() else {}
         rounded = {name: round(value, 1) for name, value in measured.items()}
         remark = "Seconds from starting the kernel to the last cell, measured by 'python -m tools.render'."
-        content = {"remark": remark, "cores": workers.available_cores(), "at_a_time": jobs, "seconds": before | rounded}
+        content = {"remark": remark, "cores": places.available_cores(), "at_a_time": jobs, "seconds": before | rounded}
         files.write_json(path, content)
 
 
@@ -245,7 +245,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="notebooks, such as 03_self_paced_selection")
     parser.add_argument("--check", action="store_true", help="run nothing; name what is stale")
     parser.add_argument("--readme", action="store_true", help="run nothing; renew README and docs alone")
-    parser.add_argument("--jobs", type=int, default=workers.available_cores(), metavar="N", help="notebooks at a time")
+    parser.add_argument("--jobs", type=int, default=places.available_cores(), metavar="N", help="notebooks at a time")
     parser.add_argument("--notebooks", metavar="DIR", help="their folder")
     parser.add_argument("--runs-dir", metavar="DIR", help="the runs that notebook 09 reports")
     options = parser.parse_args(arguments)

@@ -4,37 +4,40 @@ Papermill by itself lets much pass: an unknown parameter, a value of another typ
 output notebook whose cells all say "completed" after a time-out. :func:`execute` checks the parameters before a kernel
 starts, gives the whole notebook one time limit, looks into every output and every widget afterwards, and lets the
 executed notebook appear under its name only if all is well. Plain ``papermill in.ipynb out.ipynb`` keeps working.
-
-The kernel is always this very Python in a private place (:mod:`spbl_nb.batch.kernels`), started anew or forked from a process
-that has the imports behind it (:mod:`spbl_nb.batch.forked_kernels`), and may be limited in its time and in its memory.
-
-Taught in: notebooks/00_start_here.
 """
 
+import html
 import logging
 import os
+import re
+import sys
+import tempfile
 import time
 import uuid
-import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import nbformat
 import papermill
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 from spbl_nb import checks
-from spbl_nb.batch import forked_kernels, kernel_memory, kernels, notebook_errors, parameters
+from spbl_nb.batch import parameters
+from spbl_nb.places import PACKAGE, cache_variable
 
-RESULT_MIME = "application/vnd.spbl.result+json"
 _ENGINE = "spbl_nb"
 _START_SECONDS = 60
 _OUTPUT_SECONDS = 60
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_WIDGETS = "application/vnd.jupyter.widget-state+json"
+_TRACEBACK = "Traceback (most recent call last)"
 
+os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel python3 is this environment's, whatever a user has installed
 _log = logging.getLogger(__name__)
 _log.addHandler(logging.NullHandler())
 
@@ -54,60 +57,38 @@ class TimeLimitError(NotebookError):
     """A notebook was stopped because it ran longer than it was allowed to."""
 
 
-class MemoryLimitError(NotebookError):
-    """A notebook was stopped because it took more memory than it was allowed to."""
-
-
 def execute(
     notebook: str | os.PathLike,
     output: str | os.PathLike,
     values: dict[str, Any] | None = None,
     *,
     time_limit: float | None = None,
-    must_leave: Iterable[str | os.PathLike] = (),
     folder: str | os.PathLike | None = None,
     threads: int | None = None,
-    memory_limit: float | None = None,
-    preload: bool = False,
-    progress: bool = False,
 ) -> nbformat.NotebookNode:
     """Run ``notebook`` with the given parameter ``values`` and write the executed notebook to ``output``.
 
     ``time_limit`` is the number of seconds that the whole notebook may take, its kernel's start included; without it the
-    notebook's own parameter ``TIME_LIMIT`` counts, if it has one (0: no limit). ``must_leave`` names
-    files that the notebook has to write. ``folder`` is its working folder (default: the notebook's own). ``threads`` is
-    the number of threads that the kernel's numerical libraries may use (default: as the environment says).
-    ``memory_limit`` is the memory in GiB that the kernel and its children may take (default: no limit). ``preload``
-    forks the kernel from a process that has the imports behind it (see :mod:`spbl_nb.batch.forked_kernels`), and whose own
-    start no limit counts.
+    notebook's own parameter ``TIME_LIMIT`` counts, if it has one (0: no limit). ``folder`` is its working folder
+    (default: the notebook's own). ``threads`` is the number of threads that the kernel's numerical libraries may use
+    (default: as the environment says).
 
-    Raises :class:`parameters.ParameterError` before anything is started; :class:`TimeLimitError`,
-    :class:`MemoryLimitError` or :class:`NotebookError` if it fails. What was executed is then kept as
-    ``<output>.failed.ipynb``, and what stood under ``output`` before is unchanged.
+    Raises :class:`parameters.ParameterError` before anything is started; :class:`TimeLimitError` or
+    :class:`NotebookError` if it fails. What was executed is then kept as ``<output>.failed.ipynb``, and what was under
+    ``output`` before is unchanged.
     """
     notebook, output = Path(notebook).absolute(), Path(output).absolute()
-    known = parameters.declared(_read(notebook))
+    known = parameters.declared(notebook)
     values = parameters.checked(values or {}, known)
     if time_limit is None and "TIME_LIMIT" in known:
         time_limit = values.get("TIME_LIMIT", known["TIME_LIMIT"].default) or None
     if time_limit is not None:
         time_limit = checks.real("time_limit", time_limit, 0, open_low=True)
-    if memory_limit is not None:
-        memory_limit = checks.real("memory_limit", memory_limit, 0, open_low=True)
-    options = {
-        "time_limit": time_limit,
-        "memory_limit": memory_limit,
-        "folder": Path(folder or notebook.parent),
-        "threads": threads,
-        "server": _server(threads) if preload else None,
-    }
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{output.stem}.{uuid.uuid4().hex[:8]}.partial.ipynb")
     failed = output.with_name(f"{output.stem}.failed.ipynb")
-    started = time.time()
     try:
-        executed = _run(notebook, partial, values, options, progress)
-        _require_files(must_leave, started)
+        executed = _run(notebook, partial, values, time_limit, Path(folder or notebook.parent), threads)
         nbformat.write(executed, partial)
         os.replace(partial, output)
     except NotebookError as error:
@@ -122,82 +103,36 @@ def execute(
     return executed
 
 
-def _server(threads: int | None) -> forked_kernels.Server | None:
-    """Return the server of forked kernels, or None with a warning if it does not start: a new kernel does as well."""
-    try:
-        return forked_kernels.server(threads)
-    except RuntimeError as error:
-        warnings.warn(f"{error}; the notebook gets a new kernel instead", RuntimeWarning, stacklevel=3)
-        return None
-
-
-def _read(path: Path) -> nbformat.NotebookNode:
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no notebook {path}")
-    try:
-        return nbformat.read(path, as_version=4)
-    except (ValueError, nbformat.reader.NotJSONError) as error:
-        raise NotebookError(f"{path} is no notebook: {error}") from None
-
-
 def _run(
-    notebook: Path,
-    output: Path,
-    values: dict[str, Any],
-    options: dict[str, Any],
-    progress: bool,
+    notebook: Path, output: Path, values: dict[str, Any], time_limit: float | None, folder: Path, threads: int | None
 ) -> nbformat.NotebookNode:
     """Let papermill run the notebook; turn everything that can go wrong into a NotebookError that names it."""
     title = notebook.name
     try:
         executed = papermill.execute_notebook(
-            _literal(notebook),
-            _literal(output),
+            parameters.literal(notebook),
+            parameters.literal(output),
             values,
             engine_name=_ENGINE,
             kernel_name="python3",
             language="python",
-            progress_bar=progress,
-            **options,
+            progress_bar=False,
+            time_limit=time_limit,
+            folder=folder,
+            threads=threads,
         )
     except _NoTimeLeft:
-        limit = options["time_limit"]
-        raise TimeLimitError(f"{title} ran over its time limit of {limit:g} s and was stopped") from None
-    except kernel_memory.OverLimit as over:
-        raise MemoryLimitError(f"{title} {over} and was stopped") from None
+        raise TimeLimitError(f"{title} ran over its time limit of {time_limit:g} s and was stopped") from None
     except PapermillExecutionError as error:
         raise NotebookError(f"{title} raised {error.ename} in its cell [{error.exec_count}]: {error.evalue}") from None
     except _KernelTrouble as trouble:
         raise NotebookError(f"the kernel of {title} {trouble}") from None
-    hidden = notebook_errors.find_errors(executed)
+    hidden = find_errors(executed)
     if hidden:
         raise NotebookError(f"{title} ran to its end, but hides an error: {'; '.join(hidden)}")
     for key in ("input_path", "output_path"):
         executed.metadata.papermill.pop(key, None)
     return executed
-
-
-def _literal(path: Path) -> str:
-    """Return a path that papermill, which fills in {names}, leaves as it is."""
-    return str(path).replace("{", "{{").replace("}", "}}")
-
-
-def _require_files(paths: Iterable[str | os.PathLike], started: float) -> None:
-    """Raise unless each file exists and was written since ``started`` (two seconds are granted to coarse clocks)."""
-    for path in map(Path, paths):
-        if not path.exists():
-            raise NotebookError(f"the notebook ran to its end, but did not leave its result {path}")
-        if path.stat().st_mtime < started - 2:
-            raise NotebookError(f"the notebook ran to its end, but its result {path} is older than this run")
-
-
-def displayed_result(executed: nbformat.NotebookNode) -> dict[str, Any] | None:
-    """Return the result object that an executed notebook displays in its last cells, or None."""
-    for cell in reversed(executed.cells):
-        for output in reversed(cell.get("outputs", [])):
-            if RESULT_MIME in output.get("data", {}):
-                return output["data"][RESULT_MIME]
-    return None
 
 
 class _NoTimeLeft(Exception):
@@ -209,7 +144,7 @@ class _KernelTrouble(Exception):
 
 
 class _StrictEngine(Engine):
-    """Papermill's engine with our kernel and one time limit for the whole notebook."""
+    """Papermill's engine with a private place for the kernel and one time limit for the whole notebook."""
 
     @classmethod
     def execute_managed_notebook(
@@ -218,10 +153,8 @@ class _StrictEngine(Engine):
         kernel_name: str,
         *,
         time_limit: float | None,
-        memory_limit: float | None,
         folder: Path,
         threads: int | None,
-        server: forked_kernels.Server | None,
         **unused: Any,
     ) -> None:
         deadline = None if time_limit is None else time.monotonic() + time_limit
@@ -235,10 +168,14 @@ class _StrictEngine(Engine):
             return left
 
         with (
-            kernels.private_folder() as home,
-            open(home / "kernel.log", "w+", encoding="utf-8", errors="replace") as log,
+            tempfile.TemporaryDirectory(prefix="spbl-", dir=_short_folder(), ignore_cleanup_errors=True) as home,
+            open(Path(home, "kernel.log"), "w+", encoding="utf-8", errors="replace") as log,
         ):
-            manager = kernels.manager(home) if server is None else forked_kernels.manager(home, server)
+            manager = AsyncKernelManager(
+                kernel_name=kernel_name,
+                connection_file=str(Path(home, "k.json")),
+                transport="tcp" if sys.platform == "win32" else "ipc",  # of many kernels at once, some fail over TCP
+            )
             client = PapermillNotebookClient(
                 nb_man,
                 km=manager,
@@ -252,16 +189,83 @@ class _StrictEngine(Engine):
             )
             client.owns_km = True
             try:
-                with kernel_memory.watched(manager, memory_limit):
-                    client.execute(env=kernels.environment(home, threads), stdout=log, stderr=log)
+                client.execute(env=_environment(home, threads), stdout=log, stderr=log)
             except CellTimeoutError:
                 if deadline is not None and time.monotonic() >= deadline:
                     raise _NoTimeLeft from None
                 raise _KernelTrouble(f"did not deliver a cell's outputs within {_OUTPUT_SECONDS} s") from None
             except DeadKernelError:
-                raise _KernelTrouble(f"died; the machine may have run out of memory{kernels.last_words(log)}") from None
+                raise _KernelTrouble(f"died; the machine may have run out of memory{_last_words(log)}") from None
             except RuntimeError as error:
-                raise _KernelTrouble(f"did not start: {error}{kernels.last_words(log)}") from None
+                raise _KernelTrouble(f"did not start: {error}{_last_words(log)}") from None
 
 
 papermill_engines.register(_ENGINE, _StrictEngine)
+
+
+def _short_folder() -> str | None:
+    """Return where temporary folders have short names: a socket's path may have about 100 characters."""
+    return "/tmp" if len(tempfile.gettempdir()) > 60 and os.access("/tmp", os.W_OK) else None
+
+
+def _environment(home: str, threads: int | None) -> dict[str, str]:
+    """Return this process's environment with what a kernel needs, and without what a Dask worker sets for itself.
+
+    A worker gives freed memory back at once (``MALLOC_TRIM_THRESHOLD_``), which doubles the time of a training.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "MALLOC_TRIM_THRESHOLD_"}
+    environment |= {"IPYTHONDIR": str(Path(home, "ipython"))} | cache_variable()
+    if threads is not None:
+        environment |= dict.fromkeys(_THREAD_VARIABLES, str(threads))
+    if (PACKAGE.parent / "pyproject.toml").is_file():  # a checkout, which need not be installed
+        others = [environment["PYTHONPATH"]] if environment.get("PYTHONPATH") else []
+        environment["PYTHONPATH"] = os.pathsep.join([str(PACKAGE.parent), *others])
+    return environment
+
+
+def _last_words(log: IO[str]) -> str:
+    """Return the last line that a kernel wrote to its log, if any, as an addition to a message."""
+    log.seek(0)
+    lines = log.read().strip().splitlines()
+    return f" (its last words: {lines[-1]})" if lines else ""
+
+
+def find_errors(notebook: Mapping[str, Any]) -> list[str]:
+    """Return one text for each error that an executed notebook (nbformat 4) shows or hides; empty if it is clean.
+
+    A callback that fails inside an ``Output`` widget, or in an explorer, stops nothing: the notebook runs to its end and
+    papermill is content. What failed is still written down in the widget state of the notebook's metadata.
+    """
+    found = []
+    for index, cell in enumerate(notebook["cells"]):
+        found += [f"cell {index}: {text}" for text in _in_outputs(cell.get("outputs", ()))]
+    states = notebook["metadata"].get("widgets", {}).get(_WIDGETS, {}).get("state", {})
+    for model in states.values():
+        state = model.get("state", {})
+        texts = _in_outputs(state.get("outputs") or ())
+        texts += [text for value in state.values() if isinstance(value, str) for text in _in_text(value)]
+        found += [f"inside a widget ({model.get('model_name')}): {text}" for text in texts]
+    return found
+
+
+def _in_outputs(outputs: Iterable[Mapping[str, Any]]) -> list[str]:
+    found = []
+    for output in outputs:
+        if output.get("output_type") == "error":
+            found.append(f"{output.get('ename')}: {output.get('evalue')}")
+        elif output.get("name") == "stderr":
+            text = "".join(output.get("text", ""))
+            found += [_last_line(text)] if _TRACEBACK in text else []
+    return found
+
+
+def _in_text(value: str) -> list[str]:
+    from spbl_nb.explorers.base import ERROR_MARK  # brings Matplotlib, which only a notebook with widgets asks for
+
+    if ERROR_MARK in value:
+        return [" ".join(html.unescape(re.sub(r"<[^>]*>", " ", value)).split())]
+    return [_last_line(value)] if _TRACEBACK in value else []
+
+
+def _last_line(text: str) -> str:
+    return text.strip().splitlines()[-1]

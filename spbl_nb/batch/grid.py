@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from spbl_nb import checks, config, config_files, data
-from spbl_nb.batch import tasks
+from spbl_nb.batch import workers
 from spbl_nb.data.dataset import ImageData
 from spbl_nb.results import provenance, store
 
@@ -55,8 +55,8 @@ class Plan:
     the library; broken folders that were ``set_aside`` with what is wrong with them, whose runs are pending again.
     """
 
-    pending: list[tasks.Task]
-    standing: list[tasks.Outcome]
+    pending: list[workers.Task]
+    standing: list[workers.Outcome]
     outdated: list[Path]
     set_aside: list[tuple[Path, str]]
 
@@ -148,14 +148,16 @@ def plan(
         if run is None:
             found.pending.append(task)
             continue
-        found.standing.append(tasks.Outcome(task, tasks.STANDING))
+        found.standing.append(workers.Outcome(task, workers.SKIPPED))
         if run.result.get("library_sha256") != provenance.library_sha256():
             found.outdated.append(task.target)
     if conflicts:
         more = f"\nand {len(conflicts) - 3} more such folders" if len(conflicts) > 3 else ""
         raise store.RunConflict("\n".join(conflicts[:3]) + more)
     for outcome in found.standing:
-        tasks.drop_checkpoints(outcome.task)  # a command may have been killed when a run was complete and this not done
+        workers.drop_checkpoints(
+            outcome.task
+        )  # a command may have been killed when a run was complete and this not done
     found.set_aside.extend((store.set_aside(folder), reason) for folder, reason in broken)
     return found
 
@@ -169,11 +171,11 @@ def run_grid(
     data_options: str = "",
     time_limit: float | None = None,
     **options: Any,
-) -> list[tasks.Outcome]:
-    """Run what is not there yet and return an outcome for every cell; see :func:`plan`, and :func:`tasks.run_tasks` for
+) -> list[workers.Outcome]:
+    """Run what is not there yet and return an outcome for every cell; see :func:`plan`, and :func:`workers.run_tasks` for
     the ``options``."""
     todo = plan(grid, notebook, runs_dir, data_root=data_root, data_options=data_options, time_limit=time_limit)
-    return todo.standing + tasks.run_tasks(todo.pending, **options)
+    return todo.standing + workers.run_tasks(todo.pending, **options)
 
 
 def _fingerprints(roots: Mapping[str, str | None], data_options: str) -> Callable[[Cell], dict]:
@@ -198,7 +200,7 @@ def _task(
     data_root: str | None,
     data_options: str,
     time_limit: float | None,
-) -> tasks.Task:
+) -> workers.Task:
     command = ["spbl-nb", "reproduce", "--datasets", cell.dataset, "--methods", cell.method, "--seeds", str(cell.seed)]
     command += ["--config", cell.config_file] if cell.config_file else ["--preset", cell.config.preset]
     command += ["--runs-dir", str(runs_dir), "--no-notebooks"]
@@ -208,7 +210,7 @@ def _task(
         command += [f"--{name}", value] if value != getattr(unasked, name) else []
     command += ["--data-root", data_root] if data_root else []
     command += ["--data-options", data_options] if data_options else []
-    return tasks.Task(
+    return workers.Task(
         label=cell.label,
         notebook=str(Path(notebook).absolute()),
         values={

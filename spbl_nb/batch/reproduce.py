@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from spbl_nb import config, files, places
-from spbl_nb.batch import grid, parameters, tasks
+from spbl_nb.batch import grid, parameters, workers
 from spbl_nb.batch import page as html_pages
 from spbl_nb.results import store, tables
 
@@ -40,7 +40,7 @@ def reproduce(
 ) -> int:
     """Run what is missing of the grid, of the teaching notebooks (unless ``teaching`` is False) and of the report.
 
-    ``options`` say where notebooks run: see :func:`tasks.run_tasks`. Prints a line per finished notebook and, at the end,
+    ``options`` say where notebooks run: see :func:`workers.run_tasks`. Prints a line per finished notebook and, at the end,
     what failed and where everything is. Returns the number of failures. Raises ValueError or OSError before anything is
     started if the runs folder, the notebooks or an argument will not do.
     """
@@ -52,16 +52,16 @@ def reproduce(
     experiment = sources / f"{places.EXPERIMENT}.ipynb"
     todo = grid.plan(cells, experiment, folder, data_root=data_root, data_options=data_options, time_limit=time_limit)
     lessons = _teaching_tasks(sources, folder) if teaching else []
-    fresh = [task for task in lessons if not task.stands()]
+    fresh = [task for task in lessons if not task.is_complete()]
     _announce(todo, len(lessons), len(fresh), folder / settings.name)
-    outcomes = tasks.run_tasks(todo.pending + fresh, **options)
+    outcomes = workers.run_tasks(todo.pending + fresh, **options)
     outcomes.append(_report(sources, folder, settings.name))
-    failures = [outcome for outcome in outcomes if outcome.status == tasks.FAILED]
+    failures = [outcome for outcome in outcomes if outcome.status == workers.FAILED]
     _tell(failures, folder, settings.name, time.perf_counter() - started)
     return len(failures)
 
 
-def _teaching_tasks(sources: Path, runs_dir: Path) -> list[tasks.Task]:
+def _teaching_tasks(sources: Path, runs_dir: Path) -> list[workers.Task]:
     """Return a task for every numbered notebook but the experiment and the report, at preset smoke."""
     paths = [path for path in sorted(sources.glob("*.ipynb")) if _NUMBERED.fullmatch(path.stem)]
     paths = [path for path in paths if path.stem not in (places.EXPERIMENT, places.REPORT)]
@@ -70,15 +70,15 @@ def _teaching_tasks(sources: Path, runs_dir: Path) -> list[tasks.Task]:
     ]
 
 
-def _notebook_task(path: Path, runs_dir: Path, folder: str, inputs: str = "", **wanted: Any) -> tasks.Task:
+def _notebook_task(path: Path, runs_dir: Path, folder: str, inputs: str = "", **wanted: Any) -> workers.Task:
     """Return the task of executing one notebook with those of the ``wanted`` parameters that it declares."""
     try:
-        known = parameters.of_file(path)
+        known = parameters.declared(path)
     except ValueError:
         known = {}  # the worker will meet the same mistake and report it
     values = {name: value for name, value in wanted.items() if name in known}
     given = [part for name, value in values.items() for part in ("-p", name, str(value))]
-    return tasks.Task(
+    return workers.Task(
         label=path.stem,
         notebook=str(path),
         values=values,
@@ -91,7 +91,7 @@ def _notebook_task(path: Path, runs_dir: Path, folder: str, inputs: str = "", **
     )
 
 
-def _report(sources: Path, runs_dir: Path, config_name: str) -> tasks.Outcome:
+def _report(sources: Path, runs_dir: Path, config_name: str) -> workers.Outcome:
     """Write the results table and execute the report notebook, unless it was made from the very same results."""
     found = store.scan(runs_dir, config_name)
     state = [(str(run.folder), files.to_json(run.result)) for run in found.complete] + [
@@ -108,9 +108,9 @@ def _report(sources: Path, runs_dir: Path, config_name: str) -> tasks.Outcome:
     try:
         files.write_text(runs_dir / config_name / TABLE, tables.frame(found.complete).to_csv(index=False))
     except OSError as error:
-        return tasks.Outcome(task, tasks.FAILED, problem=tasks.with_advice(error))
-    outcome = tasks.work(task)
-    if outcome.status != tasks.STANDING:
+        return workers.Outcome(task, workers.FAILED, problem=workers.with_advice(error))
+    outcome = workers.work(task)
+    if outcome.status != workers.SKIPPED:
         print(f"{'':8}{outcome.line()}")
     return outcome
 
@@ -130,7 +130,7 @@ def _announce(todo: grid.Plan, lessons: int, fresh: int, place: Path) -> None:
         print(f"note: a broken run was set aside as {folder} and is made again: {reason.split(';')[0]}")
 
 
-def _tell(failures: list[tasks.Outcome], runs_dir: Path, config_name: str, seconds: float) -> None:
+def _tell(failures: list[workers.Outcome], runs_dir: Path, config_name: str, seconds: float) -> None:
     """Print the failures with what to do, the table, and where everything is."""
     for outcome in failures:
         print(
@@ -141,7 +141,7 @@ def _tell(failures: list[tasks.Outcome], runs_dir: Path, config_name: str, secon
     try:
         _write_index(runs_dir)
     except OSError as error:
-        print(tasks.with_advice(error))
+        print(workers.with_advice(error))
     report = runs_dir / config_name / "report" / f"{places.REPORT}.html"
     exported, lessons = runs_dir / config_name / "tables", runs_dir / "notebooks"
     where = {

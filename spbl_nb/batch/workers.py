@@ -1,55 +1,346 @@
-"""Where notebooks run: worker processes of this machine, or a Dask cluster that somebody has started.
+"""Many notebooks at once on Dask, each executed strictly, each leaving a complete folder or none.
 
-One thread a worker, for a worker runs one notebook at a time and the notebook has a process of its own. Dask deploys on
-SLURM, Kubernetes and over SSH; all that is needed here is the address of the scheduler.
-
-A notebook may take its worker's share of the machine's memory, and no more. What it may take is declared to the scheduler
-as the resource ``memory``, in bytes: on this machine every worker offers an equal share, and workers started elsewhere
-offer theirs with ``dask worker … --resources "memory=8e9"`` or have Dask's own ``--memory-limit``.
-
-Taught in: notebooks/09_reproduction_report.
+A :class:`Task` is one notebook with its parameters and the folder it is to leave. A worker executes it in a staging
+folder, adds the executed notebook and its HTML page, and renames the whole to its place; so a killed worker costs time
+and nothing else. What is complete already is not run again. Workers are processes of this machine, one thread each
+because the notebook has a process of its own, unless the address of a Dask scheduler is given: any cluster that Dask can
+deploy on (SLURM, Kubernetes, SSH) will do, if its workers see the same folders.
 """
 
 import contextlib
+import dataclasses
+import errno
+import functools
 import importlib.util
+import math
 import os
+import signal
+import sys
+import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from spbl_nb import checks
-from spbl_nb.results import provenance
+from spbl_nb import checks, files, places
+from spbl_nb.batch import execute, page, parameters
+from spbl_nb.results import provenance, store
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
-GIB = 2**30
-MEMORY = "memory"
+DONE, SKIPPED, FAILED = "done", "already there", "failed"
+_MARK = "task.json"
+_CHECKPOINTS = ".checkpoints"
+_WORKER_DEATHS = 2
+_ARRIVAL_SECONDS = 10
 _SCHEDULER_SECONDS = 10
-_SETTINGS = {  # Dask's profiler and monitors take 5 % of a core from each notebook, which nobody looks at in a notebook's worker
+_WORKER_BYTES = 2 * 2**30  # unless the number of jobs is given, there is so much memory for each
+_DISK_FULL = os.strerror(errno.ENOSPC)
+_FREE_SPACE = (
+    "; the disk is full: free some space and give the same command again, or choose another folder (--runs-dir); what is "
+    "complete stays"
+)
+_SETTINGS = {  # Dask's profiler and monitors take 5 % of a core from each notebook
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.interval": "2s",
     "distributed.admin.tick.interval": "1s",
-    "distributed.worker.preload": ["spbl_nb.batch.uninterrupted"],
+    "distributed.worker.preload": [__name__],
 }
-_USUAL_GIB = 2.0  # a worker of this machine gets at least so much unless the number of jobs is given
+
+
+def dask_setup(_worker: Any) -> None:
+    """Ignore Ctrl-C, which is for the command that started the workers and ends them; Dask calls this in each of them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One notebook to execute.
+
+    Attributes
+    ----------
+    label : how it is called in messages, e.g. ``"digits ce seed 0"``.
+    notebook, values : path of the notebook and its parameters; unless given, ``RUNS_DIR`` is the staging folder.
+    runs_dir : the runs folder; staging and failed notebooks are kept below it.
+    folder : where the finished folder goes, relative to ``runs_dir``.
+    leaves_run : True if the notebook itself writes a run (see :mod:`spbl_nb.results.store`) to that folder.
+    checkpoint : True if the notebook takes a parameter ``CHECKPOINT``, a file to resume from after a kill.
+    threads : number of threads of its numerical libraries.
+    time_limit : seconds, or None for the notebook's own limit.
+    watermark : text laid across its HTML page.
+    repeat : command line by which a person repeats it alone.
+    inputs : anything else that its outcome depends on, as text; part of :attr:`key`.
+    """
+
+    label: str
+    notebook: str
+    values: dict[str, Any]
+    runs_dir: str
+    folder: str
+    leaves_run: bool = False
+    checkpoint: bool = False
+    threads: int = 1
+    time_limit: float | None = None
+    watermark: str = ""
+    repeat: str = ""
+    inputs: str = ""
+
+    @property
+    def target(self) -> Path:
+        """Absolute path of the folder that the task leaves."""
+        return Path(self.runs_dir) / self.folder
+
+    @property
+    def key(self) -> str:
+        """SHA-256 (hex) over notebook, parameters, the library's source and ``inputs``: equal key, equal outcome."""
+        source = provenance.notebook_sha256(self.notebook)
+        return files.sha256_of(source, files.to_json(self.values), provenance.library_sha256(), self.inputs)
+
+    @property
+    def plain_name(self) -> str:
+        """The folder's name without slashes, for files that belong to the task."""
+        return self.folder.replace("/", "-")
+
+    def is_complete(self) -> bool:
+        """Return whether the task's folder is there, with the run it is to leave, and was made by an equal task."""
+        if self.leaves_run and not (self.target / store.RESULT).is_file():
+            return False
+        try:
+            return files.read_json(self.target / _MARK)["key"] == self.key
+        except (OSError, ValueError, KeyError, TypeError):  # no mark, or not one of ours
+            return False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a task: its ``status``, wall ``seconds``, some ``numbers`` of its result, and what went wrong."""
+
+    task: Task
+    status: str
+    seconds: float = 0.0
+    numbers: dict[str, float] = field(default_factory=dict)
+    problem: str = ""
+
+    def line(self) -> str:
+        """Return the outcome in one line."""
+        numbers = "".join(f"   {name} {value:.3f}" for name, value in self.numbers.items())
+        return f"{self.task.label:<34} {self.status:<13} {self.seconds:6.1f} s{numbers}"
+
+
+def work(task: Task) -> Outcome:
+    """Execute one task, a second time if its notebook fails; called on a worker, never raises for a bad notebook.
+
+    What is complete already is not made again: a worker may die when its task is complete, before anybody has heard of
+    it. A notebook that ran over its time, or into a full disk, is not repeated and keeps its checkpoint. Otherwise the
+    checkpoint is dropped before the second attempt, in case it made the first one fail.
+    """
+    if task.is_complete():
+        drop_checkpoints(task)
+        return Outcome(task, SKIPPED, numbers=_numbers(task))
+    started = time.perf_counter()
+    problem = ""
+    for _ in range(2):
+        try:
+            _attempt(task)
+        except execute.TimeLimitError as error:
+            problem = f"{error}; grant more with --time-limit"
+            break
+        except execute.NotebookError as error:
+            problem = with_advice(error)
+            if _DISK_FULL in problem:
+                break
+            drop_checkpoints(task)
+        except (ValueError, OSError) as error:
+            problem = with_advice(error)
+            break
+        else:
+            drop_checkpoints(task)
+            _failed_copy(task).unlink(missing_ok=True)
+            return Outcome(task, DONE, time.perf_counter() - started, _numbers(task))
+    return Outcome(task, FAILED, time.perf_counter() - started, problem=problem)
+
+
+def with_advice(error: Exception) -> str:
+    """Return an error's text and, if the disk is full, what to do about it."""
+    return f"{error}{_FREE_SPACE if _DISK_FULL in str(error) else ''}"
+
+
+def _attempt(task: Task) -> None:
+    """Execute the notebook in a staging folder and move what it leaves to its place."""
+    name = Path(task.notebook).stem
+    with store.staging(task.runs_dir) as stage:
+        finished = stage / task.folder
+        executed = stage / f"{name}.ipynb"
+        values = _own_values(task, stage) | task.values
+        try:
+            execute.execute(task.notebook, executed, values, time_limit=task.time_limit, threads=task.threads)
+        except execute.NotebookError as error:
+            raise _with_kept_notebook(task, error) from None
+        if task.leaves_run and not (finished / store.RESULT).is_file():
+            raise execute.NotebookError(f"{name} ran to its end, but did not leave its result {store.RESULT}")
+        finished.mkdir(parents=True, exist_ok=True)
+        # the staging folder goes away, so an executed notebook names the runs folder in its place
+        text = executed.read_text(encoding="utf-8").replace(str(stage), task.runs_dir)
+        files.write_text(finished / executed.name, text)
+        page_of = functools.partial(_page_of, task)
+        page.to_html(finished / executed.name, finished / f"{name}.html", watermark=task.watermark, page_of=page_of)
+        files.write_json(finished / _MARK, {"key": task.key, "label": task.label})
+        if task.leaves_run:
+            store.publish(finished, task.target)
+            return
+        if task.target.exists():
+            os.rename(task.target, stage / "previous")
+        if not store.move_into_place(finished, task.target):
+            raise OSError(f"{task.target} was written by another process at the same time; run the command again")
+
+
+def _numbers(task: Task) -> dict[str, float]:
+    """Return some numbers of the run that a finished task has left."""
+    if not task.leaves_run:
+        return {}
+    report = files.read_json(task.target / store.RESULT)["report"]
+    numbers = {"accuracy": report["accuracy"], "F1": report["f1"]}
+    return {name: value for name, value in numbers.items() if value is not None}
+
+
+def _own_values(task: Task, stage: Path) -> dict[str, str]:
+    """Return the places that a worker decides on, for a notebook that has parameters for them."""
+    values = {"RUNS_DIR": str(stage)}
+    if task.checkpoint:
+        folder = Path(task.runs_dir) / _CHECKPOINTS
+        folder.mkdir(parents=True, exist_ok=True)
+        # another state of the library or the notebook has another checkpoint
+        values["CHECKPOINT"] = str(folder / f"{task.plain_name}-{task.key[:12]}.pt")
+    known = parameters.declared(task.notebook)
+    return {name: value for name, value in values.items() if name in known}
+
+
+def _page_of(task: Task, stem: str) -> str:
+    """Return where a page of this task links to for another notebook: its page, where there is one, else the index."""
+    own = Path(task.folder)
+    beside = own.name == Path(task.notebook).stem and Path(task.notebook).with_name(f"{stem}.ipynb").exists()
+    if beside and stem not in (places.EXPERIMENT, places.REPORT):
+        return f"../{stem}/{stem}.html"
+    lesson = f"notebooks/{stem}/{stem}.html"
+    made = not task.leaves_run and (Path(task.runs_dir) / lesson).exists()  # a run may be there before the lessons are
+    return "../" * len(own.parts) + (lesson if made else "index.html")
+
+
+def drop_checkpoints(task: Task) -> None:
+    """Remove the task's checkpoint with those of its stages, and what other states of the library or a kill left of them."""
+    folder = Path(task.runs_dir) / _CHECKPOINTS
+    for pattern in (f"{task.plain_name}-*.pt*", f".{task.plain_name}-*.partial"):
+        for checkpoint in folder.glob(pattern):
+            checkpoint.unlink(missing_ok=True)
+
+
+def _failed_copy(task: Task) -> Path:
+    return Path(task.runs_dir) / "failed" / f"{task.plain_name}.ipynb"
+
+
+def _with_kept_notebook(task: Task, error: execute.NotebookError) -> execute.NotebookError:
+    """Take what was executed out of the staging folder, which goes away, and name its new place."""
+    if error.failed is None:
+        return error
+    kept = _failed_copy(task)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(error.failed, kept)
+    return type(error)(str(error).replace(str(error.failed), str(kept)), kept)
+
+
+def run_tasks(
+    tasks: Sequence[Task], *, jobs: int | None = None, scheduler: str | None = None, progress: bool = True
+) -> list[Outcome]:
+    """Execute tasks on Dask workers, print a line as each finishes, and return their outcomes in the order of ``tasks``.
+
+    ``jobs`` is the number of worker processes on this machine (default: its cores, as far as its memory reaches);
+    ``scheduler`` is the address of a running Dask scheduler to use instead. A task whose worker dies is repeated on
+    another one. Ctrl-C stops the workers and passes on KeyboardInterrupt: what is complete stays.
+
+    Raises ValueError for ``jobs`` below 1 and for workers that do not see the same files, and ConnectionError naming a
+    scheduler that does not answer.
+    """
+    if not tasks:
+        return []
+    outcomes: dict[str, Outcome] = {}
+    started = time.perf_counter()
+    with (
+        _no_leftovers(tasks),
+        client(jobs, scheduler, len(tasks)) as dask,
+        files.progress_bar(len(tasks), "notebooks", unit="notebook", wanted=progress) as bar,
+    ):
+        if scheduler is not None:
+            check_workers(dask, {task.runs_dir for task in tasks}, {task.notebook for task in tasks})
+            if not dask.scheduler_info()["workers"]:
+                print(f"no worker yet; waiting for 'dask worker {scheduler} --nthreads 1'")
+        if importlib.util.find_spec("bokeh") and "dashboard" in dask.scheduler_info()["services"]:
+            print(f"the workers can be watched at {dask.dashboard_link}")
+        print(f"each worker first imports what it needs; then a line follows for each notebook ({len(tasks)} in all)")
+        futures = {
+            dask.submit(
+                work, task, key=f"{task.folder}-{task.key[:12]}", priority=-place, retries=_WORKER_DEATHS, pure=False
+            ): task
+            for place, task in enumerate(tasks)
+        }
+        for outcome in _as_finished(futures):
+            outcomes[outcome.task.folder] = outcome
+            bar.write(f"{len(outcomes):>3}/{len(tasks)}  {outcome.line()}", file=sys.stdout)
+            if not progress and len(tasks) >= 8 and len(outcomes) in (len(tasks) // 4, len(tasks) // 2):
+                left = (time.perf_counter() - started) / len(outcomes) * (len(tasks) - len(outcomes))
+                print(f"about {math.ceil(left / 60)} min left")
+            bar.update(1)
+    return [outcomes[task.folder] for task in tasks]
 
 
 @contextlib.contextmanager
-def client(
-    jobs: int | None, scheduler: str | None, tasks: int, memory_limit: float | None = None
-) -> "Iterator[Client]":
+def _no_leftovers(tasks: Sequence[Task]) -> Iterator[None]:
+    """Clear the staging folders of workers that died, however the block ends."""
+    try:
+        yield
+    finally:
+        for runs_dir in {task.runs_dir for task in tasks}:
+            store.clean_staging(runs_dir)
+
+
+def _as_finished(futures: "dict[Future, Task]") -> Iterator[Outcome]:
+    from distributed import as_completed
+
+    for future in as_completed(futures):
+        task = futures[future]
+        try:
+            outcome = dataclasses.replace(future.result(), task=task)
+        except Exception as error:  # whatever Dask says of a worker that died too often, or of a lost scheduler
+            yield Outcome(task, FAILED, problem=f"the worker failed: {type(error).__name__}: {error}")
+        else:
+            future.release()  # else Dask makes it again when the worker that remembers the outcome dies
+            yield _arrived(outcome)
+
+
+def _arrived(outcome: Outcome) -> Outcome:
+    """Return the outcome, or a failure if what was done elsewhere is not to be seen here."""
+    give_up = time.monotonic() + _ARRIVAL_SECONDS  # a network disk may take a while
+    while outcome.status == DONE and not outcome.task.target.exists():
+        if time.monotonic() > give_up:
+            problem = (
+                f"a worker finished it, but {outcome.task.target} is not here; all workers must see the same folders"
+            )
+            return dataclasses.replace(outcome, status=FAILED, problem=problem)
+        time.sleep(0.1)
+    return outcome
+
+
+@contextlib.contextmanager
+def client(jobs: int | None, scheduler: str | None, tasks: int) -> "Iterator[Client]":
     """Yield a client of the given scheduler, or of a cluster on this machine that ends with the block.
 
     There, ``jobs`` workers are started (default: one a core, as far as the memory reaches), but no more than there are
-    ``tasks``; each may take ``memory_limit`` GiB (default: an equal share of the machine's).
-
-    Raises ValueError for ``jobs`` below 1 or more memory than there is, and ConnectionError naming a scheduler that does
-    not answer.
+    ``tasks``. Raises ValueError for ``jobs`` below 1, and ConnectionError naming a scheduler that does not answer.
     """
     import dask
     from distributed import Client, LocalCluster
+    from distributed.system import MEMORY_LIMIT
 
     if scheduler is not None:
         try:
@@ -62,68 +353,21 @@ def client(
         with client:
             yield client
         return
-    jobs, share = shares(jobs, tasks, memory_limit)
+    most = max(1, min(places.available_cores(), MEMORY_LIMIT // _WORKER_BYTES))
+    workers = min(checks.integer("jobs", most if jobs is None else jobs, 1), tasks)
     with (
         dask.config.set(_SETTINGS),
         LocalCluster(
-            n_workers=jobs,
+            n_workers=workers,
             threads_per_worker=1,
             processes=True,
             dashboard_address="127.0.0.1:0",
             memory_limit=0,  # Dask would pause and kill workers by it, which are small; the notebooks are what is large
-            resources={MEMORY: int(share * GIB)},
             silence_logs=50,
         ) as cluster,
         Client(cluster) as client,
     ):
         yield client
-
-
-def shares(jobs: int | None, tasks: int, memory_limit: float | None = None) -> tuple[int, float]:
-    """Return the number of workers for this machine, and the memory in GiB that each may take."""
-    from distributed.system import MEMORY_LIMIT
-
-    there = MEMORY_LIMIT / GIB
-    needed = _USUAL_GIB if memory_limit is None else checks.real("memory_limit", memory_limit, 0, open_low=True)
-    if memory_limit is not None and needed * (jobs or 1) > there:
-        room = int(there // needed)
-        raise ValueError(
-            f"memory_limit is {needed:g} GiB for {jobs or 1} at a time, and this machine has {there:.1f} GiB; allowed: "
-            + (f"{room} at a time (--jobs {room}), or less memory" if room else f"at most {int(there)} GiB")
-        )
-    most = max(1, min(available_cores(), int(there // needed)))
-    jobs = min(checks.integer("jobs", most if jobs is None else jobs, 1), tasks)
-    return jobs, memory_limit or there / jobs
-
-
-def declared(client: "Client", memory_limit: float | None) -> dict[str, float]:
-    """Return what a task declares to the scheduler: its memory, where the workers offer any.
-
-    Raises ValueError if no worker has as much, for the scheduler would wait for one for ever.
-    """
-    if memory_limit is None:
-        return {}
-    workers = client.scheduler_info()["workers"].values()
-    offered = [worker["resources"].get(MEMORY, worker["memory_limit"] or float("inf")) for worker in workers]
-    if offered and max(offered) < memory_limit * GIB:
-        raise ValueError(
-            f"memory_limit is {memory_limit:g} GiB, and no worker may take more than {max(offered) / GIB:.1f} GiB; ask for "
-            "less, or start workers with more (dask worker … --memory-limit)"
-        )
-    offering = any(MEMORY in worker["resources"] for worker in workers)
-    return {MEMORY: memory_limit * GIB} if offering else {}
-
-
-def own_limit() -> float | None:
-    """Return the memory in GiB that the notebook of the Dask worker in which this is called may take, None if unlimited."""
-    from distributed import get_worker
-
-    try:
-        worker = get_worker()
-    except ValueError:  # not in a worker
-        return None
-    limit = worker.state.total_resources.get(MEMORY) or worker.memory_manager.memory_limit
-    return limit / GIB if limit else None
 
 
 def check_workers(client: "Client", runs_dirs: Iterable[str], notebooks: Iterable[str]) -> None:
@@ -132,16 +376,13 @@ def check_workers(client: "Client", runs_dirs: Iterable[str], notebooks: Iterabl
     A file is written to each runs folder for a moment, and every worker is asked whether it and the notebooks are there.
     """
     probes = [Path(folder) / f".probe-{uuid.uuid4().hex[:8]}" for folder in runs_dirs]
-    paths = [*map(str, probes), *notebooks]
     try:
         for probe in probes:
-            probe.parent.mkdir(parents=True, exist_ok=True)
-            probe.write_bytes(b"spbl")
-        answers = client.run(_seen, paths, on_error="return")
+            files.write_text(probe, "spbl")
+        answers = client.run(_unseen, [*map(str, probes), *notebooks], on_error="return")
     finally:
         for probe in probes:
-            with contextlib.suppress(OSError):
-                probe.unlink()
+            probe.unlink(missing_ok=True)
     for worker, answer in answers.items():
         if isinstance(answer, OSError):
             continue  # it has just died, which Dask copes with
@@ -153,8 +394,8 @@ def check_workers(client: "Client", runs_dirs: Iterable[str], notebooks: Iterabl
         library, unseen = answer
         if library != provenance.library_sha256():
             raise ValueError(
-                f"the worker {worker} has another state of spbl_nb than this command; start the workers anew from the same "
-                "checkout"
+                f"the worker {worker} has another state of spbl_nb than this command; start the workers again from the "
+                "same checkout"
             )
         if unseen:
             raise ValueError(
@@ -163,21 +404,6 @@ def check_workers(client: "Client", runs_dirs: Iterable[str], notebooks: Iterabl
             )
 
 
-def _seen(paths: list[str]) -> tuple[str, list[str]]:
+def _unseen(paths: list[str]) -> tuple[str, list[str]]:
     """Return, on a worker, the state of its package and which of the files are not there."""
     return provenance.library_sha256(), [path for path in paths if not os.path.exists(path)]
-
-
-def dashboard(client: "Client") -> str:
-    """Return the address of the page on which Dask shows its workers, empty where there is none.
-
-    Without Bokeh, which draws it, Dask serves a page that says so and nothing else.
-    """
-    info = client.scheduler_info()
-    there = importlib.util.find_spec("bokeh") and "dashboard" in info["services"]
-    return client.dashboard_link if there else ""
-
-
-def available_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

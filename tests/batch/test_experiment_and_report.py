@@ -18,6 +18,7 @@ pytestmark = pytest.mark.notebooks
 NOTEBOOKS = places.PACKAGE.parent / "notebooks"
 EXPERIMENT = NOTEBOOKS / "08_experiment.ipynb"
 REPORT = NOTEBOOKS / "09_reproduction_report.ipynb"
+MIME = "application/vnd.spbl.result+json"
 
 
 def experiment(folder, **values):
@@ -58,7 +59,10 @@ def test_the_experiment_leaves_a_run_and_shows_it(made):
     assert run.result["steps"] == max(entry["step"] for entry in run.history) > 0
     assert run.scores.shape == (100, 10)
     assert run.history
-    assert execute.displayed_result(executed) == run.result
+    (shown_result,) = [
+        out.data[MIME] for cell in executed.cells for out in cell.get("outputs", []) if MIME in out.get("data", {})
+    ]
+    assert shown_result == run.result
     assert "ce on digits, seed 0: accuracy" in shown(executed)
     assert "written: smoke/digits/ce/seed-0" in shown(executed)
 
@@ -108,8 +112,8 @@ def test_papermill_alone_runs_it_and_lists_its_parameters(tmp_path):
     told = subprocess.run(
         [*command[:3], "--help-notebook", str(EXPERIMENT)], capture_output=True, text=True, check=True
     )
-    for parameter in parameters.of_file(EXPERIMENT).values():
-        assert f"{parameter.name}: {parameter.kind} " in told.stdout
+    for parameter in parameters.declared(EXPERIMENT).values():
+        assert f"{parameter.name}: {parameter.type} " in told.stdout
         assert parameter.meaning in told.stdout
 
 
@@ -153,12 +157,11 @@ def test_the_report_never_mixes_presets(made, tmp_path):
 @pytest.mark.parametrize("notebook", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_parameters_are_declared_as_the_batch_needs_them(notebook):
     """Exactly one cell, all in the one form, and in types that papermill's own command line can list."""
-    known = parameters.of_file(notebook)
+    known = parameters.declared(notebook)
     assert "PRESET" in known
-    assert not any(parameter.kind.optional for parameter in known.values())
 
 
 def test_a_notebook_that_differs_is_noticed(tmp_path):
     """A negative control of the check above."""
     with pytest.raises(parameters.ParameterError, match="has no meaning"):
-        parameters.of_file(tiny.write(tmp_path / "x.ipynb", parameters='PRESET: str = "fast"'))
+        parameters.declared(tiny.write(tmp_path / "x.ipynb", parameters='PRESET: str = "fast"'))

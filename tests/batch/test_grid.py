@@ -7,7 +7,7 @@ import pytest
 import tiny_notebooks as tiny
 
 from spbl_nb import config, files
-from spbl_nb.batch import grid, tasks
+from spbl_nb.batch import grid, workers
 from spbl_nb.results import provenance, store
 
 FAST = config.preset("fast")
@@ -115,7 +115,7 @@ def made(tmp_path_factory):
     notebook = tiny.experiment(place / "notebooks")
     cells = grid.cells(["digits"], ["ce", "oversample"], [0], FAST)
     outcomes = grid.run_grid(cells, notebook, place / "runs", jobs=2)
-    assert [outcome.status for outcome in outcomes] == [tasks.DONE] * 2, outcomes
+    assert [outcome.status for outcome in outcomes] == [workers.DONE] * 2, outcomes
     return cells, notebook, place / "runs"
 
 
@@ -144,12 +144,12 @@ def test_every_run_is_complete_with_notebook_and_page(made):
 @pytest.mark.notebooks
 def test_what_is_complete_is_not_run_again(copy, monkeypatch):
     cells, notebook, folder = copy
-    monkeypatch.setattr(tasks.cluster, "client", None)
+    monkeypatch.setattr(workers, "client", None)
     left = folder / ".checkpoints" / "fast-digits-ce-seed-0-0123456789ab.pt"  # by a kill after the run was complete
     left.parent.mkdir(exist_ok=True)
     left.touch()
     outcomes = grid.run_grid(cells, notebook, folder)
-    assert [outcome.status for outcome in outcomes] == [tasks.STANDING] * 2
+    assert [outcome.status for outcome in outcomes] == [workers.SKIPPED] * 2
     assert not left.exists()
 
 
@@ -173,7 +173,7 @@ def test_a_broken_run_is_set_aside_and_made_again(copy):
     assert aside == broken.with_name("seed-0.broken-1")
     assert (aside / store.RESULT).exists()
     assert "scores.npz is missing" in reason
-    assert tasks.work(plan.pending[0]).status == tasks.DONE
+    assert workers.work(plan.pending[0]).status == workers.DONE
     assert store.load(broken)
 
 

@@ -5,7 +5,7 @@ import tiny_notebooks as tiny
 from image_trees import class_folders
 
 from spbl_nb import config
-from spbl_nb.batch import grid, tasks
+from spbl_nb.batch import grid, workers
 from spbl_nb.results import store
 
 FAST = config.preset("fast")
@@ -27,8 +27,8 @@ def test_a_grid_decodes_an_own_folder_once_and_refuses_another(tmp_path, monkeyp
     decoded = {path: path.stat().st_mtime_ns for path in cache.rglob("images.npy")}
     assert len(decoded) == 1
 
-    outcome = tasks.work(planned[0])
-    assert outcome.status == tasks.DONE, outcome
+    outcome = workers.work(planned[0])
+    assert outcome.status == workers.DONE, outcome
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("images.npy")} == decoded
     assert len(grid.plan(cells, notebook, tmp_path / "runs", data_root=str(tmp_path / "mine")).standing) == 1
     with pytest.raises(store.RunConflict, match="data_sha256"):

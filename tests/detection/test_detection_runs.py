@@ -117,7 +117,7 @@ def test_something_else_in_the_folder_is_left_alone(place, folder):
     ("more", "message"),
     [
         (["--methods", "ce"], "can have --methods"),
-        (["--no-preload", "--no-notebooks"], "can have --no-preload, --no-notebooks"),
+        (["--jobs", "2", "--no-notebooks"], "can have --jobs, --no-notebooks"),
         (["--seeds", "0-1"], "--seeds names 2 runs"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from every_explorer import every_explorer, tab_order
 from PIL import Image
 
-from spbl_nb.batch.notebook_errors import find_errors
+from spbl_nb.batch.execute import find_errors
 from spbl_nb.explorers import base as widgets
 from spbl_nb.explorers.base import ERROR_MARK, Choice, Explorer, Player, Slider, Toggle
 from spbl_nb.explorers.controls import label_width

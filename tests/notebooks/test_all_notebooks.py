@@ -30,7 +30,7 @@ def test_the_series_is_there():
 @pytest.mark.notebooks
 @each
 def test_runs_clean_at_smoke(path, tmp_path):
-    known = parameters.of_file(path)
+    known = parameters.declared(path)
     values = {"PRESET": "smoke", "RUNS_DIR": str(tmp_path / "runs")}
     executed = execute.execute(
         path,

@@ -29,7 +29,7 @@ def page(tmp_path, monkeypatch, capsys):
         run.pictures, run.marked = [], []
         monkeypatch.setattr(comparisons, "watermark", run.marked.append)
         monkeypatch.setattr(figures, "show_png", lambda png, alt: run.pictures.append((png, alt)))
-        known = {name: parameter.default for name, parameter in parameters.of_file(NOTEBOOK).items()}
+        known = {name: parameter.default for name, parameter in parameters.declared(NOTEBOOK).items()}
         names = known | {"PRESET": preset, "RUNS_DIR": str(root)}
         for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
             if cell.cell_type == "code" and "parameters" not in cell.metadata["tags"]:
