@@ -2,8 +2,7 @@
 worker brings.
 
 A cell imports what notebook 08 imports and works for a fixed number of CPU seconds. A bare script does the same without
-Jupyter: no notebook with these imports can cost less, unless it comes with the imports behind it, as a preloaded kernel
-does; and two bare scripts at a time show what a second core of this machine is worth. All figures come from one run on one
+Jupyter: no notebook with these imports can cost less; and two bare scripts at a time show what a second core of this machine is worth. All figures come from one run on one
 machine, one after the other; on a busy machine they all grow, so look at the ratios.
 
 Run with: ``python -m pytest benchmarks/bench_batch.py -s``.
@@ -19,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import tiny_notebooks as tiny
 
-from spbl_nb.batch import tasks as batch
+from spbl_nb.batch import workers
 from spbl_nb.places import PACKAGE
 
 CELLS, FEW_CELLS, WORK = 24, 6, 1.0
@@ -45,7 +44,7 @@ def tasks(tmp_path):
     def make(name, number):
         values = [{"SEED": seed, "WORK": WORK} for seed in range(number)]
         return [
-            batch.Task(f"{name} {v['SEED']}", str(source), v, str(tmp_path / name), f"cells/{v['SEED']}")
+            workers.Task(f"{name} {v['SEED']}", str(source), v, str(tmp_path / name), f"cells/{v['SEED']}")
             for v in values
         ]
 
@@ -84,9 +83,9 @@ def papermill(tasks):
 def grid(tasks, **options):
     """Run the tasks, all of which must succeed; return the wall seconds of all, and of a usual one."""
     started = time.perf_counter()
-    outcomes = batch.run_tasks(tasks, progress=False, **options)
+    outcomes = workers.run_tasks(tasks, progress=False, **options)
     took = time.perf_counter() - started
-    assert all(outcome.status == batch.DONE for outcome in outcomes)
+    assert all(outcome.status == workers.DONE for outcome in outcomes)
     return took, statistics.median(outcome.seconds for outcome in outcomes)
 
 
@@ -100,13 +99,12 @@ def bench_small_cells(benchmark, tasks):
     }
     plain = [grid(tasks("one", CELLS), jobs=1)]
     plain.append(benchmark.pedantic(lambda: grid(tasks("two", CELLS), jobs=2), rounds=1))
-    forked = [grid(tasks(f"preloaded-{jobs}", CELLS), jobs=jobs, preload=True) for jobs in (1, 2)]
 
     rows = {
         name: (FEW_CELLS, [(took, took * lanes / FEW_CELLS) for lanes, took in zip((1, 2), both, strict=True)])
         for name, both in few.items()
     }
-    rows |= {"spbl-nb, new kernels": (CELLS, plain), "spbl-nb, preloaded": (CELLS, forked)}
+    rows |= {"spbl-nb": (CELLS, plain)}
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     print(
         f"\ncells of {WORK:g} CPU seconds{load}; 'start' is what all cells together wait for, 'beyond' what a cell adds"
