@@ -2,8 +2,9 @@
 worker brings.
 
 A cell imports what notebook 08 imports and works for a fixed number of CPU seconds. A bare script does the same without
-Jupyter: no notebook with these imports can cost less; and two bare scripts at a time show what a second core of this machine is worth. All figures come from one run on one
-machine, one after the other; on a busy machine they all grow, so look at the ratios.
+Jupyter: no notebook with these imports can cost less; and two bare scripts at a time show what a second core of this
+machine is worth. All figures come from one run on one machine, one after the other; on a busy machine they all grow, so
+look at the ratios.
 
 Run with: ``python -m pytest benchmarks/bench_batch.py -s``.
 """

@@ -48,7 +48,7 @@ def declared(notebook: str | os.PathLike) -> dict[str, Parameter]:
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ParameterError(f"{notebook} is no notebook: {error}") from None
     if tagged != 1:
-        raise ParameterError(f"the notebook has {tagged} cells tagged 'parameters'; exactly one is needed")
+        raise ParameterError(f"the notebook has {tagged} cells tagged 'parameters'; exactly one code cell is needed")
     return {name: _read(line) for name, line in papermill.inspect_notebook(literal(notebook)).items()}
 
 
