@@ -20,7 +20,13 @@ from PIL.PngImagePlugin import PngInfo
 from spbl_nb import config_files, files
 from spbl_nb.plots import comparisons, figures
 from spbl_nb.results import report, store, tables
-from spbl_nb.results import text as report_words
+from spbl_nb.results.text import (
+    describe_highest,
+    describe_limits,
+    describe_verdict,
+    format_interval,
+    format_signed,
+)
 from tools import series
 
 SECONDS_FILE = "seconds.json"  # beside the notebooks: what each took
@@ -126,12 +132,12 @@ def results(path: Path) -> str:
         cells = [
             cell
             for one in (first, second)
-            for cell in (report_words.signed(one.mean), report_words.interval(one.interval), f"{one.adjusted_p:.3g}")
+            for cell in (format_signed(one.mean), format_interval(one.interval), f"{one.adjusted_p:.3g}")
         ]
         declared = ", declared beforehand" if first.family == "primary" else ""
         lines.append(f"| `{first.method}`{declared} | {' | '.join(cells)} |")
-    limits = [line for line in report_words.limits(found["f1"]).splitlines() if not line.startswith("Primary")]
-    sentences = [report_words.verdict(found["f1"]), *limits, report_words.highest(frame, dataset)]
+    limits = [line for line in describe_limits(found["f1"]).splitlines() if not line.startswith("Primary")]
+    sentences = [describe_verdict(found["f1"]), *limits, describe_highest(frame, dataset)]
     sentences.append(
         "p: by the exact sign-flip test over seeds (notebook 07), of the others adjusted for their "
         f"number (Holm); of `{report.PRIMARY}` as it is, for its macro F1 was declared beforehand "

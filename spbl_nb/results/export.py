@@ -1,9 +1,7 @@
 """The report in tables: rows for a reader of the page, CSV and LaTeX for a paper.
 
-They show what :mod:`spbl_nb.results.report` found. A mean never stands without its deviation and number of seeds, a difference
-never without its interval, and a p-value never without the smallest one that so many seeds could reach.
-
-Taught in: notebooks/09_reproduction_report.
+They show what :mod:`spbl_nb.results.report` found. A mean always has its deviation and number of seeds beside it, a
+difference its interval, and a p-value the smallest one that so many seeds could reach.
 """
 
 import dataclasses
@@ -18,7 +16,7 @@ import pandas as pd
 from spbl_nb import files, significance
 from spbl_nb.results import published, report, tables
 from spbl_nb.results.store import Run
-from spbl_nb.results.text import interval, label, signed
+from spbl_nb.results.text import format_interval, format_signed, label
 
 COLUMNS = ("accuracy", "recall", "f1", "g_mean", "mauc")
 _DEAD = "classes at 0"
@@ -26,7 +24,7 @@ _MARKS = {"selected_on_test": "†", "fewer_labels": "‡"}
 
 
 def overview(kept: Sequence[Run]) -> pd.DataFrame:
-    """Return per data set: classes, sizes of the parts, largest and smallest class, methods and seeds that were run."""
+    """Return per data set: classes, sizes of the splits, largest and smallest class, methods, seeds and runs."""
     rows = []
     for dataset in sorted({run.result["fingerprint"]["dataset"] for run in kept}):
         mine = [run.result for run in kept if run.result["fingerprint"]["dataset"] == dataset]
@@ -36,8 +34,8 @@ def overview(kept: Sequence[Run]) -> pd.DataFrame:
             {
                 "data set": label(kept, dataset),
                 "classes": len(mine[0]["class_names"]),
-                "training pictures": f"{sum(sizes['train']):,} ({max(sizes['train'])} to {min(sizes['train'])} a class)",
-                "test pictures": f"{sum(sizes['test']):,}",
+                "training images": f"{sum(sizes['train']):,} ({max(sizes['train'])} to {min(sizes['train'])} a class)",
+                "test images": f"{sum(sizes['test']):,}",
                 "methods": len({mark["method"] for mark in marks}),
                 "seeds": len({mark["seed"] for mark in marks}),
                 "runs": len(mine),
@@ -53,7 +51,7 @@ def by_method(table: pd.DataFrame, metric: str) -> dict[str, list[float]]:
 
 
 def marks(table: pd.DataFrame) -> dict[str, str]:
-    """Return a mark for each method that chose on the test pictures (†) or saw fewer labels (‡)."""
+    """Return a mark for each method that chose on the test images (†) or saw fewer labels (‡)."""
     found = {mark: set(table.loc[table[column], "method"]) for column, mark in _MARKS.items()}
     return {method: f" {mark}" for mark, methods in found.items() for method in methods}
 
@@ -83,8 +81,8 @@ def differences(found: report.Differences) -> pd.DataFrame:
             "data set": found.dataset,
             "method": one.method,
             "seeds": len(one.seeds),
-            "difference": signed(one.mean) + (f" ± {one.deviation:.3f}" if len(one.seeds) > 1 else ""),
-            f"{100 * one.interval.level:g} % interval": interval(one.interval),
+            "difference": format_signed(one.mean) + (f" ± {one.deviation:.3f}" if len(one.seeds) > 1 else ""),
+            f"{100 * one.interval.level:g} % interval": format_interval(one.interval),
             "p": f"{one.test.p:.3g}",
             "adjusted p": f"{one.adjusted_p:.3g}",
             "smallest possible": f"{one.smallest_p:.3g}",
@@ -115,7 +113,7 @@ def ranks(found: report.Ranks) -> pd.DataFrame:
 
 def sides(found: report.Classes) -> dict[str, np.ndarray]:
     """Return what is known of the classes, by axis label: size, and the difficulty and complexity where there are any."""
-    known = {"training pictures": found.sizes, "difficulty": found.difficulty}
+    known = {"training images": found.sizes, "difficulty": found.difficulty}
     known[f"complexity, measured by {found.measured_by}"] = found.complexity
     return {name: values for name, values in known.items() if values is not None}
 
@@ -151,29 +149,36 @@ def who_pays(found: Iterable[report.Classes]) -> pd.DataFrame:
     shown = table[["data set", "method", "seeds"]].copy()
     for side in ("size", "difficulty", "complexity"):
         if side in table:
-            shown[f"recall with {side}"] = ["–" if pd.isna(value) else signed(value, 2) for value in table[side]]
+            shown[f"recall with {side}"] = ["–" if pd.isna(value) else format_signed(value, 2) for value in table[side]]
     return shown.assign(**{_DEAD: table["dead"]})
 
 
-def beside_published(kept: Sequence[Run]) -> tuple[pd.DataFrame, tuple[tables.Badge, ...]]:
-    """Return the published numbers with ours below each, in per cent, and every badge once, with its meaning."""
+def beside_published(kept: Sequence[Run]) -> tuple[pd.DataFrame, tuple[published.Badge, ...]]:
+    """Return the published numbers with ours below each, in per cent, and every badge once, with its meaning.
+
+    The column ``badges`` has the badges of a row as text, one a line.
+    """
     names = [column.name for column in published.COLUMNS]
     rows: list[dict[str, Any]] = []
-    used: list[tables.Badge] = []
+    used: list[published.Badge] = []
     for protocol in published.PROTOCOLS:
         values = {name: published.value_of(protocol.dataset, name) for name in names}
         cells = {name: "–" if value is None else str(value) for name, value in values.items()}
         named = published.definition_badges(protocol.dataset)
         used += named
-        rows.append({"data": protocol.title, "numbers": "published", **cells, "badges": named})
+        rows.append({"data": protocol.title, "numbers": "published", **cells, "badges": _lines(named)})
         ours = published.beside(kept, protocol)
         for one in ours:
             numbers = f"ours: {one.method}, {one.seeds} seed{'s' * (one.seeds > 1)}"
-            rows.append({"data": "", "numbers": numbers, **one.values, "badges": one.badges})
+            rows.append({"data": "", "numbers": numbers, **one.values, "badges": _lines(one.badges)})
             used += one.badges
         if not ours:
-            rows.append({"data": "", "numbers": "ours: not run here", **dict.fromkeys(names, ""), "badges": ()})
+            rows.append({"data": "", "numbers": "ours: not run here", **dict.fromkeys(names, ""), "badges": ""})
     return pd.DataFrame(rows), tuple(dict.fromkeys(used))
+
+
+def _lines(badges: Iterable[published.Badge]) -> str:
+    return "\n".join(f"{badge.kind}: {badge.label}" for badge in badges)
 
 
 def export(collection: report.Collection, folder: str | os.PathLike) -> list[str]:

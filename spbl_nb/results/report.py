@@ -1,16 +1,13 @@
-"""What a set of runs says together: which of them may stand side by side, who differs from whom, which classes pay.
+"""What a set of runs says together: which of them can be compared, who differs from whom, which classes pay.
 
 Nothing is trained, and every number follows from result files alone. The comparison that counts was chosen before there
 were any results: :data:`PRIMARY` against :data:`BASELINE` in :data:`METRIC`. Methods are known by the names in the files,
 so that a new one needs no change here. What competes on unequal terms is kept apart: runs that saw fewer labels enter no
-comparison and no ranking, and runs that chose on the test pictures are marked.
-
-Taught in: notebooks/09_reproduction_report.
+comparison and no ranking, and runs that chose on the test images are marked.
 """
 
-import itertools
 import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from spbl_nb import config, significance
-from spbl_nb.results import store, tables
+from spbl_nb.results import store
 from spbl_nb.results.store import Run
 
 BASELINE, PRIMARY, METRIC = "ce", "spbl_clean", "f1"  # declared before any result was seen
-LEAKING = "spbl_released"  # the primary's twin that chooses on the test pictures
+LEAKING = "spbl_released"  # the primary's twin that chooses on the test images
 ALPHA = 0.05
 COST_COLUMNS = ["dataset", "method", "runs", "steps", "seconds", "deviation"]
 TITLES = {
@@ -35,12 +32,10 @@ TITLES = {
     "mauc": "MAUC",
 }
 
-Values = dict[str, dict[Any, float]]  # blocks: anything that can be put in order, mostly (data set, seed)
-
 
 @dataclass(frozen=True)
 class Collection:
-    """The runs of one configuration that may stand side by side, and what does not.
+    """The runs of one configuration that can be compared, and what cannot.
 
     ``runs``; ``broken`` and ``left_out`` as (place below the runs folder, reason); ``elsewhere`` the names of other
     configurations that have runs.
@@ -62,9 +57,10 @@ class Collection:
 def collect(root: str | os.PathLike, preset: str) -> Collection:
     """Read the runs of one configuration below ``root`` and keep those that agree in data, settings and split.
 
-    Of each data set those pictures count that most runs have, of each seed that split, and of all runs those settings;
-    a setting that an older version of the library did not record counts as equal. Raises ValueError for a ``preset`` that
-    names no single configuration.
+    Where several states are found, that of the run finished last counts: its settings, of each data set the images of
+    its newest run, of each seed the split of its newest run. The others are left out with the reason. A setting that an
+    older version of the library did not record counts as equal. Raises ValueError for a ``preset`` that names no single
+    configuration.
     """
     root = Path(root)
     names = sorted({folder.parts[-4] for folder in root.glob("*/*/*/seed-*") if folder.parts[-4][0] != "."})
@@ -74,40 +70,38 @@ def collect(root: str | os.PathLike, preset: str) -> Collection:
             f"name one of {', '.join(names) or 'the presets'}"
         )
     found = store.scan(root, preset)
-    kept = [run for run in found.complete if run.result["config_name"] == preset]
-    reasons = {
-        id(run): f"it is a run of configuration {run.result['config_name']}"
-        for run in found.complete
-        if run.result["config_name"] != preset
-    }
-    kept, others = tables.same_data(kept)
-    reasons |= {id(run): "it was made on another state of the data" for run in others}
-    kept, others = _same_settings(kept)
-    reasons |= {id(run): f"it was made with other settings: {_unlike(run, kept[0])}" for run in others}
-    kept, others = tables.same_split(kept)
-    reasons |= {id(run): "its split is not that of most runs with this seed" for run in others}
+    newest: dict[Any, Run] = {}
+    reasons: dict[Path, str] = {}
+    for run in sorted(found.complete, key=lambda run: run.result["timing"].get("finished", ""), reverse=True):
+        reason = _reason_to_leave_out(run, preset, newest)
+        if reason:
+            reasons[run.folder] = reason
     return Collection(
         preset,
-        kept,
+        [run for run in found.complete if run.folder not in reasons],
         broken=[(_place(folder), reason.replace(f"{root}{os.sep}", "")) for folder, reason in found.broken],
-        left_out=[(_place(run.folder), reasons[id(run)]) for run in found.complete if id(run) in reasons],
+        left_out=[(_place(folder), reasons[folder]) for folder in sorted(reasons)],
         elsewhere=[name for name in names if name != preset],
     )
 
 
-def _same_settings(kept: list[Run]) -> tuple[list[Run], list[Run]]:
-    """Return (kept, left out) by the settings that all runs have recorded."""
-    known = set.intersection(*(set(_settings(run)) for run in kept)) if kept else set()
-    return tables.agreeing(kept, lambda _: None, lambda run: repr([_settings(run)[key] for key in sorted(known)]))
-
-
-def _unlike(run: Run, usual: Run) -> str:
-    mine, theirs = _settings(run), _settings(usual)
-    return ", ".join(
-        f"{key} {mine[key]!r} instead of {theirs[key]!r}"
-        for key in sorted(mine.keys() & theirs.keys())
-        if mine[key] != theirs[key]
-    )
+def _reason_to_leave_out(run: Run, preset: str, newest: dict[Any, Run]) -> str:
+    """Return why a run cannot be compared with the ``newest`` ones, by data set and seed; note it there if it can."""
+    if run.result["config_name"] != preset:
+        return f"it is a run of configuration {run.result['config_name']}"
+    mine = run.result["fingerprint"]
+    dataset, seed = mine["dataset"], (mine["dataset"], mine["seed"])
+    if dataset in newest and mine["data_sha256"] != newest[dataset].result["fingerprint"]["data_sha256"]:
+        return "it was made on another state of the data than the newest run"
+    settings, others = _settings(run), _settings(newest.get("settings", run))
+    if changed := [key for key in sorted(settings.keys() & others.keys()) if settings[key] != others[key]]:
+        told = ", ".join(f"{key} {settings[key]!r} instead of {others[key]!r}" for key in changed)
+        return f"it was made with other settings than the newest run: {told}"
+    if seed in newest and mine["split_sha256"] != newest[seed].result["fingerprint"]["split_sha256"]:
+        return "its split is not that of the newest run with this seed"
+    for key in ("settings", dataset, seed):
+        newest.setdefault(key, run)
+    return ""
 
 
 def _settings(run: Run) -> dict[str, Any]:
@@ -119,11 +113,11 @@ def _place(folder: Path) -> str:
 
 
 def ordered(methods: Iterable[str]) -> list[str]:
-    """Return the names in the order of the report: the baseline, the rivals, then SPBL with its variants."""
+    """Return the names in the order of the report: the baseline, other baselines, then SPBL with its variants."""
     return sorted(methods, key=lambda method: (method != BASELINE, method.startswith("spbl"), method))
 
 
-def missing(table: pd.DataFrame) -> list[str]:
+def missing_cells(table: pd.DataFrame) -> list[str]:
     """Name the gaps in the grid that a table of :func:`tables.frame` spans: every method with every seed of a data set."""
     there = set(table[["dataset", "method", "seed"]].itertuples(index=False, name=None))
     gaps = []
@@ -136,47 +130,36 @@ def missing(table: pd.DataFrame) -> list[str]:
 
 
 def competing(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that saw the labels of all training pictures, and so may be compared and ranked."""
+    """Return the rows that saw the labels of all training images, and so may be compared and ranked."""
     return table[~table["fewer_labels"]]
 
 
-@dataclass(frozen=True)
-class Block:
-    """The part of ``{method: {block: value}}`` that has no gaps, and in words what was left out for it."""
-
-    values: Values
-    left_out: str = ""
+def _pivot(table: pd.DataFrame, metric: str, block: Sequence[str]) -> pd.DataFrame:
+    """Return a row a block (seeds, or data sets with seeds) and a column a method, in the order of the report."""
+    values = table.dropna(subset=metric).pivot(index=list(block), columns="method", values=metric)
+    return values[ordered(values.columns)]
 
 
-def complete_block(values: Mapping[str, Mapping[Hashable, float]], keep: Sequence[str] = ()) -> Block:
-    """Return methods, and blocks that all of them have, such that they hold as many values as possible.
+def _without_gaps(values: pd.DataFrame, declared: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """Return the blocks that all ``declared`` methods have, with every method that has all of these, and what is left out.
 
-    A block is a seed, or a (data set, seed). What is tried are the blocks of each method, and those that the methods with
-    most blocks share; every method that has all of the chosen ones is in. Methods in ``keep`` are never left out; where
-    these share no block, the result is empty.
+    ``values`` has a row a block and a column a method. Without declared methods, blocks that all methods have.
     """
-    blocks = {name: frozenset(of_method) for name, of_method in values.items()}
-    every: frozenset[Any] = frozenset().union(*blocks.values())
-    kept = every.intersection(*(blocks[name] for name in keep))
-    by_size = sorted(blocks.values(), key=len, reverse=True)
-    shared = itertools.accumulate(by_size, frozenset.intersection, initial=kept)
-    tried = [*(kept & mine for mine in by_size), *shared]
-    fitting = {blocks_tried: [name for name in values if blocks_tried <= blocks[name]] for blocks_tried in tried}
-    chosen = max(fitting, key=lambda one: (len(one) * len(fitting[one]), len(fitting[one])))
-    if not chosen:
-        return Block({})
-    out = [f"{name} ({len(blocks[name])} of {len(every)})" for name in values if name not in fitting[chosen]]
-    out += [_block_name(block) for block in sorted(every - chosen)]
-    return Block({name: {one: values[name][one] for one in sorted(chosen)} for name in fitting[chosen]}, ", ".join(out))
-
-
-def _block_name(block: Hashable) -> str:
-    return f"{block[0]} seed {block[1]}" if isinstance(block, tuple) else f"seed {block}"
+    rows = values.dropna(subset=[name for name in declared if name in values] or None)
+    kept = rows.dropna(axis="columns")
+    left_out = [
+        f"{name} ({values[name].count()} of {len(values)})" for name in values.columns.difference(kept.columns, False)
+    ]
+    left_out += [
+        f"{block[0]} seed {block[1]}" if isinstance(block, tuple) else f"seed {block}"
+        for block in values.index.difference(kept.index)
+    ]
+    return kept, ", ".join(left_out)
 
 
 @dataclass(frozen=True)
 class Differences:
-    """Every rival against the baseline on one data set, or the ``reason`` why there is nothing to compare."""
+    """Every method against the baseline on one data set, or the ``reason`` why there is nothing to compare."""
 
     dataset: str
     comparisons: tuple[significance.Comparison, ...] = ()
@@ -192,36 +175,34 @@ class Differences:
 def differences(table: pd.DataFrame, dataset: str, metric: str = METRIC) -> Differences:
     """Compare every method with the baseline, seed by seed; :data:`PRIMARY` is tested alone, the others by Holm.
 
-    ``table`` is that of :func:`tables.frame`. Only seeds that all compared methods have are used, and what had to be left
-    out for it is named.
+    ``table`` is that of :func:`tables.frame`. Used are the seeds that baseline and primary share (those of the baseline,
+    where they share none); a method that lacks one of these is left out, and named.
     """
-    mine = competing(table[table["dataset"] == dataset]).dropna(subset=metric)
-    values = significance.collect(
-        (row["method"], row["seed"], row[metric]) for _, row in mine.sort_values(["method", "seed"]).iterrows()
-    )
-    values = {method: values[method] for method in ordered(values)}
+    values = _pivot(competing(table[table["dataset"] == dataset]), metric, ["seed"])
     if BASELINE not in values:
         return Differences(dataset, reason=f"{BASELINE} was not run, and the others are compared with it")
-    if len(values) == 1:
+    if len(values.columns) == 1:
         return Differences(dataset, reason=f"no method but {BASELINE} was run")
-    block = complete_block(values, [name for name in (BASELINE, PRIMARY) if name in values])
-    if len(block.values) < 2:
-        block = complete_block(values, [BASELINE])
-    if len(block.values) < 2:
+    kept, left_out = _without_gaps(values, [BASELINE, PRIMARY])
+    if kept.empty:
+        kept, left_out = _without_gaps(values, [BASELINE])
+    if len(kept.columns) < 2:
         return Differences(dataset, reason=f"no other method has a seed in common with {BASELINE}")
-    primary = PRIMARY if PRIMARY in block.values else None
-    return Differences(dataset, significance.paired_comparison(block.values, BASELINE, primary=primary), block.left_out)
+    primary = PRIMARY if PRIMARY in kept else None
+    comparisons = significance.paired_comparison(kept.to_dict(), BASELINE, primary=primary)
+    return Differences(dataset, comparisons, left_out)
 
 
 def leak(table: pd.DataFrame, dataset: str, metric: str) -> significance.Comparison | None:
     """Return the difference of the released and the clean code, or None where one of the two was not run.
 
-    It has two causes: epochs chosen on the test pictures, and another stream of penalty weights.
+    It has two causes: epochs chosen on the test images, and another stream of penalty weights.
     """
-    mine = table[(table["dataset"] == dataset) & table["method"].isin([LEAKING, PRIMARY])].dropna(subset=metric)
-    values = significance.collect(mine[["method", "seed", metric]].itertuples(index=False, name=None))
-    block = complete_block(values, [LEAKING, PRIMARY] if len(values) == 2 else [])
-    return significance.paired_comparison(block.values, PRIMARY)[0] if len(block.values) == 2 else None
+    mine = table[(table["dataset"] == dataset) & table["method"].isin([LEAKING, PRIMARY])]
+    values = _pivot(mine, metric, ["seed"]).dropna()
+    if values.empty or len(values.columns) < 2:
+        return None
+    return significance.paired_comparison(values.to_dict(), PRIMARY)[0]
 
 
 @dataclass(frozen=True)
@@ -234,33 +215,23 @@ class Ranks:
 
 
 def ranks(table: pd.DataFrame, metric: str = METRIC) -> Ranks | None:
-    """Rank the methods over data sets and seeds, or return None where fewer than two can be ranked."""
-    mine = competing(table).dropna(subset=metric)
-    values = significance.collect(
-        (method, (dataset, seed), value)
-        for dataset, method, seed, value in mine[["dataset", "method", "seed", metric]].itertuples(index=False)
-    )
-    block = complete_block({method: values[method] for method in ordered(values)})
-    if len(block.values) < 2:
+    """Rank the methods over data sets and seeds, or return None where fewer than two can be ranked.
+
+    Which blocks and methods are used, and which left out, is decided as in :func:`differences`.
+    """
+    values, left_out = _without_gaps(_pivot(competing(table), metric, ["dataset", "seed"]), [BASELINE, PRIMARY])
+    if values.empty or len(values.columns) < 2:
         return None
-    datasets = sorted({dataset for dataset, _ in next(iter(block.values.values()))})
-    alone = {
-        dataset: significance.rank_methods(
-            {
-                method: {place: value for place, value in of_method.items() if place[0] == dataset}
-                for method, of_method in block.values.items()
-            }
-        )
-        for dataset in datasets
-    }
-    return Ranks(significance.rank_methods(block.values), alone if len(alone) > 1 else {}, block.left_out)
+    datasets = sorted(set(values.index.get_level_values("dataset")))
+    alone = {dataset: significance.rank_methods(values.loc[[dataset]].to_dict()) for dataset in datasets}
+    return Ranks(significance.rank_methods(values.to_dict()), alone if len(alone) > 1 else {}, left_out)
 
 
 @dataclass(frozen=True, eq=False)
 class Classes:
     """The classes of one data set, and how well each method recognises them.
 
-    ``names`` C texts, ``sizes`` float[C] training pictures; ``difficulty`` float[C] where the pictures were drawn with one;
+    ``names`` C texts, ``sizes`` float[C] training images; ``difficulty`` float[C] where the images were drawn with one;
     ``complexity`` float[C], exp(mean loss)/size as ``measured_by`` that method at its last pace, where there is one;
     ``recall`` ``{method: float[C]}``, means over ``seeds`` ``{method: n}``. NaN where there is no value.
     """
@@ -314,14 +285,11 @@ def _complexity(cells: Mapping[str, list[dict[str, Any]]]) -> tuple[str, np.ndar
 
 def _mean(rows: Sequence[Sequence[float | None]]) -> np.ndarray:
     """Return the column means of the values that are there, NaN where there is none."""
-    array = np.array(rows, dtype=float)
-    known = ~np.isnan(array)
-    return np.divide(np.nansum(array, axis=0), known.sum(axis=0), out=np.full(array.shape[1], np.nan),
-                     where=known.any(axis=0))  # fmt: skip
+    return pd.DataFrame(list(rows), dtype=float).mean().to_numpy()
 
 
-def pair(found: Classes) -> list[str]:
-    """Return the methods whose classes are shown side by side: baseline and primary, or those that stand in for them."""
+def methods_to_contrast(found: Classes) -> list[str]:
+    """Return the methods whose classes are shown side by side: baseline and primary, or others in their place."""
     there = list(found.recall)
     first = BASELINE if BASELINE in there else there[0]
     rest = [method for method in (PRIMARY, *reversed(there)) if method in there and method != first]
@@ -347,7 +315,7 @@ def who_pays(found: Classes) -> pd.DataFrame:
 def costs(kept: Iterable[Run]) -> pd.DataFrame:
     """Return per data set and method: runs, mean steps, mean and deviation of the seconds, then the seconds of each part.
 
-    What a method did beside the parts it told apart is ``rest``; ``whole run`` are the seconds of one that told none.
+    ``rest`` are the seconds outside the parts that a method timed; ``whole run`` those of a method that timed none.
     """
     rows = []
     for run in kept:
@@ -358,10 +326,10 @@ def costs(kept: Iterable[Run]) -> pd.DataFrame:
         row = {"dataset": mark["dataset"], "method": mark["method"], "steps": run.result["steps"], "seconds": seconds}
         rows.append(row | parts)
     table = pd.DataFrame(rows, columns=None if rows else COST_COLUMNS)
-    told = [name for name in table.columns if name not in COST_COLUMNS]
-    told.sort(key=lambda name: (name == "rest", name != "whole run", -table[name].sum()))
-    grouped = table.fillna(dict.fromkeys(told, 0.0)).groupby(["dataset", "method"])
-    found = grouped[["steps", "seconds", *told]].mean()
+    timed = [name for name in table.columns if name not in COST_COLUMNS]
+    timed.sort(key=lambda name: (name == "rest", name != "whole run", -table[name].sum()))
+    grouped = table.fillna(dict.fromkeys(timed, 0.0)).groupby(["dataset", "method"])
+    found = grouped[["steps", "seconds", *timed]].mean()
     found.insert(0, "runs", grouped.size())
     found.insert(3, "deviation", grouped["seconds"].std())
     return found.reset_index()

@@ -54,7 +54,7 @@ def test_columns_have_figures_of_ours_by_the_same_definition():
     assert pairs["“MAUC”"] == "weighted_harmonic"
 
 
-def test_drawn_pictures_have_no_published_numbers():
+def test_drawn_images_have_no_published_numbers():
     assert published.protocol_of("lesions198") is None
     assert published.protocol_of("lesions") is None
     assert published.protocol_of("sd198").classes == 198
@@ -80,7 +80,7 @@ def as_published(dataset):
     run.result["fingerprint"]["config"] = made.SETTINGS | settings | {"stage_epochs": 50}
     train = [6000, 600] * 5 if like_mnist else [5268]
     run.result["class_counts"] = {"train": train, "validation": [0], "test": [10_000] if like_mnist else [1316]}
-    run.result["split_origin"] = "official test part" if like_mnist else "fold 1 of 5"
+    run.result["split_origin"] = "official test split" if like_mnist else "fold 1 of 5"
     return run.result
 
 
@@ -101,13 +101,13 @@ def test_the_published_protocol_itself_has_no_badge(protocol):
         (MNIST, {"split_origin": "seed 0, test share 0.2"}, "division: seed 0, test share 0.2"),
         (SD198, {"split_origin": "seed 0"}, "division: seed 0"),
         (SD198, {"split_origin": None}, "division: unknown"),
-        (SD198, {"class_counts": {"train": [500], "test": [84]}}, "584 pictures in all"),
-        (MNIST, {"class_counts": {"train": [600, 60] * 5, "test": [9]}}, "3,300 training pictures"),
+        (SD198, {"class_counts": {"train": [500], "test": [84]}}, "584 images in all"),
+        (MNIST, {"class_counts": {"train": [600, 60] * 5, "test": [9]}}, "3,300 training images"),
         (MNIST, {"class_counts": {"train": [3300] * 10, "test": [9]}}, "odd classes at 100% of the even ones"),
         (
             MNIST,
             {"class_counts": {"train": [6000, 600] * 5, "validation": [500, 700], "test": [9]}},
-            "1,200 pictures held out for validation",
+            "1,200 images held out for validation",
         ),
     ],
 )
@@ -139,7 +139,7 @@ def test_the_variant_of_the_abstract_is_not_what_was_published():
 def test_badges_say_what_was_published_and_how_far_that_is_known():
     (badge,) = published.protocol_badges(as_published("mnist") | {"split_origin": "seed 0"}, MNIST)
     assert badge.kind == "protocol"
-    assert badge.meaning.startswith("published: the official parts")
+    assert badge.meaning.startswith("published: the official splits")
     assert badge.meaning.endswith("[recalled]")
 
 

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import report_runs as made
-from hypothesis import given
-from hypothesis import strategies as st
 from saved_runs import TINY
 
 from spbl_nb import significance
@@ -12,29 +10,50 @@ from spbl_nb.results import report, store, tables
 
 
 def collected(root):
-    """Collect the saved runs, with seeds in the place of runs and places in the place of reasons."""
+    """Collect the saved runs; return the collection, and method and seed of each run that is kept."""
     found = report.collect(root, "smoke")
     kept = [(run.result["fingerprint"]["method"], run.result["fingerprint"]["seed"]) for run in found.runs]
     return found, kept
 
 
-def test_runs_that_agree_are_kept_and_the_others_named(tmp_path):
-    made.save(tmp_path, seed=0)
-    made.save(tmp_path, "spl", seed=0)
-    made.save(tmp_path, seed=1)
-    made.save(tmp_path, seed=2, alter=lambda result: result["fingerprint"].update(data_sha256="other"))
-    made.save(tmp_path, seed=3, alter=lambda result: result["fingerprint"]["config"].update(lr=0.5))
-    made.save(tmp_path, "spld", seed=0, alter=lambda result: result["fingerprint"].update(split_sha256="other"))
+def finished(hour, **changes):
+    """Return a function that makes a saved run one that was finished at that hour, with changes of its fingerprint."""
+
+    def alter(result):
+        result["timing"]["finished"] = f"2026-01-01T{hour:02}:00:00+00:00"
+        result["fingerprint"]["config"] |= changes.pop("config", {})
+        result["fingerprint"] |= changes
+
+    return alter
+
+
+def test_of_several_states_the_newest_counts_and_the_others_are_named(tmp_path):
+    made.save(tmp_path, seed=0, alter=finished(1))
+    made.save(tmp_path, "spl", seed=0, alter=finished(9))
+    made.save(tmp_path, seed=1, alter=finished(2))
+    made.save(tmp_path, seed=2, alter=finished(3, data_sha256="other"))
+    made.save(tmp_path, seed=3, alter=finished(4, config={"lr": 0.5}))
+    made.save(tmp_path, "spld", seed=0, alter=finished(5, split_sha256="other"))
     made.save(tmp_path, seed=5, alter=lambda result: result.update(config_name="fast"))
     found, kept = collected(tmp_path)
     assert kept == [("ce", 0), ("ce", 1), ("spl", 0)]
     assert found.left_out == [
-        ("smoke/blobs/ce/seed-2", "it was made on another state of the data"),
-        ("smoke/blobs/ce/seed-3", f"it was made with other settings: lr 0.5 instead of {TINY.lr!r}"),
+        ("smoke/blobs/ce/seed-2", "it was made on another state of the data than the newest run"),
+        (
+            "smoke/blobs/ce/seed-3",
+            f"it was made with other settings than the newest run: lr 0.5 instead of {TINY.lr!r}",
+        ),
         ("smoke/blobs/ce/seed-5", "it is a run of configuration fast"),
-        ("smoke/blobs/spld/seed-0", "its split is not that of most runs with this seed"),
+        ("smoke/blobs/spld/seed-0", "its split is not that of the newest run with this seed"),
     ]
     assert found.trial
+
+
+def test_one_new_run_on_other_data_leaves_all_older_ones_out(tmp_path):
+    for seed in range(3):
+        made.save(tmp_path, seed=seed, alter=finished(seed))
+    made.save(tmp_path, seed=3, alter=finished(9, data_sha256="new"))
+    assert collected(tmp_path)[1] == [("ce", 3)]
 
 
 def test_a_setting_that_an_older_library_did_not_know_is_no_difference(tmp_path):
@@ -82,38 +101,8 @@ def test_the_order_of_methods_needs_no_list_of_them():
 
 def test_gaps_of_the_grid_are_named():
     table = tables.frame([*made.seeds("ce", [0.5] * 3), made.run("spl", 1), made.run("spl", 7, dataset="lesions")])
-    assert report.missing(table) == ["digits spl seeds 0, 2", "lesions ce seed 7"]
-    assert report.missing(tables.frame([])) == []
-
-
-def test_a_method_with_few_seeds_does_not_take_the_others_with_it():
-    values = {"a": {0: 1.0, 1: 1.0, 2: 1.0}, "b": {0: 1.0, 1: 1.0, 2: 1.0}, "new": {1: 1.0}}
-    block = report.complete_block(values)
-    assert list(block.values) == ["a", "b"]
-    assert block.left_out == "new (1 of 3)"
-    block = report.complete_block(values, keep=["new"])
-    assert block.values == {name: {1: 1.0} for name in values}
-    assert block.left_out == "seed 0, seed 2"
-    assert report.complete_block({"a": {0: 1.0}, "b": {1: 1.0}}, keep=["a", "b"]) == report.Block({})
-    assert report.complete_block({}) == report.Block({})
-
-
-def test_methods_with_the_same_seeds_are_found_among_others():
-    same, other = {0: 1.0, 1: 1.0}, {2: 1.0, 3: 1.0}
-    large = {4: 1.0, 5: 1.0, 6: 1.0}
-    assert list(report.complete_block({"large": large, "a": same, "b": other, "c": same}).values) == ["a", "c"]
-    staggered = {"a": {0: 1.0, 1: 1.0, 2: 1.0, 3: 1.0}, "b": {0: 1.0, 1: 1.0, 2: 1.0}, "c": {0: 1.0, 1: 1.0, 3: 1.0}}
-    assert report.complete_block(staggered | {"d": {3: 1.0}}).left_out == "d (1 of 4), seed 2, seed 3"
-
-
-@given(st.dictionaries(st.sampled_from("abcd"), st.sets(st.integers(0, 3), min_size=1), min_size=1))
-def test_a_block_has_no_gaps_and_nothing_that_would_fit_in_is_left_out(there):
-    values = {name: dict.fromkeys(blocks, 0.5) for name, blocks in there.items()}
-    block = report.complete_block(values)
-    (shared,) = {tuple(mine) for mine in block.values.values()}
-    assert shared
-    assert all(not set(shared) <= set(values[name]) for name in values.keys() - block.values.keys())
-    assert set(shared) == set.intersection(*(set(values[name]) for name in block.values))
+    assert report.missing_cells(table) == ["digits spl seeds 0, 2", "lesions ce seed 7"]
+    assert report.missing_cells(tables.frame([])) == []
 
 
 def test_differences_are_those_of_the_statistics_with_the_primary_apart():
@@ -131,6 +120,9 @@ def test_differences_are_those_of_the_statistics_with_the_primary_apart():
     assert (focal.family, focal.comparisons) == ("secondary", 1)
     assert found.primary is spbl
     assert found.left_out == "spl (2 of 3)"
+    few = report.differences(tables.frame([*kept, made.run("ce", 3)]), "digits")
+    assert [one.seeds for one in few.comparisons] == [(0, 1, 2)] * 2
+    assert few.left_out == "spl (2 of 4), seed 3"
 
 
 def test_a_baseline_without_the_seeds_of_the_primary_is_compared_with_the_others():
@@ -225,7 +217,7 @@ def test_classes_without_complexity_and_difficulty():
 )
 def test_two_methods_stand_side_by_side(methods, pair):
     found = classes_of([made.run(method, report=per_class(1, 1, 1)) for method in methods])
-    assert report.pair(found) == pair
+    assert report.methods_to_contrast(found) == pair
 
 
 def test_costs_by_hand():

@@ -22,6 +22,9 @@ def page(tmp_path, monkeypatch, capsys):
 
     Its ``pictures`` are (PNG, alt text), and ``marked`` the figures that got a watermark.
     """
+    monkeypatch.setattr(
+        "IPython.display.display", lambda shown, raw=False: print(shown["text/plain"] if raw else shown)
+    )
     monkeypatch.setattr("IPython.display.Markdown", str)
     monkeypatch.setattr("IPython.display.HTML", str)
 
@@ -90,12 +93,12 @@ def test_all_kinds_of_runs(page, tmp_path):
     assert "broken: smoke/blobs/spl/seed-1: smoke/blobs/spl/seed-1/history.jsonl" in told
     assert "missing runs: blobs spl seed 1" in told
     assert "`spbl_clean` − `ce` in macro F1: +0." in told
-    assert "Left out, for not all have it: spl (1 of 2)" in told
+    assert "Left out, because not all have it: spl (1 of 2)" in told
     equal, apart = told.split("Mean ± standard deviation over seeds")[1].split("Apart, in no comparison and no ranking")
     assert "spaco" not in equal
     assert "spaco" in apart.split("‡ was given")[0]
     assert not [alt for _, alt in page.pictures if "spaco" in alt and ("ifference" in alt or "rank" in alt)]
-    assert "`spbl_released` minus `spbl_clean`** on blobs, two effects in one: choosing on the test pictures" in told
+    assert "`spbl_released` minus `spbl_clean`** on blobs, two effects in one: choosing on the test images" in told
     assert "brand_new" in told
     assert len(page.pictures) == 6
     assert all(alt and "`" not in alt for _, alt in page.pictures)

@@ -50,27 +50,6 @@ def test_configurations_are_never_mixed():
         tables.mean_and_spread(tables.frame([made_up(0.7, 0), made_up(0.7, 1, config="smoke")]))
 
 
-def test_runs_on_other_pictures_are_left_out_by_majority():
-    runs = [made_up(0.8, seed, data=data) for seed, data in enumerate(["new", "old", "old"])]
-    kept, others = tables.same_data(runs)
-    assert [run.result["fingerprint"]["seed"] for run in kept] == [1, 2]
-    assert others == runs[:1]
-    assert tables.same_data([]) == ([], [])
-
-
-def test_no_runs_give_an_empty_table():
-    assert len(tables.mean_and_spread(tables.frame([]))) == 0
-
-
-def test_files_of_an_older_version_give_gaps_and_no_marks():
-    run = made_up(0.8, 0)
-    del run.result["timing"]["seconds"], run.result["report"]["dead_classes"]
-    row = tables.frame([run]).iloc[0]
-    assert np.isnan(row["seconds"])
-    assert np.isnan(row["precision"])
-    assert (row["dead_classes"], row["fewer_labels"], row["selected_on_test"]) == (0, False, False)
-
-
 def test_unequal_terms_are_marked():
     runs = [made_up(0.8, seed, method) for seed, method in enumerate(["spaco", "new_method", "spbl_released", "ce"])]
     runs[1].result["details"] = {"labelled": 20, "unlabelled": 80}
@@ -91,21 +70,6 @@ def test_a_setting_of_the_configuration_may_select_on_the_test_too():
     assert tables.frame([run])["selected_on_test"].tolist() == [True]
 
 
-def test_the_state_that_comes_first_counts_where_states_are_level():
-    kept, others = tables.agreeing(
-        [made_up(0.8, seed) for seed in range(4)], lambda run: 0, lambda run: run.result["fingerprint"]["seed"] % 2
-    )
-    assert [run.result["fingerprint"]["seed"] for run in kept] == [0, 2]
-    assert len(others) == 2
-
-
-def test_of_each_seed_the_split_that_most_runs_have_counts():
-    runs = [made_up(0.8, seed, method) for seed, method in ((0, "a"), (0, "b"), (0, "c"), (1, "c"))]
-    for run, split in zip(runs, "xxyy", strict=True):
-        run.result["fingerprint"]["split_sha256"] = split
-    assert tables.same_split(runs) == ([runs[0], runs[1], runs[3]], [runs[2]])
-
-
 @pytest.mark.parametrize(
     ("values", "options", "text"),
     [
@@ -119,39 +83,33 @@ def test_a_mean_of_what_is_defined(values, options, text):
     assert tables.plus_minus(values, **options) == text
 
 
-BADGE = tables.Badge("protocol", "a < b", 'says "c"')
-SHOWN = tables.Shown(
-    pd.DataFrame({"method": ["a_b", "<i>"], "value": ["0.5 ± 0.1", "–"], "badges": [(BADGE,), ()]}), "A & B"
-)
+SHOWN = pd.DataFrame({"method": ["a_b", "<i>"], "value": ["0.5 ± 0.1", "–"], "badges": ["a < b\nc", ""]})
 
 
-def test_a_shown_table_is_safe_html_with_badges_below_their_row():
-    page = SHOWN._repr_html_()
-    rows = re.findall(r"<tr>.*?</tr>", page, re.DOTALL)
-    assert len(rows) == 4
-    assert "badges" not in rows[0]
-    assert 'text-align:right">value' in rows[0]
-    assert 'text-align:left">method' in rows[0]
-    assert 'colspan="1"' in rows[2]
-    assert 'title="says &quot;c&quot;"' in rows[2]
-    assert "protocol: a &lt; b" in rows[2]
-    assert "&lt;i&gt;" in rows[3]
+def test_a_shown_table_is_safe_html_with_numbers_to_the_right():
+    page = tables.bundle(SHOWN, "A & B")["text/html"]
     assert "A &amp; B</caption>" in page
+    assert ">&lt;i&gt;</td>" in page
+    assert ">a &lt; b\nc</td>" in page
+    sides = re.findall(r"\.col(\d) \{\s+text-align: (\w+);\s+white-space: pre;", page)
+    assert sides == [("0", "left"), ("1", "right"), ("2", "left")]
+    assert tables.bundle(SHOWN, "A & B")["text/html"] == page
+    assert 'id="T_' in page
 
 
 def test_a_shown_table_is_readable_without_a_browser():
-    lines = repr(SHOWN).splitlines()
+    lines = tables.bundle(SHOWN, "A & B")["text/plain"].splitlines()
     assert lines[0] == "A & B"
-    assert re.search(r"a_b +0.5 ± 0.1 +\[protocol: a < b\]", lines[2])
-    assert repr(tables.Shown(pd.DataFrame(), "Ours")) == "Ours: nothing to show"
-    assert tables.Shown(pd.DataFrame())._repr_html_() == "<p>table: nothing to show</p>"
+    assert re.search(r"a_b +0.5 ± 0.1 +a < b c", lines[2])
+    nothing = tables.bundle(pd.DataFrame(), "Ours")
+    assert nothing == {"text/html": "<p>Ours: nothing to show</p>", "text/plain": "Ours: nothing to show"}
 
 
 def test_latex_by_hand():
-    table = pd.DataFrame({"set": ["a_b", "a_b", "c"], "F1": ["0.5 ± 0.1", "−0.4", "–"], "note": ["† 5 %", "", ""]})
+    table = pd.DataFrame({"set": ["a_b", "c"], "F1": ["0.5 ± 0.1", "−0.4"], "note": ["† 5 %", ""]})
     assert tables.to_latex(table, "A & B", "tab:x") == (
         "\\begin{table}\n\\centering\n\\caption{A \\& B}\n\\label{tab:x}\n\\begin{tabular}{lrl}\n\\toprule\n"
         "set & F1 & note \\\\\n\\midrule\n"
-        "a\\_b & 0.5 $\\pm$ 0.1 & $\\dagger$ 5 \\% \\\\\na\\_b & $-$0.4 &  \\\\\n\\midrule\n"
-        "c & -- &  \\\\\n\\bottomrule\n\\end{tabular}\n\\end{table}\n"
+        "a\\_b & 0.5 $\\pm$ 0.1 & $\\dagger$ 5 \\% \\\\\nc & $-$0.4 &  \\\\\n"
+        "\\bottomrule\n\\end{tabular}\n\\end{table}\n"
     )
