@@ -187,10 +187,9 @@ def _class_weights(weights: PerClass | None, scores: Tensor) -> Tensor | None:
 
 def _per_class(name: str, values: PerClass, scores: Tensor) -> Tensor:
     """Return the C values of the columns of ``scores`` as a tensor, in the precision in which they came."""
-    if not isinstance(values, Tensor):
-        array = np.asarray(values)
-        values = torch.tensor(array) if array.dtype.kind in "iuf" else torch.empty(0)
-    if values.shape != scores.shape[1:] or not values.is_floating_point():
+    if not isinstance(values, Tensor) and np.asarray(values).dtype.kind in "iuf":
+        values = torch.tensor(np.asarray(values))
+    if not isinstance(values, Tensor) or values.shape != scores.shape[1:] or not values.is_floating_point():
         raise ValueError(f"{name} {describe(values)}; allowed: floats [{scores.shape[1]}], one per class")
     return values
 

@@ -1,16 +1,49 @@
-"""Ease, complexity, costs and weights against the release's arrays, the null space of Zhou and Liu's equations, and by hand."""
+"""Balance learning against the release's arrays, the null space of Zhou and Liu's equations, plain loops, and by hand."""
 
 import itertools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
-from balance_cases import CASES, KNOWN, NAN, case_of, complexities, ranked, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
 from spbl_nb import balance
+
+FOLDER = Path(__file__).parent / "reference"
+CASES = range(5)
+WITH_TIES = (2, 3, 4)
+NAN = math.nan
+
+seeds = st.integers(0, 10_000)
+complexities = st.lists(st.sampled_from([NAN, 0.5, 1, 2]) | st.floats(1e-3, 50), min_size=1, max_size=12).map(np.array)
+
+
+def known_arrays():
+    """The release's arrays: ``balance.npz``, and the samples of the same five cases from ``selection_small.npz``."""
+    names = ("selection_small.npz", "balance.npz")
+    return {key: value for name in names for key, value in np.load(FOLDER / name, allow_pickle=False).items()}
+
+
+KNOWN = known_arrays()
+
+
+def case_of(number):
+    """Return loss, labels, selected, number of classes and selected counts of a known case."""
+    labels, selected = KNOWN[f"{number}_label"], KNOWN[f"{number}_selected"]
+    classes = int(KNOWN[f"{number}_num_classes"])
+    loss = -np.log(KNOWN[f"{number}_true_probability"])
+    return loss, labels, selected, classes, np.bincount(labels[selected], minlength=classes)
+
+
+def ranked(order):
+    """Complexities without ties, rising along ``order``."""
+    complexity = np.empty(len(order))
+    complexity[order] = np.arange(1, len(order) + 1)
+    return complexity
+
 
 # Ease and complexity
 
@@ -50,19 +83,6 @@ def test_ease_class_by_class(seed):
     np.testing.assert_allclose(mixed, complexity, rtol=1e-12)
 
 
-def test_mixed_complexity_at_the_extremes_knows_rarity_or_difficulty_only():
-    sizes, mean_loss = np.array([10, 40, 20, 5]), np.array([3.0, 2, NAN, 0])
-    np.testing.assert_allclose(balance.mixed_complexity(mean_loss, sizes, 0), [1 / 100, 1 / 1600, NAN, 1 / 25])
-    np.testing.assert_allclose(balance.mixed_complexity(mean_loss, sizes, 1), np.exp([6, 4, NAN, 0]))
-    other = np.array([0.1, 9, NAN, 4])
-    np.testing.assert_array_equal(
-        balance.mixed_complexity(mean_loss, sizes, 0), balance.mixed_complexity(other, sizes, 0)
-    )
-    np.testing.assert_array_equal(
-        balance.mixed_complexity(mean_loss, sizes, 1), balance.mixed_complexity(mean_loss, sizes[::-1], 1)
-    )
-
-
 @given(st.lists(st.just(NAN) | st.floats(0, 100), min_size=1, max_size=9).map(np.array), st.data())
 @settings(max_examples=100, deadline=None)
 def test_scaled_ease_keeps_the_order_and_lies_between_the_sizes(ease, data):
@@ -75,12 +95,6 @@ def test_scaled_ease_keeps_the_order_and_lies_between_the_sizes(ease, data):
     if known.any() and np.nanmax(ease) > np.nanmin(ease):
         assert np.nanmin(scaled) == sizes.min()
         assert np.nanmax(scaled) == sizes.max()
-
-
-def test_equal_eases_are_one_tie_and_no_division_by_zero():
-    assert balance.scaled_ease([7, 7, 7], [3, 9, 5]).tolist() == [3, 3, 3]
-    np.testing.assert_array_equal(balance.scaled_ease([NAN, 7], [3, 9]), [NAN, 3])
-    np.testing.assert_array_equal(balance.scaled_ease([NAN, NAN], [3, 9]), [NAN, NAN])
 
 
 # Consistent costs
@@ -165,12 +179,6 @@ def test_consistent_costs_keep_their_promises(seed, classes, max_cost):
         np.testing.assert_array_equal(again, first)
 
 
-def test_consistent_costs_of_max_cost_1_are_all_1():
-    costs, weights = balance.consistent_costs(4, 1, 0)
-    np.testing.assert_array_equal(costs, 1 - np.eye(4))
-    np.testing.assert_array_equal(weights, np.ones(4))
-
-
 def test_cost_vector_by_hand():
     assert balance.cost_vector([[0, 1], [3, 0]]).tolist() == pytest.approx([3, 1])
     assert balance.cost_vector([[0, 2, 4], [1, 0, 2], [1, 1, 0]]).tolist() == pytest.approx([1, 2, 4])
@@ -188,25 +196,6 @@ def test_costs_that_go_in_a_circle_are_refused():
         balance.cost_vector(circle)
     assert issubclass(balance.InconsistentCostError, ValueError)
     assert weights_from_null_space(np.array(circle, dtype=float)) is None
-
-
-@pytest.mark.parametrize("pair", [(0, 1), (4, 2), (3, 5)])
-def test_the_worst_equation_is_named(pair):
-    costs, _ = balance.consistent_costs(6, rng=1)
-    costs[pair] *= 1.5
-    i, j = sorted(pair)
-    with pytest.raises(balance.InconsistentCostError, match=rf"classes {i} and {j} want w_{i}/w_{j} = cm\[{j}, {i}\]"):
-        balance.cost_vector(costs)
-
-
-@pytest.mark.parametrize("classes", [3, 10, 198])
-def test_tolerance_of_cost_vector(classes):
-    costs, weights = balance.consistent_costs(classes, rng=2)
-    costs[1, 2] *= 1 + 1e-8
-    np.testing.assert_allclose(balance.cost_vector(costs), weights, rtol=1e-7)
-    costs[1, 2] *= 1 + 1e-5
-    with pytest.raises(balance.InconsistentCostError):
-        balance.cost_vector(costs)
 
 
 # Penalty weights
@@ -260,24 +249,6 @@ def test_sorted_and_released_hand_out_the_same_draw(complexity, seed, max_cost):
     np.testing.assert_array_equal(released, balance.penalty_weights(complexity, "released", max_cost, seed))
 
 
-def test_at_198_classes_released_weights_do_not_follow_complexity():
-    complexity = np.random.default_rng(0).lognormal(size=198)
-    by_stream = [balance.penalty_weights(complexity, "released", rng=rng) for rng in (None, *range(30))]
-    correlation = [spearmanr(complexity, weights).statistic for weights in by_stream]
-    assert abs(correlation[0]) < 0.15
-    assert abs(np.mean(correlation)) < 0.06, "0.02 is what the two extremes alone amount to"
-    assert spearmanr(complexity, balance.penalty_weights(complexity, "sorted")).statistic == pytest.approx(1)
-
-
-def test_released_permutations_are_all_equally_likely():
-    complexity = np.arange(1.0, 6)
-    rng = np.random.default_rng(0)
-    seen = dict.fromkeys(itertools.permutations(range(3)), 0)
-    for _ in range(600):
-        seen[tuple(np.argsort(balance.penalty_weights(complexity, "released", rng=rng)[1:-1]))] += 1
-    assert all(60 < times < 140 for times in seen.values()), seen
-
-
 @given(complexities, st.floats(1, 50))
 @settings(max_examples=80, deadline=None)
 def test_proportional_weights_are_the_capped_ratio(complexity, max_cost):
@@ -303,6 +274,116 @@ def test_weights_of_few_and_of_equal_classes(assignment):
     assert weigh([5e-324, 1e308], "proportional").tolist() == [1, 10]
 
 
+# Rearranging the curriculum
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_known_changes(case):
+    """Exact in the order in which the release went through its ties; without ties no order need be known."""
+    *_, counts = case_of(case)
+    order, ease, change = (KNOWN[f"{case}_{name}"] for name in ("order", "ease_scaled", "curriculum_change"))
+    assert (np.diff(ease[order]) <= 0).all(), "the stored order is one by falling ease"
+    np.testing.assert_array_equal(balance.reconstruct_curriculum(counts, ranked(order)) - counts, change)
+    assert (balance.reconstruct_curriculum(counts, ranked(order[::-1])) - counts != change).any(), "negative control"
+    ours = balance.reconstruct_curriculum(counts, 1 / ease) - counts
+    alone = np.array([(ease == one).sum() == 1 for one in ease])
+    np.testing.assert_array_equal(ours[alone], change[alone])
+    assert alone.all() == (case not in WITH_TIES)
+
+
+def rearranged(counts, complexity, max_added, keep_factor):
+    """The plain way: move every class one sample at a time towards its target, as far as both caps let it."""
+    shown = [int(count) for count in counts]
+    known = [c for c in range(len(shown)) if not math.isnan(complexity[c])]
+    handed_out = sorted(shown[c] for c in known)
+    kept = keep_factor * math.ceil(sum(handed_out) / len(handed_out)) if known else 0
+    for target, c in zip(handed_out, sorted(known, key=lambda c: complexity[c]), strict=True):
+        while shown[c] < target and shown[c] < counts[c] + max_added:
+            shown[c] += 1
+        while shown[c] > target and shown[c] - 1 >= kept:
+            shown[c] -= 1
+    return shown
+
+
+@st.composite
+def curricula(draw):
+    """Selected counts, complexities with ties and gaps, and the two caps."""
+    complexity = draw(complexities)
+    counts = draw(st.lists(st.integers(0, 60), min_size=len(complexity), max_size=len(complexity)))
+    keep_factor = draw(st.sampled_from([0, 0.3, 0.5, 1, 3]) | st.floats(0, 3))
+    return np.array(counts), complexity, draw(st.sampled_from([0, 1, 5, 100])), keep_factor
+
+
+@given(curricula())
+@settings(max_examples=300, deadline=None)
+def test_reconstruction_is_handing_out_one_by_one(curriculum):
+    shown = balance.reconstruct_curriculum(*curriculum)
+    assert shown.dtype == np.int64
+    np.testing.assert_array_equal(shown, rearranged(*curriculum))
+
+
+@given(curricula())
+@settings(max_examples=200, deadline=None)
+def test_caps_are_respected(curriculum):
+    counts, complexity, max_added, keep_factor = curriculum
+    shown = balance.reconstruct_curriculum(*curriculum)
+    gaps = np.isnan(complexity)
+    np.testing.assert_array_equal(shown[gaps], counts[gaps])
+    assert (shown - counts).max() <= max_added
+    if not gaps.all():
+        kept = keep_factor * math.ceil(counts[~gaps].mean())
+        assert (shown >= np.minimum(counts, kept)).all(), "who is below stays, and nobody falls below"
+    free = balance.reconstruct_curriculum(counts, complexity, 60, 0)
+    assert sorted(free) == sorted(counts), "without caps the counts only change hands"
+    assert balance.reconstruct_curriculum(counts, complexity, max_added, 0).sum() <= counts.sum()
+    assert balance.reconstruct_curriculum(counts, complexity, 60, keep_factor).sum() >= counts.sum()
+    np.testing.assert_array_equal(balance.reconstruct_curriculum(counts, complexity, 0, 60), counts)
+
+
+def test_reconstruction_by_hand():
+    rearrange = balance.reconstruct_curriculum
+    assert rearrange([50, 5], [1, 2], 100, 0).tolist() == [5, 50]
+    assert rearrange([50, 5], [1, 2], 100, 1).tolist() == [28, 50], "the mean, 27.5, rounded up"
+    assert rearrange([50, 5], [1, 2], 20, 1.5).tolist() == [42, 25], "1.5 x 28"
+    assert rearrange([50, 5], [1, 2], 20, 2).tolist() == [50, 25], "50 is below 2 x 28"
+    assert rearrange([300, 5, 6, 7], [1, 4, 2, 3]).tolist() == [240, 105, 6, 7], "3 x 80; at most 100 are added"
+    assert rearrange([50, 5, 900], [1, 2, NAN], 100, 1).tolist() == [28, 50, 900], "NaN is no part of the mean"
+    assert rearrange([9, 4, 6], [2, 2, 2], 100, 0).tolist() == [4, 6, 9], "ties count in the order of the classes"
+    assert rearrange([9, 4], [NAN, NAN]).tolist() == [9, 4]
+    assert rearrange([9, 4], [NAN, 1]).tolist() == [9, 4], "a single class has nobody to change with"
+    assert rearrange([0, 3], [2, 1], 100, 0).tolist() == [3, 0], "nothing selected and yet a complexity is allowed"
+
+
+# Drawing samples again
+
+
+@st.composite
+def changes(draw):
+    """Labels with empty classes, and a change that empties none."""
+    labels = np.array(draw(st.lists(st.integers(0, 4), min_size=1, max_size=40)))
+    counts = np.bincount(labels, minlength=6)
+    return labels, np.array([draw(st.integers(1 - count, 3 * count)) if count else 0 for count in counts])
+
+
+@given(changes(), seeds, st.booleans())
+@settings(max_examples=200, deadline=None)
+def test_resampling_gives_the_counts_asked_for(problem, seed, replacement):
+    labels, change = problem
+    counts = np.bincount(labels, minlength=6)
+    positions = balance.resample(labels, change, seed, replacement=replacement)
+    assert positions.dtype == np.int64
+    np.testing.assert_array_equal(np.bincount(labels[positions], minlength=6), counts + change)
+    copies = np.bincount(positions, minlength=len(labels))
+    assert (copies[change[labels] >= 0] > 0).all(), "who gains keeps all it has"
+    for index in np.flatnonzero(counts):
+        own = copies[labels == index]
+        if change[index] == 0:
+            assert (own == 1).all()
+        elif not replacement:
+            assert own.max() - own.min() <= 1, "no third copy before all have two, none twice in a shrunken class"
+    np.testing.assert_array_equal(positions, balance.resample(labels, change, seed, replacement=replacement))
+
+
 # The full arrays
 
 
@@ -323,3 +404,46 @@ def test_known_answers_from_the_full_arrays(real_data):
     known = np.load(costs, allow_pickle=False)
     for case in CASES:
         np.testing.assert_allclose(balance.cost_vector(known[f"{case}_cost_matrix"]), known[f"{case}_cost_vector"])
+
+
+# Wrong arguments
+
+L, K, S = [0.5, 1.0, 0.2], [0, 1, 1], np.array([True, True, False])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: balance.class_ease([0.5, NAN, 1], K, S, 2), r"loss\[1\] is nan"),
+        (lambda: balance.class_ease([0.5, -1, 1], K, S, 2), r"loss\[1\] is -1; allowed: \[0, inf\)"),
+        (lambda: balance.class_ease(L[:2], K, S, 2), "loss has 2 entries; 3 are needed"),
+        (
+            lambda: balance.class_complexity(L, K, [1, 1, 0], 2),
+            r"selected has shape \(3,\) and dtype int64; allowed: bool",
+        ),
+        (lambda: balance.class_complexity(L, K, S, 0), "num_classes is 0"),
+        (lambda: balance.class_complexity([0.5, 800, 1], K, S, 2), "the mean loss of class 1 is 800"),
+        (lambda: balance.mixed_complexity([1, 2], [1, 2], 1.5), "difficulty_share is 1.5"),
+        (lambda: balance.mixed_complexity([1, -2], [1, 2], 0.5), r"mean_loss\[1\] is -2; allowed: \[0, inf\), or NaN"),
+        (lambda: balance.scaled_ease([1, 2], [1, 0]), r"sizes\[1\] is 0; allowed: \(0, inf\), one per class"),
+        (lambda: balance.scaled_ease([1, 2, 3], [1, 2]), "ease has 3 entries; 2 are needed, one per class"),
+        (lambda: balance.consistent_costs(1), "num_classes is 1"),
+        (lambda: balance.consistent_costs(3, 0.5), "max_cost is 0.5"),
+        (lambda: balance.consistent_costs(3, rng="a"), "rng is 'a'"),
+        (lambda: balance.cost_vector([[0, 1, 2], [1, 0, 2]]), "cm has shape"),
+        (lambda: balance.cost_vector([[0, 1], [-1, 0]]), r"cm\[1, 0\] is -1; allowed: a finite cost above 0"),
+        (lambda: balance.penalty_weights([1, 2], "sort"), "did you mean 'sorted'"),
+        (lambda: balance.penalty_weights([1, 0]), r"complexity\[1\] is 0; allowed: \(0, inf\), or NaN, one per class"),
+        (lambda: balance.penalty_weights([]), "complexity is empty"),
+        (lambda: balance.reconstruct_curriculum([1, -2], [1, 2]), r"selected_counts\[1\] is -2"),
+        (lambda: balance.reconstruct_curriculum([1.0, 2.0], [1, 2]), "selected_counts has .* dtype float64"),
+        (lambda: balance.reconstruct_curriculum([1, 2], [1, 2], -1), "max_added is -1"),
+        (lambda: balance.reconstruct_curriculum([1, 2], [1, 2], 1, -1), "keep_factor is -1"),
+        (lambda: balance.resample(K, [0, -2]), r"change\[1\] is -2, and class 1 has 2 samples"),
+        (lambda: balance.resample(K, [0, 0, 3]), r"change\[2\] is 3, and class 2 has 0 samples"),
+        (lambda: balance.resample([0, 5], [0, 0]), r"labels\[1\] is 5; allowed: 0..1"),
+    ],
+)
+def test_wrong_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
