@@ -87,15 +87,6 @@ def test_mauc_depends_on_ranks_within_a_column_only(problem):
     assert metrics.mauc(labels, rising) == metrics.mauc(labels, scores)
 
 
-def test_mauc_of_reversed_scores_is_its_complement():
-    """Negative control: a falling transform must not leave the value as it is."""
-    labels, scores = np.arange(60) % 3, np.random.default_rng(0).normal(size=(60, 3))
-    scores[np.arange(60), labels] += 1
-    value = metrics.mauc(labels, scores)
-    assert value > 0.6
-    assert metrics.mauc(labels, -scores) == pytest.approx(1 - value, abs=1e-12)
-
-
 @given(problems())
 @settings(max_examples=60, deadline=None)
 def test_report_agrees_with_scikit_learn(problem):
@@ -120,15 +111,6 @@ def test_mauc_is_scikit_learns_one_vs_one_mean():
     scores = rng.dirichlet(np.ones(7), 300)
     theirs = roc_auc_score(labels, scores, multi_class="ovo", average="macro")
     assert metrics.mauc(labels, scores) == pytest.approx(theirs, abs=1e-12)
-
-
-def test_mauc_of_two_classes_is_the_mean_of_both_columns_auc():
-    rng = np.random.default_rng(0)
-    labels = rng.integers(0, 2, 200_000)
-    scores = np.round(rng.normal(size=(200_000, 2)) + np.eye(2)[labels], 2)
-    theirs = [roc_auc_score(labels == column, scores[:, column]) for column in (0, 1)]
-    assert metrics.mauc(labels, scores) == pytest.approx(np.mean(theirs), abs=1e-12)
-    assert metrics.mauc(labels, scores.astype(np.float32)) == pytest.approx(np.mean(theirs), abs=1e-12)
 
 
 def test_specificity_and_index_balanced_accuracy_are_imbalanced_learns():
@@ -175,13 +157,6 @@ def test_class_without_support_is_left_out_and_named():
     assert report.recall == pytest.approx(0.75)
     assert report.mauc == pytest.approx(brute_force_mauc(labels, scores))
     assert "[2]" in report.undefined["per_class"]
-
-
-def test_one_class_only_has_no_mauc_and_says_why():
-    report = metrics.report(np.zeros(3, int), np.eye(3))
-    assert math.isnan(report.mauc)
-    assert "two are needed" in report.undefined["mauc"]
-    assert report.accuracy == pytest.approx(1 / 3)
 
 
 def test_one_class_only_has_no_specificity_and_says_why():
@@ -267,7 +242,7 @@ def test_bad_input(labels, scores, options, message):
     ("confusion", "message"),
     [
         (np.zeros((2, 3), int), r"allowed: \[C, C\]"),
-        (np.zeros((2, 2), int), "no sample"),
+        (np.zeros((2, 2), int), "and 0 samples; .* at least one sample"),
         (np.array([[1, -1], [0, 1]]), "smallest entry -1"),
         (np.eye(2), "dtype float64"),
         (np.array([[3]]), "C >= 2"),

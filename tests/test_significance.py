@@ -1,0 +1,447 @@
+"""Paired statistics against scipy, brute-force enumeration, published tables, simulations, and examples by hand."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from spbl_nb import significance
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+SHORT = {"max_examples": 40, "deadline": None}
+p_values = st.lists(st.floats(0, 1), min_size=1, max_size=8)
+
+
+def experiment(seeds=8, spread=0.02, **shifts):
+    """Return values of a baseline ``ce`` and of one method per shift, on the seeds 0..n-1."""
+    rng = np.random.default_rng(3)
+    common = 0.8 + 0.05 * rng.normal(size=seeds)
+    shifts = {"ce": 0.0} | (shifts or {"spl": 0.01, "spbl_clean": 0.04, "spbl_released": 0.02})
+    return {
+        method: dict(enumerate((common + shift + spread * rng.normal(size=seeds)).tolist()))
+        for method, shift in shifts.items()
+    }
+
+
+# Families of comparisons
+
+
+def test_holm_by_hand():
+    np.testing.assert_allclose(significance.holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02], rtol=1e-12)
+    np.testing.assert_allclose(significance.holm([0.5, 0.6, 0.7]), [1, 1, 1])
+    np.testing.assert_allclose(significance.holm([0.2]), [0.2])
+    assert significance.holm([]).shape == (0,)
+
+
+def holm_rejects(raw, alpha):
+    """Holm's procedure step by step: the smallest p against alpha / m, the next against alpha / (m - 1), until one fails."""
+    left, rejected = sorted(range(len(raw)), key=lambda index: raw[index]), set()
+    while left and raw[left[0]] * len(left) <= alpha:
+        rejected.add(left.pop(0))
+    return rejected
+
+
+@given(p_values, st.floats(0.001, 0.999))
+@settings(**SHORT)
+def test_adjusted_p_at_most_alpha_is_what_holms_procedure_rejects(raw, alpha):
+    assert set(np.flatnonzero(significance.holm(raw) <= alpha)) == holm_rejects(raw, alpha)
+
+
+@pytest.mark.parametrize(("comparisons", "seeds"), [(1, 6), (5, 8), (15, 10)])
+def test_seeds_needed(comparisons, seeds):
+    assert significance.seeds_needed(comparisons) == seeds
+    assert significance.smallest_attainable_p(seeds, comparisons) <= 0.05
+    assert significance.smallest_attainable_p(seeds - 1, comparisons) > 0.05
+    assert significance.seeds_needed(alpha=0.25) == 3  # reached exactly is reached
+
+
+@pytest.mark.parametrize(("seeds", "methods"), [(1, 2), (3, 1), (6, 3), (9, 5)])
+def test_smallest_attainable_p_is_that_of_the_clearest_data(seeds, methods):
+    values = {"ce": dict.fromkeys(range(seeds), 0.0)}
+    values |= {f"better {index}": {seed: 1.0 + seed for seed in range(seeds)} for index in range(methods)}
+    for comparison in significance.paired_comparison(values, "ce"):
+        assert comparison.adjusted_p == comparison.smallest_p == min(1, methods * 2 ** (1 - seeds))
+
+
+def test_sentences():
+    say = significance.attainable_sentence
+    assert say(3) == "3 seeds can never reach 0.05: the smallest attainable p is 0.25; 6 seeds are needed."
+    assert say(1).startswith("1 seed can never reach 0.05: the smallest attainable p is 1;")
+    assert say(6) == "6 seeds can reach 0.05: the smallest attainable p is 0.0312."
+    assert say(7, 5) == (
+        "7 seeds can never reach 0.05 over 5 comparisons: the smallest attainable adjusted p is 0.0781; "
+        "8 seeds are needed."
+    )
+
+
+# The paired comparison
+
+
+def test_paired_comparison_by_hand():
+    values = {"ce": {2: 0.50, 0: 0.60, 1: 0.70}, "spl": {0: 0.63, 1: 0.72, 2: 0.51}}
+    (comparison,) = significance.paired_comparison(values, "ce")
+    assert comparison.seeds == (0, 1, 2)
+    np.testing.assert_allclose(comparison.differences, [0.03, 0.02, 0.01], atol=1e-12)
+    assert comparison.mean == pytest.approx(0.02)
+    assert comparison.deviation == pytest.approx(0.01)
+    assert (comparison.method, comparison.baseline, comparison.family) == ("spl", "ce", "all")
+    assert comparison.adjusted_p == comparison.test.p == comparison.smallest_p == 0.25
+    assert str(comparison).startswith("spl - ce: +0.0200 [-0.0048, +0.0448] (Student t, 95 %), 3 seeds, p = 0.25")
+
+
+def test_pairing_is_by_seed_and_not_by_position():
+    """The spread of the seeds dwarfs the difference; only true pairs show that it is the same on every seed."""
+    values = {"ce": {seed: float(seed) for seed in range(6)}, "spl": {seed: seed + 0.1 for seed in reversed(range(6))}}
+    (comparison,) = significance.paired_comparison(values, "ce")
+    np.testing.assert_allclose(comparison.differences, 0.1)
+    assert "zero variance" in comparison.interval.reason
+    assert comparison.test.p == 2 / 64
+
+
+def test_primary_is_tested_alone_and_the_rest_is_corrected():
+    values = experiment()
+    raw = {one.method: one.test.p for one in significance.paired_comparison(values, "ce")}
+    family = significance.paired_comparison(values, "ce")
+    assert [one.method for one in family] == ["spl", "spbl_clean", "spbl_released"]
+    assert {(one.family, one.comparisons) for one in family} == {("all", 3)}
+    np.testing.assert_array_equal([one.adjusted_p for one in family], significance.holm([*raw.values()]))
+    spl, clean, released = significance.paired_comparison(values, "ce", primary="spbl_clean")
+    assert (clean.family, clean.comparisons, clean.adjusted_p) == ("primary", 1, raw["spbl_clean"])
+    assert clean.smallest_p == 2**-7
+    for one in (spl, released):
+        assert (one.family, one.comparisons, one.smallest_p) == ("secondary", 2, 2**-6)
+        assert f"adjusted {one.adjusted_p:.3g} over 2 (secondary" in str(one)
+    expected = significance.holm([raw["spl"], raw["spbl_released"]])
+    assert [spl.adjusted_p, released.adjusted_p] == expected.tolist()
+    assert family[1].adjusted_p > clean.adjusted_p
+
+
+def test_methods_level_up_to_rounding_are_level():
+    values = {"ce": {0: 0.1 + 0.2, 1: 0.7, 2: 0.5}, "spl": {0: 0.3, 1: 0.7, 2: 0.6 - 0.1}}
+    (comparison,) = significance.paired_comparison(values, "ce")
+    assert comparison.differences.tolist() == [0, 0, 0]
+    assert comparison.test.p == 1
+    assert "zero variance" in str(comparison)
+
+
+def test_collect_makes_pairs_from_rows_and_refuses_a_seed_twice():
+    rows = [("ce", 0, 0.5), ("spl", np.int64(1), 0.7), ("spl", 0, 0.6), ("ce", 1, np.float64(0.5))]
+    values = significance.collect(rows)
+    assert values == {"ce": {0: 0.5, 1: 0.5}, "spl": {1: 0.7, 0: 0.6}}
+    assert significance.paired_comparison(values, "ce")[0].seeds == (0, 1)
+    with pytest.raises(ValueError, match="rows hold 'spl' with seed 0 twice"):
+        significance.collect([*rows, ("spl", 0, 0.6)])
+
+
+def test_mean_and_deviation():
+    assert significance.mean_and_deviation([1, 2, 4]) == pytest.approx((7 / 3, math.sqrt(7 / 3)))
+    rng = np.random.default_rng(0)
+    sample = rng.normal(size=30)
+    assert len({significance.mean_and_deviation(rng.permutation(sample)) for _ in range(50)}) == 1
+    assert significance.mean_and_deviation(-sample)[0] == -significance.mean_and_deviation(sample)[0]
+    mean, deviation = significance.mean_and_deviation([0.25])
+    assert mean == 0.25
+    assert math.isnan(deviation)
+
+
+# Sign flips
+
+differences = st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=1, max_size=8).map(np.array)
+
+
+def brute_force_p(sample):
+    """Set the signs in every way, in whole thousandths, where no rounding can blur a tie."""
+    whole = [round(1000 * value) for value in sample]
+    sums = [
+        sum(map(math.prod, zip(signs, whole, strict=True))) for signs in itertools.product((1, -1), repeat=len(whole))
+    ]
+    return np.mean([abs(value) >= abs(sum(whole)) for value in sums])
+
+
+@given(differences)
+@settings(**SHORT)
+def test_sign_flip_p_is_brute_force(sample):
+    test = significance.sign_flip_test(sample)
+    assert test.p == brute_force_p(sample)
+    assert test.exact
+    assert test.flips == 2 ** len(sample)
+
+
+@pytest.mark.parametrize("seeds", [3, 6, 11])
+def test_sign_flip_p_is_scipys(seeds):
+    sample = np.random.default_rng(seeds).normal(0.4, 1, seeds)
+    theirs = stats.permutation_test((sample,), np.mean, permutation_type="samples", n_resamples=np.inf)
+    assert significance.sign_flip_test(sample).p == pytest.approx(theirs.pvalue, abs=1e-15)
+
+
+def test_sign_flip_p_by_hand():
+    assert significance.sign_flip_test([0.1, 0.2, 0.3]).p == 2 / 8
+    assert significance.sign_flip_test([-0.1, 0.2, 0.3]).p == 4 / 8  # |sum| is 0.4: + + + and - + +, and their mirrors
+    assert significance.sign_flip_test([0.1] * 6).p == 2 / 64
+    assert significance.sign_flip_test([0.0] * 6).p == 1
+    assert significance.sign_flip_test([0.4]).p == 1
+
+
+def test_rounding_noise_decides_no_tie():
+    """0.1 + 0.2 - 0.3 is not 0 in floating point; a comparison of bare sums gets another p than whole numbers do."""
+    whole = np.array([1, 2, -3, 6, 7, -1, 4, -2])
+    noisy = whole * 0.1 * (1 + 1e-13 * np.random.default_rng(0).normal(size=8))
+    bare = np.array([np.dot(signs, noisy) for signs in itertools.product((1, -1), repeat=8)])
+    expected = brute_force_p(whole)
+    assert np.mean(np.abs(bare) >= abs(noisy.sum())) != expected
+    assert significance.sign_flip_test(noisy).p == expected
+
+
+@given(differences, st.randoms(), st.floats(-4, 4))
+@settings(**SHORT)
+def test_sign_flip_p_does_not_depend_on_sign_scale_or_order(sample, random, power):
+    expected = significance.sign_flip_test(sample)
+    shuffled = sample.tolist()
+    random.shuffle(shuffled)
+    for same in (-sample, sample * 10**power, shuffled):
+        assert significance.sign_flip_test(same) == expected
+
+
+def test_twenty_seeds_are_counted_and_more_are_drawn():
+    sample = np.random.default_rng(1).normal(0.3, 1, 21)
+    assert significance.sign_flip_test(sample[:20]).flips == 2**20
+    drawn = significance.sign_flip_test(sample)
+    assert (drawn.exact, drawn.flips) == (False, 99_999)
+    all_sums = np.abs(np.array([1, -1]) * sample[0])
+    for value in np.abs(sample[1:]):
+        all_sums = np.abs(np.concatenate([all_sums + value, all_sums - value]))
+    exact = np.mean(all_sums >= abs(sample.sum()) - 1e-9)
+    assert drawn.p == pytest.approx(exact, abs=5 * math.sqrt(exact / drawn.flips))
+    assert significance.sign_flip_test(-sample[::-1]) == drawn
+    assert significance.sign_flip_test(sample, resampling_seed=1).p != drawn.p
+
+
+def test_a_drawn_p_is_never_zero():
+    assert significance.sign_flip_test(np.ones(60)).p == 1 / 100_000
+
+
+@pytest.mark.parametrize("draw", ["normal", "standard_cauchy", "three values"])
+def test_false_alarms_are_no_more_than_alpha(draw):
+    """For symmetric differences P(p <= alpha) <= alpha at every alpha; with continuous ones it is met at k / 2^(n-1)."""
+    rng = np.random.default_rng(0)
+    samples = rng.integers(-1, 2, (3000, 7)) / 100 if draw == "three values" else getattr(rng, draw)(size=(3000, 7))
+    p = np.array([significance.sign_flip_test(sample).p for sample in samples])
+    for alpha in (1 / 64, 0.05, 0.1, 0.25, 0.5):
+        slack = 3.5 * math.sqrt(alpha * (1 - alpha) / len(p))
+        assert np.mean(p <= alpha) <= alpha + slack
+        if draw != "three values":
+            assert np.mean(p <= alpha) >= math.floor(alpha * 64) / 64 - slack
+
+
+# Intervals
+
+
+def all_resamples_bca(sample, level):
+    """Efron's (1987) interval of the mean from all n^n resamples, with the acceleration of the jackknife."""
+    means = np.zeros(1)
+    for _ in sample:
+        means = np.add.outer(means, sample / len(sample)).ravel()
+    below, equal = np.mean(means < sample.mean() - 1e-9), np.mean(np.abs(means - sample.mean()) <= 1e-9)
+    bias = stats.norm.ppf(below + equal / 2)
+    left_out = np.array([np.delete(sample, index).mean() for index in range(len(sample))])
+    deviations = left_out.mean() - left_out
+    acceleration = (deviations**3).sum() / (6 * (deviations**2).sum() ** 1.5)
+    z = bias + stats.norm.ppf([(1 - level) / 2, (1 + level) / 2])
+    return np.quantile(means, stats.norm.cdf(bias + z / (1 - acceleration * z)))
+
+
+@pytest.mark.parametrize(("seeds", "level"), [(6, 0.95), (7, 0.95), (7, 0.8)])
+def test_interval_is_bca_over_every_resample(seeds, level):
+    """Drawing moves the ends by under 1 % of the width; percentile and basic bootstrap intervals are off by 4 % and more."""
+    sample = np.random.default_rng(seeds).exponential(size=seeds)
+    low, high = all_resamples_bca(sample, level)
+    interval = significance.mean_interval(sample, level)
+    assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.02 * (high - low))
+
+
+@given(st.lists(st.integers(-50, 50), min_size=6, max_size=9), st.randoms(), st.floats(-4, 4), st.floats(-1, 1))
+@settings(max_examples=15, deadline=None)
+def test_interval_follows_scale_and_shift_and_forgets_order(values, random, power, shift):
+    sample, shuffled = np.array(values) / 1000, [value / 1000 for value in values]
+    random.shuffle(shuffled)
+    interval, scale = significance.mean_interval(sample), 10**power
+    assert significance.mean_interval(shuffled) == interval or interval.method == "none"
+    if interval.method == "none":
+        return
+    scaled, shifted = significance.mean_interval(sample * scale), significance.mean_interval(sample + shift)
+    assert (scaled.low, scaled.high) == pytest.approx((interval.low * scale, interval.high * scale), abs=1e-6 * scale)
+    assert (shifted.low, shifted.high) == pytest.approx((interval.low + shift, interval.high + shift), abs=1e-6)
+    assert sample.min() - 1e-9 <= interval.low < sample.mean() < interval.high <= sample.max() + 1e-9
+
+
+def test_an_end_at_zero_is_zero_in_spite_of_rounding():
+    """Whether an interval holds 0 is what its reader looks at first."""
+    assert significance.mean_interval([0, 0, 0, 0, 0, 0, 0, 1]).low == 0
+    assert significance.mean_interval([0, 0, 0, 0, 0, 0, 0, -0.003]).high == 0
+
+
+def test_few_seeds_get_students_interval_and_the_reason():
+    sample = [0.01, 0.03, 0.02]
+    interval = significance.mean_interval(sample)
+    theirs = stats.ttest_1samp(sample, 0).confidence_interval(0.95)
+    assert (interval.low, interval.high) == pytest.approx(tuple(theirs), abs=1e-12)
+    assert interval.method == "Student t"
+    assert interval.reason == "3 seeds are too few for a bootstrap interval of 95 %; 6 are needed"
+    assert significance.mean_interval([1, 2, 3, 4, 6]).method == "Student t"
+    assert significance.mean_interval([1, 2, 3, 4, 6, 7]).method == "BCa bootstrap"
+    assert significance.mean_interval([1, 2, 3, 4, 6, 7], level=0.99).method == "Student t"
+    assert significance.mean_interval([1, 2, 3, 4], level=0.8).method == "BCa bootstrap"
+
+
+@pytest.mark.parametrize(
+    ("sample", "reason"),
+    [
+        ([0.3], "one seed"),
+        ([0.1, 0.1], "all 2 differences are 0.1: zero variance"),
+        ([0.0] * 8, "all 8 differences are 0: zero variance"),
+        ([0.1 + 0.2, 0.3, 0.3, 0.3, 0.3, 0.3, 0.3], "zero variance"),
+    ],
+)
+def test_no_spread_no_interval_but_the_reason(sample, reason):
+    interval = significance.mean_interval(sample)
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
+    assert interval.method == "none"
+    assert reason in interval.reason
+    assert reason in str(interval)
+
+
+@pytest.mark.parametrize(("seeds", "low", "high"), [(3, 0.92, 0.98), (6, 0.82, 0.90), (20, 0.90, 0.97)])
+def test_coverage_is_what_the_docstring_says(seeds, low, high, monkeypatch):
+    """Of 600 normal samples: Student's interval covers as it should, the bootstrap falls short where seeds are few."""
+    monkeypatch.setattr(significance, "DRAWS", 999)
+    samples = np.random.default_rng(0).normal(size=(600, seeds))
+    intervals = [significance.mean_interval(sample, resampling_seed=index) for index, sample in enumerate(samples)]
+    assert low < np.mean([interval.low <= 0 <= interval.high for interval in intervals]) < high
+
+
+# Ranks
+
+
+@pytest.mark.parametrize(("methods", "q"), [(2, 1.960), (3, 2.343), (4, 2.569), (5, 2.728), (10, 3.164)])
+def test_critical_difference_has_the_published_quantiles(methods, q):
+    """Demšar (2006), table 5a, at 0.05."""
+    difference = significance.nemenyi_critical_difference(methods, 14)
+    assert difference / math.sqrt(methods * (methods + 1) / (6 * 14)) == pytest.approx(q, abs=1.1e-3)
+
+
+def test_ranking_by_hand():
+    values = {
+        "a": {("digits", 0): 0.9, ("digits", 1): 0.9, ("lesions", 0): 0.5, ("lesions", 1): 0.8},
+        "b": {("digits", 0): 0.7, ("digits", 1): 0.9, ("lesions", 0): 0.6, ("lesions", 1): 0.7},
+        "c": {("digits", 0): 0.8, ("digits", 1): 0.1, ("lesions", 0): 0.6, ("lesions", 1): 0.6},
+    }
+    ranking = significance.rank_methods(values)
+    assert ranking.methods == ("a", "b", "c")
+    assert ranking.mean_ranks.tolist() == [(1 + 1.5 + 3 + 1) / 4, (3 + 1.5 + 1.5 + 2) / 4, (2 + 3 + 1.5 + 3) / 4]
+    assert (ranking.blocks, ranking.alpha, ranking.groups) == (4, 0.05, (("a", "b", "c"),))
+    reverse = significance.rank_methods(values, higher_is_better=False)
+    assert reverse.methods == ("c", "b", "a")
+    np.testing.assert_allclose(reverse.mean_ranks, 4 - ranking.mean_ranks[::-1])
+
+
+def test_ranks_and_friedman_are_scipys():
+    rng = np.random.default_rng(0)
+    table = rng.integers(0, 5, (12, 4)) / 10 + np.array([0, 0, 0.1, 0.3])
+    ranking = significance.rank_methods({f"m{index}": dict(enumerate(column)) for index, column in enumerate(table.T)})
+    ranks = stats.rankdata(-np.round(table, 6), axis=1).mean(axis=0)
+    assert dict(zip(ranking.methods, ranking.mean_ranks, strict=True)) == pytest.approx(
+        {f"m{index}": rank for index, rank in enumerate(ranks)}
+    )
+    theirs = stats.friedmanchisquare(*np.round(table, 6).T)
+    assert (ranking.friedman_statistic, ranking.friedman_p) == pytest.approx((theirs.statistic, theirs.pvalue))
+    assert ranking.reason == ""
+
+
+def test_rounding_noise_breaks_no_tied_rank():
+    values = {"a": {0: 0.1 + 0.2, 1: 0.5}, "b": {0: 0.3, 1: 0.5}, "c": {0: 0.2, 1: 0.6 - 0.1}}
+    assert significance.rank_methods(values).methods == ("a", "b", "c")
+    assert significance.rank_methods(values).mean_ranks.tolist() == [1.75, 1.75, 2.5]
+
+
+def test_groups_are_the_longest_runs_closer_than_the_critical_difference():
+    """Twelve blocks in which five methods stand in one order, but neighbours change places in some."""
+    rng = np.random.default_rng(2)
+    table = rng.normal(size=(12, 5)) + 1.2 * np.arange(5)
+    ranking = significance.rank_methods({f"m{index}": dict(enumerate(column)) for index, column in enumerate(table.T)})
+    rank = dict(zip(ranking.methods, ranking.mean_ranks, strict=True))
+    close = {
+        pair
+        for pair in itertools.combinations(ranking.methods, 2)
+        if rank[pair[1]] - rank[pair[0]] < ranking.critical_difference
+    }
+    assert 0 < len(close) < 10
+    assert {pair for group in ranking.groups for pair in itertools.combinations(group, 2)} == close
+    assert not any(set(one) < set(other) for one in ranking.groups for other in ranking.groups)
+    assert len(ranking.groups) > 1
+
+
+@pytest.mark.parametrize(
+    ("values", "p", "reason"),
+    [
+        ({"a": {0: 1.0, 1: 2.0}, "b": {0: 2.0, 1: 1.0}}, math.nan, "there are 2 and 2"),
+        ({"a": {0: 1.0}, "b": {0: 2.0}, "c": {0: 3.0}}, math.nan, "there are 3 and 1"),
+        ({name: {0: 1.0, 1: 2.0} for name in "abc"}, 1.0, "all methods are level in every block"),
+    ],
+)
+def test_friedman_that_cannot_be_made_says_why(values, p, reason):
+    ranking = significance.rank_methods(values)
+    assert ranking.friedman_p == pytest.approx(p, nan_ok=True)
+    assert reason in ranking.reason
+    assert ranking.groups == (ranking.methods,)
+
+
+# Wrong arguments
+
+GOOD = {"ce": {0: 0.5, 1: 0.6}, "spl": {0: 0.6, 1: 0.6}, "spbl_clean": {0: 0.7, 1: 0.9}}
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        ({}, {"baseline": "cee"}, "baseline is 'cee'; allowed: ce, spl, spbl_clean; did you mean 'ce'?"),
+        ({}, {"primary": "spbl_claen"}, "primary is .*; allowed: spl, spbl_clean; did you mean 'spbl_clean'?"),
+        ({}, {"level": 95}, "level is 95"),
+        ({}, {"resampling_seed": -1}, "resampling_seed is -1"),
+        ({"spl": {0: math.nan, 1: 0.5}}, {}, r"values\['spl'\]\[0\] is nan"),
+        ({"spl": {0: "0.5", 1: 0.5}}, {}, r"values\['spl'\]\[0\] is '0.5'"),
+        ({"spl": {0: 0.5}}, {}, "values of 'spl' and 'ce' are not paired: 'spl' lacks 1. Run what is missing"),
+        ({"spl": {1: 0.5, 5: 0.5, 7: 0.1}}, {}, "'spl' lacks 0; 'ce' lacks 5, 7"),
+        ({"spl": [0.5, 0.6]}, {}, r"values\['spl'\] is \[0.5, 0.6\]; allowed: {seed: value}"),
+        ({name: {"0": 0.5} for name in GOOD}, {}, r"a seed of values\['ce'\] is '0'"),
+    ],
+)
+def test_a_wrong_comparison_is_named(change, options, message):
+    with pytest.raises(ValueError, match=message):
+        significance.paired_comparison(GOOD | change, **{"baseline": "ce"} | options)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: significance.paired_comparison({"ce": {0: 1.0}}, "ce"), "values is .*two methods or more"),
+        (lambda: significance.mean_and_deviation([]), "values is empty"),
+        (lambda: significance.mean_interval([0.1, math.inf]), r"differences\[1\] is inf"),
+        (lambda: significance.sign_flip_test([[0.1]]), "differences has shape"),
+        (lambda: significance.holm([0.5, 1.5]), r"p_values\[1\] is 1.5"),
+        (lambda: significance.smallest_attainable_p(0), "seeds is 0"),
+        (lambda: significance.attainable_sentence(3, 0), "comparisons is 0"),
+        (lambda: significance.seeds_needed(5, alpha=5), "alpha is 5"),
+        (lambda: significance.nemenyi_critical_difference(1, 3), "methods is 1"),
+        (lambda: significance.rank_methods(GOOD, alpha=2), "alpha is 2"),
+        (lambda: significance.rank_methods(GOOD | {"spl": {0: 1.0}}), "'spl' lacks 1"),
+    ],
+)
+def test_wrong_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
