@@ -1,22 +1,20 @@
 """Self-paced co-training (SPaCo): two networks teach each other with the samples they are sure of.
 
-Only a share of the training rows keeps its labels; of the others only the pictures are used. Each network admits, for
+Only a share of the training rows keeps its labels; of the others only the images are used. Each network admits, for
 each predicted class, the unlabelled samples it is most confident of, leaning towards those that the other has admitted,
 and trains on with their pseudo labels. Since it sees fewer labels than other methods, it is shown apart from them.
-
-Taught in: notebooks/03_self_paced_selection, section 6.
 """
 
 import numpy as np
 
 from spbl_nb import pace, training
-from spbl_nb.methods.job import Job, Trained, part_of_each_class, shares_of, stage_of
+from spbl_nb.methods.job import Job, Result, part_of_each_class, shares_of, stage_of
 
 AGREEMENT = 0.3  # added to the confidence in samples that the other view has selected
 RATIO_STEP = 0.5  # growth of the admitted share from one view's training to the next
 
 
-def train_spaco(job: Job) -> Trained:
+def train_spaco(job: Job) -> Result:
     """Train two networks by self-paced co-training (Ma et al. 2017, and its release), within one common step budget.
 
     The labelled rows are ceil(``labelled_share`` * N_c) of each class. In each of ``paces`` rounds each view in turn
@@ -32,13 +30,12 @@ def train_spaco(job: Job) -> Trained:
         )
     counts = data.counts(labelled)
     views = [job.network(config.model), job.network(config.second_model)]
-    trained = Trained(views)
+    result = Result(job.method, views)
     steps = iter(shares_of(training.step_budget(config, len(job.split.train)), 2 * (config.paces + 1)))
 
     def train(view: int, stage: str, rows: np.ndarray, labels: np.ndarray) -> None:
-        budget = next(steps)
-        name = f"{stage}-view-{view + 1}"
-        trained.add(job.fit(views[view], rows, stage_of(config, budget), stage=name, labels=labels), name)
+        name, stage_config = f"{stage}-view-{view + 1}", stage_of(config, next(steps))
+        result.add(training.fit(views[view], data, rows, stage_config, **job.options(name), labels=labels), name)
 
     for view in range(2):
         train(view, "start", labelled, data.labels[labelled])
@@ -57,5 +54,5 @@ def train_spaco(job: Job) -> Trained:
             train(view, f"round-{index}", rows, labels)
             probability[view] = training.predict(views[view], data, unlabelled, config).probability
             admitted.append({"round": index, "view": view + 1, "ratio": ratio, "selected": int(chosen.sum())})
-    trained.details |= {"labelled": len(labelled), "unlabelled": len(unlabelled), "rounds": admitted}
-    return trained
+    result.details |= {"labelled": len(labelled), "unlabelled": len(unlabelled), "rounds": admitted}
+    return result

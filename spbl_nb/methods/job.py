@@ -1,9 +1,7 @@
-"""What a method is handed and what it hands back, and how it trains in several stages within one budget.
+"""What a method is handed, a :class:`Job`, and what it hands back, a :class:`Result`.
 
-A :class:`Job` bundles data, split, settings and seed. A method asks it for its network and lets it train, in one stage
-or in many; :func:`shares_of` divides the optimiser steps that every method is granted alike.
-
-Taught in: notebooks/02_baseline_cnn, section 3.
+A method asks its job for the network and trains it, in one stage or in many; :func:`shares_of` divides the optimiser
+steps that every method is granted alike.
 """
 
 import os
@@ -13,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from spbl_nb import checks, pace, training
+from spbl_nb import checks, training
 from spbl_nb.config import Config
 from spbl_nb.data.dataset import FeatureData, ImageData
 from spbl_nb.data.split import Split
@@ -31,20 +29,28 @@ class Job:
     data: ImageData | FeatureData
     split: Split
     config: Config
-    seed: int
-    checkpoint: str | os.PathLike | None
-    progress: bool
+    seed: int = 0
+    checkpoint: str | os.PathLike | None = None
+    progress: bool = False
 
     def __post_init__(self) -> None:
+        checks.instance("data", self.data, (ImageData, FeatureData))
+        checks.instance("split", self.split, Split)
+        checks.instance("config", self.config, Config)
         checks.integer("seed", self.seed, 0)
         if self.split.data_sha256 != self.data.data_sha256:
-            raise ValueError("split was made for other data (its data hash differs); make it anew with data.make_split")
-        for part in ("train", "validation", "test"):
-            checks.row_array(f"split.{part}", getattr(self.split, part), len(self.data))
+            raise ValueError(
+                "split was made for other data (its data hash differs); make it again with data.make_split"
+            )
         counts = self.data.counts(self.split.train)
         if counts.min() == 0:
             empty = int(np.argmin(counts))
             raise ValueError(f"class {empty} ({self.data.class_names[empty]}) has no training row; it cannot be learnt")
+
+    @property
+    def train_labels(self) -> np.ndarray:
+        """int64[n], the labels of the training rows."""
+        return self.data.labels[self.split.train]
 
     def network(self, name: str | None = None) -> models.Classifier:
         """Build the network; the same seed gives the same starting weights to every method.
@@ -57,44 +63,30 @@ class Job:
         size = batches.seen_size(data.size, config)
         return models.build(name or config.model, data.num_classes, size, weights=config.weights, seed=self.seed)
 
-    def fit(
-        self,
-        model: models.Classifier,
-        rows: np.ndarray | None = None,
-        config: Config | None = None,
-        *,
-        stage: str = "train",
-        validation: np.ndarray | None = None,
-        **options: Any,
-    ) -> training.Fit:
-        """Train on ``rows`` (default: all training rows), looking at ``validation`` (default: the validation rows).
+    def options(self, stage: str = "train") -> dict[str, Any]:
+        """Return what :func:`spbl_nb.training.fit` needs to know about a stage of this job.
 
-        A method of several trainings gives each its own ``stage``; each has a checkpoint of its own, so that an
-        interrupted run passes quickly over the stages that were finished.
+        Each stage has a checkpoint of its own, so that an interrupted run passes quickly over the finished ones.
         """
-        return training.fit(
-            model,
-            self.data,
-            self.split.train if rows is None else rows,
-            config or self.config,
-            seed=self.seed,
-            stage=stage,
-            run=self.method,
-            validation=self.split.validation if validation is None else validation,
-            checkpoint=None if self.checkpoint is None else f"{self.checkpoint}.{stage}",
-            progress=self.progress,
-            **options,
-        )
+        return {
+            "seed": self.seed,
+            "stage": stage,
+            "run": self.method,
+            "validation": self.split.validation,
+            "checkpoint": None if self.checkpoint is None else f"{self.checkpoint}.{stage}",
+            "progress": self.progress,
+        }
 
     def remember(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Return ``compute()``, or what it returned when this job came by here before it was interrupted.
+        """Return ``compute()``, or what it returned before this job was interrupted; the arrays lie beside the checkpoint.
 
-        The arrays lie beside the checkpoint. Raises :class:`spbl_nb.training.checkpoints.ResumeError` when those of another run
-        lie there.
+        Raises :class:`spbl_nb.training.checkpoints.ResumeError` for arrays of another run.
         """
         if self.checkpoint is None:
             return compute()
-        path, owner = f"{self.checkpoint}.{name}.npz", self._owner() | {"part": name}
+        path = f"{self.checkpoint}.{name}.npz"
+        run = {"method": self.method, "seed": self.seed, "settings": checkpoints.settings_of(self.config)}
+        owner = run | {"data": self.data.sha256, "split": self.split.sha256, "part": name}
         arrays = training.broadcast_from_main(lambda: checkpoints.load_arrays(path, owner))
         if arrays is None:
             arrays = compute()
@@ -102,38 +94,29 @@ class Job:
                 checkpoints.save_arrays(path, arrays, owner)
         return arrays
 
-    def _owner(self) -> dict[str, Any]:
-        settings = {key: value for key, value in self.config.to_dict().items() if key not in ("seeds", "preset")}
-        run = {"method": self.method, "seed": self.seed, "settings": settings}
-        return run | {"data": self.data.sha256, "split": self.split.sha256}
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Scores float64[M,C] of ``kind`` "probability", "logit" or "decision", and the classes ``predicted`` int64[M]."""
-
-    scores: np.ndarray
-    kind: str
-    predicted: np.ndarray
-
-    def take(self, part: slice) -> "Scores":
-        """Return those of a part of the rows."""
-        return Scores(self.scores[part], self.kind, self.predicted[part])
-
 
 @dataclass
-class Trained:
-    """What a method leaves.
+class Result:
+    """What a method delivers.
 
-    ``networks``, whose mean probability scores the test rows unless the method has ``scored`` them itself; ``history``,
-    ``steps``, ``details``, and ``timing``, the seconds of its parts by name.
+    Attributes
+    ----------
+    method : its name.
+    networks : the trained ones; their mean probability scores the test rows unless the method scores them itself.
+    scores : float64[N_test,C] of kind ``score_kind``: "probability", "logit" or "decision"; ``predicted`` int64[N_test].
+    history : one entry per epoch; ``steps`` the optimiser steps taken; ``seconds`` wall time.
+    details : what else is to be known, in plain values; ``timing`` the seconds of the method's parts where it has several.
     """
 
-    networks: list[models.Classifier]
+    method: str
+    networks: list[models.Classifier] = field(default_factory=list)
+    scores: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    score_kind: str = ""
+    predicted: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     history: list[dict[str, Any]] = field(default_factory=list)
     steps: int = 0
+    seconds: float = 0.0
     details: dict[str, Any] = field(default_factory=dict)
-    scored: Scores | None = None
     timing: dict[str, float] = field(default_factory=dict)
 
     def add(self, fitted: training.Fit, stage: str) -> None:
@@ -143,6 +126,11 @@ class Trained:
             moved = {"stage": stage, "epoch": entry["epoch"] + epoch, "step": entry["step"] + self.steps}
             self.history.append(entry | moved)
         self.steps += fitted.steps
+
+    def score(self, kind: str, scores: np.ndarray, predicted: np.ndarray | None = None) -> None:
+        """Set scores and predictions, which are the highest scores where nothing else is given."""
+        self.score_kind, self.scores = kind, scores
+        self.predicted = scores.argmax(axis=1) if predicted is None else predicted
 
 
 def shares_of(total: int, sizes: int | Sequence[int]) -> list[int]:
@@ -172,5 +160,17 @@ def part_of_each_class(labels: np.ndarray, rows: np.ndarray, share: float, seed:
     The same seed gives the same parts to every method.
     """
     order = training.generator_for(seed, "labelled rows").permutation(rows)
-    part = pace.select_easiest(np.arange(len(order), dtype=np.float64), labels[order], share)
+    wanted = np.ceil(share * np.bincount(labels[rows])).astype(np.int64)
+    part = np.zeros(len(order), dtype=bool)
+    for index, count in enumerate(wanted):
+        part[np.flatnonzero(labels[order] == index)[:count]] = True
     return np.sort(order[part]), np.sort(order[~part])
+
+
+def features_of(job: Job, model: models.Classifier) -> FeatureData:
+    """Return the features of all rows under the trained network, computed once."""
+    data = job.data
+    if isinstance(data, FeatureData):
+        return data
+    seen = job.remember("features", lambda: {"features": training.cache_features(model, data, job.config).features})
+    return FeatureData(data.name, seen["features"], data.labels, data.class_names, data.data_sha256)

@@ -1,11 +1,9 @@
 """Training by self-pacing: measure every sample's loss, weigh the easy ones in, train, admit more.
 
-The first stage warms the network up on all samples, for an untrained network finds nothing easy. Then, pace by pace,
-the losses are measured in evaluation mode on pictures as they are, the age is set so that the wanted share is admitted,
+The first stage warms the network up on all samples, because an untrained network finds nothing easy. Then, pace by pace,
+the losses are measured in evaluation mode on images as they are, the age is set so that the wanted share is admitted,
 and the network trains on with the weights that the age gives. All stages together take the same number of optimiser
 steps as plain training.
-
-Taught in: notebooks/03_self_paced_selection, sections 4 and 7.
 """
 
 from collections.abc import Iterator
@@ -16,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from spbl_nb import checks, pace, training
+from spbl_nb import pace, training
 from spbl_nb.config import Config
 from spbl_nb.data.dataset import ImageData
 from spbl_nb.data.split import Split
-from spbl_nb.methods.job import Job, Trained, shares_of, stage_of
+from spbl_nb.methods.job import Job, Result, shares_of, stage_of
 from spbl_nb.training.models import Classifier
 
 
@@ -44,113 +42,115 @@ class SelfPacedRecord:
         return self.weights > 0
 
 
-def train_spl(job: Job) -> Trained:
+def train_spl(job: Job, diversity: float = 0.0) -> Result:
     """Plain self-paced learning (Kumar et al. 2010), with hard or soft weights, one age or a quota per class."""
-    return _train(job, diversity=0.0)
-
-
-def train_spld(job: Job) -> Trained:
-    """Self-paced learning with diversity (Jiang et al. 2014) over classes or clusters of features."""
-    return _train(job, diversity=job.config.diversity)
-
-
-def _train(job: Job, diversity: float) -> Trained:
-    trained = Trained([job.network()])
-    labels = job.data.labels[job.split.train]
-    trained.details["paces"] = [
+    result = Result(job.method, [job.network()])
+    classes = job.data.num_classes
+    result.details["paces"] = [
         {
             "pace": record.pace,
             "fraction": record.fraction,
             "age": record.age,
-            "selected_per_class": np.bincount(labels[record.selected], minlength=job.data.num_classes).tolist(),
+            "selected_per_class": np.bincount(job.train_labels[record.selected], minlength=classes).tolist(),
         }
-        for record in run_paces(job, trained, diversity)
+        for record in run_paces(job, result, diversity)
     ]
-    return trained
+    return result
 
 
-def run_paces(job: Job, trained: Trained, diversity: float = 0.0) -> Iterator[SelfPacedRecord]:
-    """Train ``trained.networks[0]`` pace by pace; yield a record after each selection, before the pace is trained.
+def train_spld(job: Job) -> Result:
+    """Self-paced learning with diversity (Jiang et al. 2014) over classes or clusters of features."""
+    return train_spl(job, job.config.diversity)
+
+
+def run_paces(job: Job, result: Result, diversity: float = 0.0) -> Iterator[SelfPacedRecord]:
+    """Train ``result.networks[0]`` pace by pace; yield a record after each selection, before the pace is trained.
 
     With ``diversity`` above 0 the selection is SPLD's, whose weights are hard.
     """
-    config, model, rows = job.config, trained.networks[0], job.split.train
-    labels = job.data.labels[rows]
+    config, data, rows, labels = job.config, job.data, job.split.train, job.train_labels
+    (model,) = result.networks
     steps = shares_of(training.step_budget(config, len(rows)), config.paces + 1)
-    trained.add(job.fit(model, config=stage_of(config, steps[0]), stage="warm-up"), "warm-up")
-    for index, fraction in enumerate(
-        pace.pace_fractions(config.paces, config.pace_schedule, start=config.pace_start), 1
-    ):
-        prediction = training.predict(model, job.data, rows, config)
-        loss = losses_of(prediction.logits, labels)
-        groups = labels
+    result.add(training.fit(model, data, rows, stage_of(config, steps[0]), **job.options("warm-up")), "warm-up")
+    fractions = pace.pace_fractions(config.paces, config.pace_schedule, start=config.pace_start)
+    for index, fraction in enumerate(fractions.tolist(), 1):
+        prediction = training.predict(model, data, rows, config)
+        loss, groups = losses_of(prediction.logits, labels), labels
         if diversity > 0 and config.diversity_groups == "clusters":
-            groups = feature_clusters(prediction.features, job.data.num_classes, job.seed)
-        age, weights = weigh(loss, labels, float(fraction), config, diversity=diversity, groups=groups)
-        yield SelfPacedRecord(index, float(fraction), age, loss, weights)
-        name = f"pace-{index}"
-        fitted = job.fit(
+            groups = feature_clusters(prediction.features, data.num_classes, job.seed)
+        age, weights, _ = weigh(
+            loss, labels, fraction, config.pace_form, config.pace_scope, diversity=diversity, groups=groups
+        )
+        weights = pace.keep_at_least(weights, loss, labels, config.least_per_class)
+        yield SelfPacedRecord(index, fraction, age, loss, weights)
+        shown, name = weights > 0, f"pace-{index}"
+        fitted = training.fit(
             model,
-            rows[weights > 0],
+            data,
+            rows[shown],
             stage_of(config, steps[index]),
-            stage=name,
-            weights=weights[weights > 0],
+            **job.options(name),
+            weights=weights[shown],
             loss=weighted_loss(config.pace_normaliser),
         )
-        trained.add(fitted, name)
+        result.add(fitted, name)
 
 
 def losses_of(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return float64[N], -ln of the probability of the true class, from logits [N,C] (no rounding to infinity)."""
-    scores = checks.finite_array("logits", logits, ndim=2)
-    labels = checks.label_array("labels", labels, scores.shape[1], length=len(scores))
-    loss = functional.cross_entropy(torch.from_numpy(scores.copy()), torch.from_numpy(labels.copy()), reduction="none")
-    return loss.numpy()
+    scores = torch.from_numpy(np.array(logits, dtype=np.float64))
+    return functional.cross_entropy(scores, torch.from_numpy(np.array(labels)), reduction="none").numpy()
 
 
 def weigh(
     loss: np.ndarray,
     labels: np.ndarray,
     fraction: float,
-    config: Config,
+    form: str = "hard",
+    scope: str = "global",
     *,
     diversity: float = 0.0,
     groups: np.ndarray | None = None,
-) -> tuple[float, np.ndarray]:
-    """Return (age, weights float64[N]) that admit ``fraction`` of the samples by the rule that the configuration names.
+) -> tuple[float, np.ndarray, np.ndarray]:
+    """Return (age, weights float64[N], limits float64[C]) that admit ``fraction`` of the samples.
 
-    The age is the quantile of the losses at ``fraction``; soft forms give weights between 0 and 1 below it. With
-    ``diversity`` (in units of the mean loss) the age is lowered so far that SPLD, which admits samples a little above
-    it, admits ``fraction`` over ``groups``. With ``pace_scope="class"`` every class gets a quota and no age exists
-    (NaN). The easiest ``least_per_class`` samples of every class always train.
+    The age is the quantile of the losses at ``fraction``; soft forms (:data:`spbl_nb.pace.FORMS`) give weights between 0
+    and 1 below it. The mixture's lower age is half of its age; the logarithmic form sees losses divided by the largest
+    one, and so does its age. ``limits`` is the loss below which each class is admitted.
+
+    With ``diversity`` (in units of the mean loss) weights are hard, and the age is lowered so far that SPLD, which admits
+    samples a little above it, admits ``fraction`` over ``groups`` int[N] (default: the classes). With ``scope="class"``
+    every class gets a quota, weights are hard, and no age exists (NaN).
     """
-    if diversity > 0 and groups is not None:
-        diversity *= float(loss.mean())
-        age = pace.diverse_age(loss, groups, fraction, diversity)
-        weights = pace.diverse_selection(loss, groups, age, diversity).astype(np.float64)
-    elif config.pace_scope == "class":
-        age, weights = float("nan"), pace.select_easiest(loss, labels, fraction).astype(np.float64)
-    else:
-        age, weights = _weigh_by_age(loss, fraction, config.pace_form)
-    return age, pace.keep_at_least(weights, loss, labels, config.least_per_class)
+    classes = int(labels.max()) + 1
+    if diversity > 0:
+        groups, bonus = labels if groups is None else groups, diversity * float(loss.mean())
+        age = pace.diverse_age(loss, groups, fraction, bonus)
+        selected = pace.diverse_selection(loss, groups, age, bonus)
+        limits = _largest_per_class(loss[selected], labels[selected], np.full(classes, -np.inf))
+        return age, selected.astype(np.float64), np.where(np.isinf(limits), age + bonus, limits)
+    if scope == "class":
+        selected = pace.select_easiest(loss, labels, fraction)
+        admitted = np.nextafter(loss[selected], np.inf)
+        return np.nan, selected.astype(np.float64), _largest_per_class(admitted, labels[selected], np.zeros(classes))
+    scale = np.nextafter(loss.max(), np.inf) if form == "logarithmic" else 1.0  # which lives on losses in [0, 1)
+    age = pace.quantile_age(loss / scale, fraction)
+    if form == "logarithmic":
+        age = float(np.clip(age, 1e-12, 1 - 1e-12))
+    weights = pace.self_paced_weights(loss / scale, age, form, lower_age=age / 2 if form == "mixture" else None)
+    return age, weights, np.full(classes, age * scale)
 
 
-def _weigh_by_age(loss: np.ndarray, fraction: float, form: str) -> tuple[float, np.ndarray]:
-    if form == "logarithmic":  # lives on losses in [0, 1)
-        scaled = loss / np.nextafter(loss.max(), np.inf)
-        age = float(np.clip(pace.quantile_age(scaled, fraction), 1e-12, 1 - 1e-12))
-        return age, pace.self_paced_weights(scaled, age, form)
-    age = pace.quantile_age(loss, fraction)
-    lower_age = age / 2 if form == "mixture" else None
-    return age, pace.self_paced_weights(loss, age, form, lower_age=lower_age)
+def _largest_per_class(values: np.ndarray, labels: np.ndarray, start: np.ndarray) -> np.ndarray:
+    np.maximum.at(start, labels, values)
+    return start
 
 
 def feature_clusters(features: np.ndarray, clusters: int, seed: int) -> np.ndarray:
     """Return int64[N], the k-means cluster of each sample's features float[N,D], at most as many as samples."""
     from sklearn.cluster import KMeans
 
-    clusters = min(clusters, len(features))
-    means = KMeans(clusters, n_init=1, random_state=seed)
+    means = KMeans(min(clusters, len(features)), n_init=1, random_state=seed)
     return training.broadcast_from_main(lambda: means.fit_predict(features)).astype(np.int64)
 
 
@@ -171,8 +171,8 @@ def weighted_loss(normaliser: str) -> training.Loss:
 def record_paces(
     data: ImageData, split: Split, config: Config, seed: int = 0, diversity: float = 0.0
 ) -> tuple[Classifier, list[SelfPacedRecord]]:
-    """Run self-paced training to its end and return (the network, one record per pace), for pictures of a curriculum."""
-    diversity = checks.real("diversity", diversity, 0)
-    job = Job("record", data, split, config, seed, None, False)
-    trained = Trained([job.network()])
-    return trained.networks[0], list(run_paces(job, trained, diversity))
+    """Run self-paced training to its end and return (the network, one record per pace), for figures of a curriculum."""
+    job = Job("record", data, split, config, seed)
+    result = Result("record", [job.network()])
+    records = list(run_paces(job, result, diversity))
+    return result.networks[0], records

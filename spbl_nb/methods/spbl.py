@@ -2,11 +2,25 @@
 
 A seed set of every class trains the network. Then, pace by pace, the easiest samples of every class are admitted; their
 losses tell how complex each class is; complex classes get larger penalty weights and more samples; the network trains
-on, and the head is fitted anew.
+on, and the head is fitted again. Three variants differ in these switches, each of which can be set by itself:
 
-The variants are those of :mod:`spbl_nb.methods.spbl_variants`; every switch of theirs can be set by itself.
+=================  ==================  ================  =======================================
+switch             released            clean             intended
+=================  ==================  ================  =======================================
+selection          test (a leak)       validation        validation
+assignment         released            released          sorted
+balance_on         svm                 svm               network
+difficulty_from    svm                 svm               network
+head               svm                 svm               softmax
+feature_stack      yes                 yes               no
+replacement        yes                 yes               no
+rounded_ease       yes                 yes               no
+penalty draws      a constant stream   from the seed     from the seed
+=================  ==================  ================  =======================================
 
-Taught in: notebooks/05_spbl.
+Weights, reconstruction and warm start are on in all three. The abstract asks for two of these: larger weights for more
+complex classes, and a balance that the network learns from. The rest of what ``intended`` changes follows from the
+network taking the SVM's place (difficulty, head, no stack), or is ours (no replacement, no rounding).
 """
 
 import copy
@@ -21,22 +35,63 @@ import numpy as np
 import torch
 from torch import nn
 
-from spbl_nb import balance, files, metrics, pace, training
+from spbl_nb import balance, checks, files, metrics, pace, training
 from spbl_nb.config import Config
 from spbl_nb.data.dataset import FeatureData, ImageData
 from spbl_nb.data.split import Split
-from spbl_nb.methods.job import Job, Scores, Trained, part_of_each_class, shares_of, stage_of
+from spbl_nb.methods.job import Job, Result, features_of, part_of_each_class, shares_of, stage_of
 from spbl_nb.methods.self_paced import losses_of, weighted_loss
-from spbl_nb.methods.spbl_variants import VARIANTS as VARIANTS
-from spbl_nb.methods.spbl_variants import Switches as Switches
-from spbl_nb.methods.spbl_variants import switches_of
 from spbl_nb.svm import StackedSVC
-from spbl_nb.training.loop import generator_for
 from spbl_nb.training.models import Classifier
 
 SEED_WEIGHT = 0.2  # weight of the seed set's rows on the stack once the paces have begun
 FIRST_KEPT_EPOCH = 10  # the release looks for its best epoch from here on, in stages of 50
 KEPT_SHARE = 0.2  # the same as a share, for stages that are shorter
+_KEPT = ("pace", "fraction", "complexity", "weights", "counts_before", "counts_after")
+
+
+@dataclass(frozen=True)
+class Switches:
+    """What tells the variants of SPBL apart; the settings of the same names in :class:`spbl_nb.config.Config`."""
+
+    selection: str
+    assignment: str
+    weighting: bool
+    reconstruction: bool
+    replacement: bool
+    rounded_ease: bool
+    balance_on: str
+    difficulty_from: str
+    warm_start: bool
+    feature_stack: bool
+    head: str
+
+
+_RELEASED = Switches(
+    selection="test",
+    assignment="released",
+    weighting=True,
+    reconstruction=True,
+    replacement=True,
+    rounded_ease=True,
+    balance_on="svm",
+    difficulty_from="svm",
+    warm_start=True,
+    feature_stack=True,
+    head="svm",
+)
+_CLEAN = dataclasses.replace(_RELEASED, selection="validation")
+_INTENDED = dataclasses.replace(
+    _CLEAN,
+    assignment="sorted",
+    replacement=False,
+    rounded_ease=False,
+    balance_on="network",
+    difficulty_from="network",
+    feature_stack=False,
+    head="softmax",
+)
+VARIANTS = {"released": _RELEASED, "clean": _CLEAN, "intended": _INTENDED}
 
 
 @dataclass(frozen=True)
@@ -82,19 +137,229 @@ def run(data: ImageData | FeatureData, split: Split, config: Config, seed: int =
     :func:`steps_of_stages` says how long each stage trains.
 
     Raises ValueError for a class of which the seed set leaves nothing to the pool (one training sample, or a large
-    ``seed_share``), what :class:`spbl_nb.methods.job.Job` raises, and what :func:`spbl_nb.training.fit` raises.
-
-    Taught in: notebooks/05_spbl, section 1.
+    ``seed_share``), and what :class:`spbl_nb.methods.job.Job` and :func:`spbl_nb.training.fit` raise.
     """
-    yield from run_paces(Job(f"spbl_{config.variant}", data, split, config, seed, None, False), Trained([]))
+    method = f"spbl_{checks.instance('config', config, Config).variant}"
+    yield from run_paces(Job(method, data, split, config, seed), Result(method))
 
 
-def train_spbl(job: Job) -> Trained:
+def train_spbl(job: Job) -> Result:
     """Run SPBL to its end, for :func:`spbl_nb.methods.run`."""
-    trained = Trained([])
-    for record in run_paces(job, trained):
-        trained.details["paces"].append(_summary(record, job.data.labels))
-    return trained
+    if job.config.selection == "test" and job.method != "spbl_released":
+        raise ValueError(
+            f"selection is 'test', and the method {job.method}; only spbl_released may select on the test rows: leave "
+            "selection out, or study the switch with spbl.run"
+        )
+    result = Result(job.method)
+    for record in run_paces(job, result):
+        result.details["paces"].append(_summary(record, job.data.labels))
+    return result
+
+
+def run_paces(job: Job, result: Result) -> Iterator[PaceRecord]:
+    """Run the loop of :func:`run`, leaving network, history, steps, timing and scores in ``result``."""
+    config, state = job.config, _State(job, result)
+    seed_rows, ones = state.seed_rows, np.ones(job.data.num_classes)
+    fitted = training.fit(state.model, state.inputs, **state.lesson("seed", seed_rows, seed_rows, ones))
+    state.fit_head("seed", fitted, seed_rows, ones, decay=SEED_WEIGHT)
+    for number, fraction in enumerate(config.add_ratios, 1):
+        started, timing, name = time.perf_counter(), dict(result.timing), f"pace-{number}"
+        record = _select_and_balance(state, number, fraction)
+        rows = np.concatenate([seed_rows, state.pool[record.selected]])
+        lesson = state.lesson(name, rows, record.balanced_rows, record.weights)
+        fitted = training.fit(state.model, state.inputs, **lesson)
+        on_head = state.switches.balance_on != "network"
+        state.fit_head(
+            name,
+            fitted,
+            record.balanced_rows if on_head else rows,
+            record.weights if on_head else ones,
+            decay=fraction * (1 - config.seed_share) + config.seed_share,  # what is admitted of all by now
+            last=number == len(config.add_ratios),
+        )
+        yield dataclasses.replace(
+            record,
+            seconds=time.perf_counter() - started,
+            parts={part: value - timing[part] for part, value in result.timing.items()},
+            validation=state.validation,
+            test=state.test,
+        )
+
+
+def _select_and_balance(state: "_State", number: int, fraction: float) -> PaceRecord:
+    """Select the easiest of every class, measure complexity, weigh the classes and rearrange the curriculum."""
+    config, switches, classes = state.job.config, state.switches, state.job.data.num_classes
+    pool, labels = state.pool, state.job.data.labels[state.pool]
+    stage, seed = f"pace-{number}", state.job.seed
+    loss = state.pool_losses()
+    selected = pace.select_easiest(loss, labels, fraction, classes)
+    ease = balance.class_ease(loss, labels, selected, classes)
+    complexity = balance.class_complexity(loss, labels, selected, classes)
+    ranked_by = 1 / balance.scaled_ease(ease, np.bincount(labels)) if switches.rounded_ease else complexity
+    before = np.bincount(labels[selected], minlength=classes)
+    weights, after = np.ones(classes), before
+    if switches.weighting:  # None is the constant stream of the release
+        stream = None if config.variant == "released" else training.generator_for(seed, "penalty weights", stage)
+        weights = balance.penalty_weights(ranked_by, switches.assignment, config.max_cost, stream)
+    if switches.reconstruction:
+        after = balance.reconstruct_curriculum(before, ranked_by, config.max_added, config.keep_factor)
+    rows = np.concatenate([state.seed_rows, pool[selected]])
+    stream = training.generator_for(seed, "resampling", stage)
+    drawn = balance.resample(state.job.data.labels[rows], after - before, stream, replacement=switches.replacement)
+    return PaceRecord(
+        pace=number,
+        fraction=fraction,
+        rows=pool,
+        seed_rows=state.seed_rows,
+        loss=loss,
+        selected=selected,
+        ease=ease,
+        complexity=complexity,
+        weights=weights,
+        counts_before=before,
+        counts_after=after,
+        balanced_rows=rows[drawn],
+        seconds=0.0,
+        parts={},
+        before=state.validation,
+        validation=state.validation,
+        test=None,
+    )
+
+
+class _State:
+    """What a run carries from stage to stage: the network, the stack of features, and what the last stage predicted."""
+
+    def __init__(self, job: Job, result: Result) -> None:
+        self.job, self.result, self.switches = job, result, switches_of(job.config)
+        self.seed_rows, self.pool = _seed_and_pool(job)
+        self.position = np.full(len(job.data), -1)  # of a row in what a stage predicts
+        self.steps = iter(steps_of_stages(job.train_labels, job.config))
+        self.model = job.network()
+        self.start = copy.deepcopy(self.model.state_dict())
+        self.inputs: ImageData | FeatureData = job.data
+        self.uses_svm = "svm" in (self.switches.head, self.switches.difficulty_from)
+        self.stack = self._empty_stack()
+        self.test: metrics.Report | None = None
+        result.networks = [self.model]
+        result.details = {"switches": dataclasses.asdict(self.switches), "stages": [], "paces": []}
+        result.timing = {"training": 0.0, "prediction": 0.0, "head": 0.0}
+
+    def lesson(self, name: str, rows: np.ndarray, balanced: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
+        """Return the arguments of :func:`spbl_nb.training.fit` for a stage, and put a cold network back to its start.
+
+        ``balanced`` rows with the class ``weights`` take the place of ``rows`` where the network is balanced.
+        """
+        config, switches, stages = self.job.config, self.switches, self.result.details["stages"]
+        if not switches.warm_start and stages:
+            self.model.load_state_dict(self.start)
+        options = self.job.options(name)
+        if switches.balance_on != "svm":
+            rows = balanced
+            if switches.weighting:
+                options |= {"weights": weights[self.job.data.labels[rows]], "loss": weighted_loss("weights")}
+        if switches.selection == "test":
+            options["validation"] = self.job.split.test
+        steps = next(self.steps)
+        epochs = -(-steps // (len(rows) // min(config.batch_size, len(rows))))
+        options["first_eval_epoch"] = first_kept_epoch(epochs)
+        stages.append({"stage": name, "rows": len(rows), "steps": steps, "epochs": epochs})
+        stages[-1]["kept_from"] = options["first_eval_epoch"]
+        selection = "last" if switches.selection == "last" else "validation"  # on the rows above
+        return options | {"rows": rows, "config": stage_of(config, steps).replace(selection=selection)}
+
+    def fit_head(
+        self,
+        name: str,
+        fitted: training.Fit,
+        rows: np.ndarray,
+        weights: np.ndarray,
+        *,
+        decay: float,
+        last: bool = False,
+    ) -> None:
+        """Predict all rows that are needed, put ``rows`` on the stack, fit the head, score and report.
+
+        Afterwards the rows' weights on the stack are multiplied by ``decay``.
+        """
+        split, timing, labels = self.job.split, self.result.timing, self.job.data.labels
+        self._keep_history(name, fitted)
+        with_test = last or self.switches.selection == "test"
+        needed = np.concatenate([split.train, split.validation, *([split.test] if with_test else [])])
+        self.position[needed] = np.arange(len(needed))
+        started = time.perf_counter()
+        seen = self.job.remember(f"{name}.seen", lambda: self._predict(needed))
+        features, self.logits = seen["features"], seen["logits"]
+        predicted_at = time.perf_counter()
+        timing["prediction"] += predicted_at - started
+        with training.torch_threads(self.job.config.threads):
+            if self.uses_svm or self.switches.head == "logistic":
+                self.stack = self.stack if self.switches.feature_stack else self._empty_stack()
+                self.stack.add(features[self.position[rows]], labels[rows], weights[labels[rows]])
+            if self.uses_svm:
+                self.decisions = self.job.remember(f"{name}.svm", lambda: self._fit_svm(features))
+            kind, scores, predicted = self._scores(features, slice(len(split.train), None))
+        self.stack.weights[len(self.stack) - len(rows) :] *= decay
+        timing["head"] += time.perf_counter() - predicted_at
+        count = len(split.validation)
+        self.validation = self._report(split.validation, scores[:count], predicted[:count])
+        self.test = None
+        if with_test:
+            self.result.score(kind, scores[count:], predicted[count:])
+            self.test = self._report(split.test, scores[count:], predicted[count:])
+        if self.job.config.feature_cache and isinstance(self.inputs, ImageData):
+            self._freeze()
+
+    def pool_losses(self) -> np.ndarray:
+        """Return float64[n], the losses of the pool under the last stage's SVM or network."""
+        scores = self.decisions["decision"] if self.switches.difficulty_from == "svm" else self.logits
+        return np.maximum(losses_of(scores[self.position[self.pool]], self.job.data.labels[self.pool]), 0)
+
+    def _keep_history(self, name: str, fitted: training.Fit) -> None:
+        if self.switches.selection == "test":  # the rows that were evaluated
+            history = [{key.replace("validation_", "test_"): v for key, v in e.items()} for e in fitted.history]
+            fitted = dataclasses.replace(fitted, history=history)
+        self.result.add(fitted, name)
+        self.result.timing["training"] += fitted.seconds
+
+    def _predict(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        found = training.predict(self.model, self.inputs, rows, self.job.config)
+        return {"features": found.features, "logits": found.logits}
+
+    def _fit_svm(self, features: np.ndarray) -> dict[str, np.ndarray]:
+        decision, predicted = training.broadcast_from_main(lambda: self.stack.fit().decide(features))
+        return {"decision": decision, "predicted": predicted}
+
+    def _scores(self, features: np.ndarray, part: slice) -> tuple[str, np.ndarray, np.ndarray]:
+        """Return kind, scores and predictions of the predicted rows of ``part`` by the head that the switches name."""
+        if self.switches.head == "svm":
+            return "decision", self.decisions["decision"][part], self.decisions["predicted"][part]
+        if self.switches.head == "softmax":
+            probability = torch.from_numpy(self.logits[part]).double().softmax(dim=1).numpy()
+        else:
+            probability = _logistic(self.stack, features[part])
+        return "probability", probability, probability.argmax(axis=1)
+
+    def _report(self, rows: np.ndarray, scores: np.ndarray, predicted: np.ndarray) -> metrics.Report:
+        return metrics.report(self.job.data.labels[rows], scores, self.job.data.num_classes, predicted)
+
+    def _empty_stack(self) -> StackedSVC:
+        config = self.job.config
+        memory = config.svm_memory if self.uses_svm else 0.0
+        return StackedSVC(self.job.data.num_classes, cost=config.svm_cost, memory=memory)
+
+    def _freeze(self) -> None:
+        """Put the features of all rows in the place of the images, and a network of the head alone on top."""
+        self.inputs = features_of(self.job, self.model)
+        self.model = Classifier(nn.Identity(), copy.deepcopy(self.model.head))
+        self.start = {key: value for key, value in self.start.items() if key.startswith("head.")}
+
+
+def switches_of(config: Config) -> Switches:
+    """Return the variant's switches, with those that the configuration sets itself."""
+    variant = VARIANTS[config.variant]
+    names = [field.name for field in dataclasses.fields(Switches)]
+    return dataclasses.replace(variant, **{name: v for name in names if (v := getattr(config, name)) is not None})
 
 
 def steps_of_stages(labels: np.ndarray, config: Config) -> list[int]:
@@ -122,242 +387,23 @@ def first_kept_epoch(epochs: int) -> int:
     return FIRST_KEPT_EPOCH if epochs >= FIRST_KEPT_EPOCH else max(1, math.ceil(KEPT_SHARE * epochs))
 
 
-def run_paces(job: Job, trained: Trained) -> Iterator[PaceRecord]:
-    """Run the loop of :func:`run`, leaving network, history, steps, timing and scores in ``trained``."""
-    loop = _Loop(job, trained)
-    loop.stage("seed", loop.seed_rows, np.ones(loop.classes), last=False)
-    for index, fraction in enumerate(job.config.add_ratios, 1):
-        yield loop.pace(index, fraction)
-
-
-class _Loop:
-    """The state of a run: the network, the stack of features, and what the last stage predicted."""
-
-    def __init__(self, job: Job, trained: Trained) -> None:
-        self.job, self.config, self.trained = job, job.config, trained
-        self.switches = switches_of(job.config)
-        self.labels, self.classes = job.data.labels, job.data.num_classes
-        self.train_rows = job.split.train
-        self.seed_rows, self.pool = self._seed_and_pool()
-        self.position = np.full(len(job.data), -1)  # of a row in what a stage predicts
-        self.steps = steps_of_stages(self.labels[self.train_rows], job.config)
-        self.model = job.network()
-        self.start = copy.deepcopy(self.model.state_dict())
-        self.inputs: ImageData | FeatureData = job.data
-        self.stack = self._empty_stack()
-        self.stages = 0
-        trained.networks = [self.model]
-        trained.details = {"switches": dataclasses.asdict(self.switches), "stages": [], "paces": []}
-        trained.timing = {"training": 0.0, "prediction": 0.0, "head": 0.0}
-
-    def pace(self, index: int, fraction: float) -> PaceRecord:
-        """Select, measure complexity, balance, train on, fit the head, report."""
-        started, parts_before = time.perf_counter(), dict(self.trained.timing)
-        before, labels = self.validation, self.labels[self.pool]
-        loss = self._pool_losses()
-        selected = pace.select_easiest(loss, labels, fraction, self.classes)
-        ease = balance.class_ease(loss, labels, selected, self.classes)
-        complexity = balance.class_complexity(loss, labels, selected, self.classes)
-        ranked_by = complexity
-        if self.switches.rounded_ease:
-            ranked_by = 1 / balance.scaled_ease(ease, np.bincount(labels))
-        counts = np.bincount(labels[selected], minlength=self.classes)
-        weights, counts_after = np.ones(self.classes), counts
-        if self.switches.weighting:
-            weights = balance.penalty_weights(
-                ranked_by, self.switches.assignment, self.config.max_cost, self._penalty_stream(index)
-            )
-        if self.switches.reconstruction:
-            counts_after = balance.reconstruct_curriculum(
-                counts, ranked_by, self.config.max_added, self.config.keep_factor
-            )
-        rows = np.concatenate([self.seed_rows, self.pool[selected]])
-        drawn = balance.resample(
-            self.labels[rows],
-            counts_after - counts,
-            generator_for(self.job.seed, "resampling", f"pace-{index}"),
-            replacement=self.switches.replacement,
+def _seed_and_pool(job: Job) -> tuple[np.ndarray, np.ndarray]:
+    share = job.config.seed_share
+    seed_rows, pool = part_of_each_class(job.data.labels, job.split.train, share, job.seed)
+    left = np.bincount(job.data.labels[pool], minlength=job.data.num_classes)
+    if left.min() == 0:
+        empty = int(left.argmin())
+        samples = job.data.counts(job.split.train)[empty]
+        found, advice = (
+            (f"{samples} training samples", "take a smaller seed_share")
+            if samples > 1
+            else ("1 training sample", "merge or drop the class")
         )
-        last = index == len(self.config.add_ratios)
-        decay = fraction * (1 - self.config.seed_share) + self.config.seed_share  # what is admitted of all by now
-        self.stage(f"pace-{index}", rows, weights, last=last, balanced=rows[drawn], decay=decay)
-        return PaceRecord(
-            pace=index,
-            fraction=fraction,
-            rows=self.pool,
-            seed_rows=self.seed_rows,
-            loss=loss,
-            selected=selected,
-            ease=ease,
-            complexity=complexity,
-            weights=weights,
-            counts_before=counts,
-            counts_after=counts_after,
-            balanced_rows=rows[drawn],
-            seconds=time.perf_counter() - started,
-            parts={part: value - parts_before[part] for part, value in self.trained.timing.items()},
-            before=before,
-            validation=self.validation,
-            test=self.test,
+        raise ValueError(
+            f"class {empty} ({job.data.class_names[empty]}) has {found}, all in the seed set (seed_share "
+            f"{share:g}); SPBL needs at least one more for the pool: {advice}"
         )
-
-    def stage(
-        self,
-        name: str,
-        rows: np.ndarray,
-        weights: np.ndarray,
-        *,
-        last: bool,
-        balanced: np.ndarray | None = None,
-        decay: float = SEED_WEIGHT,
-    ) -> None:
-        """Train the network on ``rows``, predict once, fit the head on them, report.
-
-        ``balanced`` are the resampled rows, which with the class ``weights`` take the place of ``rows`` wherever balance
-        acts. Afterwards the rows' weights on the stack are multiplied by ``decay``.
-        """
-        balanced = rows if balanced is None else balanced
-        on_network, on_head = (self.switches.balance_on in (place, "both") for place in ("network", "svm"))
-        self._train(name, balanced if on_network else rows, weights if on_network else None)
-        self._predict_and_fit(
-            name, balanced if on_head else rows, weights if on_head else np.ones(self.classes), decay, last
-        )
-        if self.config.feature_cache and isinstance(self.inputs, ImageData):
-            self._freeze()
-        self.stages += 1
-
-    def _train(self, name: str, rows: np.ndarray, weights: np.ndarray | None) -> None:
-        config, switches = self.config, self.switches
-        stage_config = stage_of(config, self.steps[self.stages])
-        epochs = -(-self.steps[self.stages] // (len(rows) // min(config.batch_size, len(rows))))
-        options: dict[str, Any] = {"first_eval_epoch": first_kept_epoch(epochs)}
-        if switches.selection == "test":
-            options["validation"] = self.job.split.test
-        selection = "last" if switches.selection == "last" else "validation"  # the rows above are what it looks at
-        if weights is not None and switches.weighting:
-            options |= {"weights": weights[self.labels[rows]], "loss": weighted_loss("weights")}
-        if not switches.warm_start and self.stages:
-            self.model.load_state_dict(self.start)
-        started = time.perf_counter()
-        job = dataclasses.replace(self.job, data=self.inputs)
-        fitted = job.fit(self.model, rows, stage_config.replace(selection=selection), stage=name, **options)
-        self.trained.timing["training"] += time.perf_counter() - started
-        if switches.selection == "test":
-            history = [{key.replace("validation_", "test_"): v for key, v in e.items()} for e in fitted.history]
-            fitted = dataclasses.replace(fitted, history=history)
-        self.trained.add(fitted, name)
-        self.trained.details["stages"].append(
-            {
-                "stage": name,
-                "rows": len(rows),
-                "steps": fitted.steps,
-                "epochs": epochs,
-                "kept_from": options["first_eval_epoch"],
-            }
-        )
-
-    def _predict_and_fit(self, name: str, rows: np.ndarray, weights: np.ndarray, decay: float, last: bool) -> None:
-        """Make one pass over all rows that are needed, put ``rows`` on the stack, fit the head, score and report."""
-        split, switches = self.job.split, self.switches
-        with_test = last or switches.selection == "test"
-        needed = [self.train_rows, split.validation, *([split.test] if with_test else [])]
-        ends = np.cumsum([len(part) for part in needed])
-        self.position[np.concatenate(needed)] = np.arange(ends[-1])
-        parts = {"prediction": 0.0, "head": 0.0}
-
-        def compute() -> dict[str, np.ndarray]:
-            started = time.perf_counter()
-            prediction = training.predict(self.model, self.inputs, np.concatenate(needed), self.config)
-            parts["prediction"] = time.perf_counter() - started
-            return {"features": prediction.features, "logits": prediction.logits}
-
-        seen = self.job.remember(f"{name}.seen", compute)
-        features, self.logits = seen["features"], seen["logits"]
-        started = time.perf_counter()
-        with training.torch_threads(self.config.threads):
-            self._put_on_stack(features[self.position[rows]], self.labels[rows], weights[self.labels[rows]])
-            self.decisions = (
-                self.job.remember(f"{name}.svm", lambda: self._fit_svm(features)) if switches.needs_svm else {}
-            )
-            scored = self._scores(features, slice(ends[0], None))
-        self.stack.weights[len(self.stack) - len(rows) :] *= decay
-        parts["head"] = time.perf_counter() - started
-        for part, value in parts.items():
-            self.trained.timing[part] += value
-        validation = len(split.validation)
-        self.validation = self._report(split.validation, scored.take(slice(0, validation)))
-        self.test = None
-        if with_test:
-            self.trained.scored = scored.take(slice(validation, None))
-            self.test = self._report(split.test, self.trained.scored)
-
-    def _put_on_stack(self, features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> None:
-        if not self.switches.needs_svm and self.switches.head == "softmax":
-            return
-        if not self.switches.feature_stack:
-            self.stack = self._empty_stack()
-        self.stack.add(features, labels, weights)
-
-    def _fit_svm(self, features: np.ndarray) -> dict[str, np.ndarray]:
-        decision, predicted = training.broadcast_from_main(lambda: self.stack.fit().decide(features))
-        return {"decision": decision, "predicted": predicted}
-
-    def _scores(self, features: np.ndarray, part: slice) -> Scores:
-        """Score the predicted rows of ``part`` by the head that the switches name."""
-        if self.switches.head == "svm":
-            return Scores(self.decisions["decision"][part], "decision", self.decisions["predicted"][part])
-        if self.switches.head == "softmax":
-            probability = torch.from_numpy(self.logits[part]).double().softmax(dim=1).numpy()
-        else:
-            probability = _logistic(self.stack, features[part])
-        return Scores(probability, "probability", probability.argmax(axis=1))
-
-    def _pool_losses(self) -> np.ndarray:
-        """Return float64[n], the losses of the pool under the last stage's SVM or network."""
-        scores = self.decisions["decision"] if self.switches.difficulty_from == "svm" else self.logits
-        return np.maximum(losses_of(scores[self.position[self.pool]], self.labels[self.pool]), 0)
-
-    def _report(self, rows: np.ndarray, scored: Scores) -> metrics.Report:
-        return metrics.report(self.labels[rows], scored.scores, self.classes, scored.predicted)
-
-    def _seed_and_pool(self) -> tuple[np.ndarray, np.ndarray]:
-        share = self.config.seed_share
-        seed_rows, pool = part_of_each_class(self.labels, self.train_rows, share, self.job.seed)
-        left = np.bincount(self.labels[pool], minlength=self.classes)
-        if left.min() == 0:
-            empty = int(left.argmin())
-            samples = self.job.data.counts(self.train_rows)[empty]
-            found, advice = (
-                (f"{samples} training samples", "take a smaller seed_share")
-                if samples > 1
-                else ("1 training sample", "merge or drop the class")
-            )
-            raise ValueError(
-                f"class {empty} ({self.job.data.class_names[empty]}) has {found}, all in the seed set (seed_share "
-                f"{share:g}); SPBL needs at least one more for the pool: {advice}"
-            )
-        return seed_rows, pool
-
-    def _penalty_stream(self, index: int) -> np.random.Generator | None:
-        constant = self.config.variant == "released"
-        return None if constant else generator_for(self.job.seed, "penalty weights", f"pace-{index}")
-
-    def _empty_stack(self) -> StackedSVC:
-        memory = self.config.svm_memory if self.switches.needs_svm else 0.0
-        device = training.accelerator_for(self.config).device
-        return StackedSVC(self.classes, cost=self.config.svm_cost, memory=memory, device=device)
-
-    def _freeze(self) -> None:
-        """Put the features of all rows in the place of the pictures, and a network of the head alone on top."""
-        pictures = self.job.data
-        seen = self.job.remember(
-            "features", lambda: {"features": training.cache_features(self.model, pictures, self.config).features}
-        )
-        self.inputs = FeatureData(
-            pictures.name, seen["features"], self.labels, pictures.class_names, pictures.data_sha256
-        )
-        self.model = Classifier(nn.Identity(), copy.deepcopy(self.model.head))
-        self.start = {key: value for key, value in self.start.items() if key.startswith("head.")}
+    return seed_rows, pool
 
 
 def _logistic(stack: StackedSVC, features: np.ndarray) -> np.ndarray:
@@ -373,15 +419,8 @@ def _logistic(stack: StackedSVC, features: np.ndarray) -> np.ndarray:
 
 def _summary(record: PaceRecord, labels: np.ndarray) -> dict[str, Any]:
     """Return what a result file keeps of a pace."""
+    kept = {name: getattr(record, name) for name in _KEPT}
+    shown = np.bincount(labels[record.balanced_rows], minlength=len(record.weights))
     reports = {"validation_before": record.before, "validation": record.validation, "test": record.test}
-    kept = {
-        "pace": record.pace,
-        "fraction": record.fraction,
-        "complexity": record.complexity,
-        "weights": record.weights,
-        "counts_before": record.counts_before,
-        "counts_after": record.counts_after,
-        "balanced_per_class": np.bincount(labels[record.balanced_rows], minlength=len(record.weights)),
-        **{name: None if report is None else report.summary() for name, report in reports.items()},
-    }
-    return files.to_jsonable(kept)
+    summaries = {name: None if report is None else report.summary() for name, report in reports.items()}
+    return files.to_jsonable(kept | {"balanced_per_class": shown} | summaries)

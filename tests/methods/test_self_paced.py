@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spbl_nb import methods, pace, training
 from spbl_nb.config import preset
 from spbl_nb.methods import co_training, self_paced
-from spbl_nb.methods.job import Job, Trained, part_of_each_class, shares_of
+from spbl_nb.methods.job import Job, Result, part_of_each_class, shares_of
 
 QUICK = preset("smoke", size=16, epochs=40, max_steps=72, batch_size=16, paces=5)
 
@@ -32,25 +32,28 @@ def test_shares_add_up_and_differ_by_one_at_most(total, stages):
 def test_every_form_admits_the_wanted_share(form, fraction):
     rng = np.random.default_rng(0)
     loss, labels = rng.exponential(1, 200), rng.integers(0, 4, 200)
-    _, weights = self_paced.weigh(loss, labels, fraction, QUICK.replace(pace_form=form, least_per_class=0))
+    age, weights, limits = self_paced.weigh(loss, labels, fraction, form)
     assert ((weights >= 0) & (weights <= 1)).all()
     if form == "logistic":
         assert (weights > 0).all()
         return
     assert (weights > 0).sum() == pytest.approx(200 * fraction, abs=1)
     assert loss[weights > 0].max() <= np.sort(loss)[round(200 * fraction) - 1]
+    np.testing.assert_allclose(limits, age * loss.max() if form == "logarithmic" else age)
 
 
-def test_global_age_starves_a_hard_class_and_quota_or_least_do_not():
+def test_global_age_starves_a_hard_class_and_a_quota_does_not(data, split):
     loss = np.concatenate([np.linspace(0, 1, 50), np.linspace(2, 3, 50)])
     labels = np.repeat([0, 1], 50)
-    starving = self_paced.weigh(loss, labels, 0.5, QUICK.replace(least_per_class=0))[1]
+    _, starving, _ = self_paced.weigh(loss, labels, 0.5)
     assert starving[labels == 1].sum() == 0
-    least = self_paced.weigh(loss, labels, 0.5, QUICK.replace(least_per_class=3))[1]
-    assert np.flatnonzero(least[50:]).tolist() == [0, 1, 2]
-    age, quota = self_paced.weigh(loss, labels, 0.5, QUICK.replace(pace_scope="class"))
+    age, quota, limits = self_paced.weigh(loss, labels, 0.5, scope="class")
     assert np.isnan(age)
     assert quota[labels == 0].sum() == quota[labels == 1].sum() == 25
+    np.testing.assert_array_equal(quota > 0, loss < limits[labels])
+    job = Job("spl", data, split, QUICK.replace(least_per_class=3))
+    for record in self_paced.run_paces(job, Result("spl", [job.network()])):
+        assert np.bincount(job.train_labels[record.selected], minlength=3).min() >= 3
 
 
 @given(st.integers(0, 1000), st.sampled_from([0.2, 0.5, 0.8, 1.0]))
@@ -59,9 +62,8 @@ def test_diversity_admits_the_wanted_share_over_more_groups(seed, fraction):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 6, 120)
     loss = rng.exponential(1, 120) * (1 + labels)
-    plain = QUICK.replace(least_per_class=0)
-    age, diverse = self_paced.weigh(loss, labels, fraction, plain, diversity=2.0, groups=labels)
-    _, hard = self_paced.weigh(loss, labels, fraction, plain)
+    age, diverse, _ = self_paced.weigh(loss, labels, fraction, diversity=2.0)
+    _, hard, _ = self_paced.weigh(loss, labels, fraction)
     if age > 0:  # age 0 may admit more than wanted, by diversity alone
         assert diverse.sum() == pytest.approx(np.ceil(120 * fraction), abs=1)
     assert len(set(labels[diverse > 0])) >= len(set(labels[hard > 0]))
@@ -83,18 +85,18 @@ def test_weighted_loss_by_hand(normaliser):
 
 
 def test_records_grow_and_are_measured_without_augmentation(data, split):
-    job = Job("spl", data, split, QUICK, 0, None, False)
-    trained = Trained([job.network()])
+    job = Job("spl", data, split, QUICK)
+    result = Result("spl", [job.network()])
     rows, labels = split.train, data.labels[split.train]
     selected = []
-    for record in self_paced.run_paces(job, trained):
-        again = self_paced.losses_of(training.predict(trained.networks[0], data, rows, QUICK).logits, labels)
+    for record in self_paced.run_paces(job, result):
+        again = self_paced.losses_of(training.predict(result.networks[0], data, rows, QUICK).logits, labels)
         np.testing.assert_array_equal(record.loss, again)
         selected.append(record.selected.sum())
     assert selected == sorted(selected)
     assert selected[-1] == len(rows)
-    assert trained.steps == training.step_budget(QUICK, len(rows))
-    assert [entry["step"] for entry in trained.history] == sorted(entry["step"] for entry in trained.history)
+    assert result.steps == training.step_budget(QUICK, len(rows))
+    assert [entry["step"] for entry in result.history] == sorted(entry["step"] for entry in result.history)
 
 
 @pytest.mark.parametrize(

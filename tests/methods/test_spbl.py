@@ -235,28 +235,6 @@ def test_a_class_needs_a_sample_outside_the_seed_set(blobs):
         list(spbl.run(data, split, QUICK))
 
 
-@pytest.mark.parametrize(
-    ("setting", "message"),
-    [
-        ({"add_ratios": (0.5, 0.4)}, "never fall"),
-        ({"add_ratios": (0.0, 1.0)}, r"add_ratios\[0\] is 0"),
-        ({"add_ratios": (0.5, 1.1)}, r"add_ratios\[1\] is 1\.1"),
-        ({"add_ratios": ()}, "at least one"),
-        ({"seed_share": 0.0}, "seed_share is 0"),
-        ({"seed_share": 1.0}, "seed_share is 1"),
-        ({"variant": "cleaned"}, "did you mean 'clean'"),
-        ({"assignment": "sort"}, "did you mean 'sorted'"),
-        ({"head": "svc"}, "did you mean 'svm'"),
-        ({"weighting": 1}, "weighting is 1"),
-        ({"max_cost": 0.5}, "max_cost is 0.5"),
-        ({"svm_memory": -1}, "svm_memory is -1"),
-    ],
-)
-def test_settings_out_of_range(setting, message):
-    with pytest.raises(ValueError, match=message):
-        QUICK.replace(**setting)
-
-
 def test_other_methods_may_not_select_on_the_test_rows(data, split):
     for method in ("ce", "spbl_clean", "spbl_no_weights"):
         with pytest.raises(ValueError, match="selection is 'test'"):
@@ -328,27 +306,3 @@ def test_selection_is_the_librarys(features, split):
     record = next(iter(spbl.run(features, split, QUICK)))
     labels = features.labels[record.rows]
     np.testing.assert_array_equal(record.selected, pace.select_easiest(record.loss, labels, 0.5, 3))
-
-
-def test_the_split_and_the_seed_are_checked_before_anything_is_trained(data, blobs, split):
-    other = data_module.make_split(blobs([80, 30, 20], seed=3), 0.15, 0.3)
-    with pytest.raises(ValueError, match="split was made for other data"):
-        next(spbl.run(data, other, QUICK))
-    for seed in (-1, 1.5):
-        with pytest.raises(ValueError, match=f"seed is {seed}"):
-            next(spbl.run(data, split, QUICK, seed=seed))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"features": np.zeros((90, 5)) * np.nan}, r"features\[0, 0\] is nan"),
-        ({"features": np.zeros((80, 5))}, "features has 80 entries; 90 are needed"),
-        ({"features": np.zeros(90)}, "features has shape"),
-        ({"labels": np.full(90, 3)}, r"labels\[0\] is 3; allowed: 0..2"),
-    ],
-)
-def test_cached_features_are_checked_on_the_way_in(features, changes, message):
-    with pytest.raises(ValueError, match=message):
-        dataclasses.replace(features, **changes)
-    assert dataclasses.replace(features, features=features.features.astype(np.float64)).features.dtype == np.float32
