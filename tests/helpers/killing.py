@@ -120,7 +120,7 @@ def run_spbl(folder: Path, event: Callable[[], None]) -> None:
 
     from spbl_nb import methods, metrics
     from spbl_nb.config import preset
-    from spbl_nb.data import split as splits
+    from spbl_nb.data.split import make_split
     from spbl_nb.methods import spbl
     from spbl_nb.results import store
     from spbl_nb.training import loop as training
@@ -130,7 +130,7 @@ def run_spbl(folder: Path, event: Callable[[], None]) -> None:
     telling(training.Loop, "_save", event)
     telling(spbl.StackedSVC, "fit", event)
     data = blobs([60, 20, 10])
-    split = splits.make_split(data, 0.15, 0.3)
+    split = make_split(data, 0.15, 0.3)
     config = preset("smoke", size=16, epochs=150, max_steps=150, batch_size=16, variant="released")
     result = methods.run("spbl_released", data, split, config, checkpoint=folder / "run.pt")
     report = metrics.report(data.labels[split.test], result.scores, 3, result.predicted)

@@ -12,7 +12,7 @@ from torch import distributed
 
 from spbl_nb import methods, training
 from spbl_nb.config import preset
-from spbl_nb.data import split as splits
+from spbl_nb.data.split import make_split
 from spbl_nb.training import checkpoints, models
 
 
@@ -37,7 +37,7 @@ def fit(model: str, checkpoint: Path | None = None) -> dict[str, np.ndarray]:
 def run(method: str, checkpoint: Path) -> dict[str, np.ndarray]:
     """Run a method as a whole; return its scores and what it selected."""
     data = blobs([60, 20, 11])
-    result = methods.run(method, data, splits.make_split(data, 0.15, 0.3), settings(), checkpoint=checkpoint)
+    result = methods.run(method, data, make_split(data, 0.15, 0.3), settings(), checkpoint=checkpoint)
     counts = [record["balanced_per_class"] for record in result.details["paces"]]
     return {"scores": result.scores, "predicted": result.predicted, "counts": np.array(counts)}
 

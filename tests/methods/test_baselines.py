@@ -17,8 +17,8 @@ from torch.nn import functional
 
 from spbl_nb import losses, methods, svm, training
 from spbl_nb.config import preset
-from spbl_nb.data import split as splits
 from spbl_nb.data.dataset import FeatureData, ImageData
+from spbl_nb.data.split import make_split
 from spbl_nb.methods import baselines, decoupled, registry
 from spbl_nb.methods.job import Job
 from spbl_nb.training import loop, models
@@ -314,7 +314,7 @@ def hard_blobs(blobs):
     data = blobs([120, 30, 12, 10])
     noise = np.random.default_rng(3).normal(0, 60, (len(data), 3, 1, 1))
     data = dataclasses.replace(data, images=(0.3 * data.images + noise + 80).clip(0, 255).astype(np.uint8))
-    return data, splits.make_split(data, 0.25, 0.25)
+    return data, make_split(data, 0.25, 0.25)
 
 
 def recalls_by_hand(data, rows, network):
@@ -409,7 +409,7 @@ def test_smote_svm_is_an_svm_on_the_enlarged_features(data, split):
 @pytest.mark.parametrize("method", BASELINES)
 def test_a_class_of_one_training_sample(blobs, method):
     data = blobs([60, 20, 3])
-    split = splits.make_split(data, 0.15, 0.3)
+    split = make_split(data, 0.15, 0.3)
     assert data.counts(split.train)[2] == 1
     result = methods.run(method, data, split, QUICK)
     assert np.isfinite(result.scores).all()

@@ -9,7 +9,7 @@ from small_data import blobs
 
 from spbl_nb import methods
 from spbl_nb.config import preset
-from spbl_nb.data import registry as data_module
+from spbl_nb.data.split import make_split
 from spbl_nb.methods import baselines
 
 QUICK = preset("smoke", size=16, epochs=30, max_steps=60, batch_size=16)
@@ -19,7 +19,7 @@ QUICK = preset("smoke", size=16, epochs=30, max_steps=60, batch_size=16)
 def first_run(method):
     """The result of a method on what the fixtures ``data`` and ``split`` give, which several tests look at."""
     data = blobs([60, 20, 10])
-    return methods.run(method, data, data_module.make_split(data, 0.15, 0.3), QUICK)
+    return methods.run(method, data, make_split(data, 0.15, 0.3), QUICK)
 
 
 @pytest.mark.parametrize("method", methods.METHODS)
@@ -63,7 +63,7 @@ def test_budgets_are_equal_where_classes_do_not_divide_the_epoch(blobs):
     order = baselines.balanced_order(np.repeat([0, 1, 2], [100, 20, 8]), np.random.default_rng(0))
     assert len(order) == 128
     data = blobs([110, 40, 33])
-    split = data_module.make_split(data, 0.15, 0.3)
+    split = make_split(data, 0.15, 0.3)
     config = QUICK.replace(max_steps=None, epochs=3, batch_size=len(split.train))
     assert {methods.run(method, data, split, config).steps for method in ("ce", "oversample")} == {3}
 

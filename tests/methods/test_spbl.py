@@ -11,8 +11,8 @@ from sklearn.svm import SVC
 
 from spbl_nb import balance, methods, metrics, pace, training
 from spbl_nb.config import preset
-from spbl_nb.data import registry as data_module
 from spbl_nb.data.dataset import FeatureData
+from spbl_nb.data.split import make_split
 from spbl_nb.methods import spbl
 from spbl_nb.results import store
 from spbl_nb.training import checkpoints, models
@@ -185,7 +185,7 @@ def test_gram_matrix_and_plain_svc_give_the_same_run(data, split):
 
 def test_two_classes(blobs):
     data = blobs([40, 14])
-    split = data_module.make_split(data, 0.2, 0.3)
+    split = make_split(data, 0.2, 0.3)
     for variant in spbl.VARIANTS:
         *_, record = spbl.run(data, split, QUICK.replace(variant=variant))
         assert record.test.accuracy > 0.8
@@ -229,7 +229,7 @@ def test_cached_features_are_those_of_the_network(data, split):
 
 def test_a_class_needs_a_sample_outside_the_seed_set(blobs):
     data = blobs([30, 12, 3])
-    split = data_module.make_split(data, 0.2, 0.3)
+    split = make_split(data, 0.2, 0.3)
     assert data.counts(split.train)[2] == 1
     with pytest.raises(ValueError, match=r"class 2 \(class 2\) has 1 training sample, all in the seed set"):
         list(spbl.run(data, split, QUICK))
