@@ -1,4 +1,4 @@
-"""A grid on a folder of one's own pictures: a relative root, pictures decoded once, another folder refused."""
+"""A grid on a folder of one's own images: a relative root, images decoded once, another folder refused."""
 
 import pytest
 import tiny_notebooks as tiny

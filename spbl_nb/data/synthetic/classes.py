@@ -1,10 +1,8 @@
-"""The classes of synthetic lesions: what a typical picture of each looks like, and how hard each is to recognise.
+"""The classes of synthetic lesions: what a typical image of each looks like, and how hard each is to recognise.
 
 A class is a point in a space of looks: amounts of pigment, outline, texture, relief. The first twelve classes are
-designed by hand, all further ones put together from a colour, a texture and a shape. Classes come in pairs of
-*siblings* that share most of their look (0 and 1, 2 and 3, …). A class of difficulty 0 keeps to its own look; the more
-difficult it is made, the further its pictures drift towards the sibling's look and the more they vary. Names describe
-what is seen. They are invented and no names of diseases.
+designed by hand, the others combine a colour, a texture and a shape. Classes come in pairs of *siblings* that share most
+of their look (0 and 1, 2 and 3, …). Names describe what is seen; they are no names of diseases.
 """
 
 import csv
@@ -26,7 +24,7 @@ def _trait(default: float, spread: float, low: float, high: float, meaning: str)
 
 @dataclass(frozen=True)
 class LesionClass:
-    """The typical look of one class. Lengths are in half picture sides, amounts of pigment in optical density."""
+    """The typical look of one class. Lengths are in half image sides, amounts of pigment in optical density."""
 
     name: str
     # outline
@@ -233,9 +231,8 @@ def sibling(index: int, num_classes: int) -> int:
 def default_difficulty(num_classes: int = 12) -> np.ndarray:
     """Return float64[C], difficulties evenly spread over [0, 1] and, in rank, all but uncorrelated with the class index.
 
-    With counts that fall with the index, rarity and difficulty are thereby independent: of twelve classes the largest is
-    hard, the smallest easy. The order is that of the multiples of the golden ratio modulo 1, whose ranks are well mixed
-    wherever one stops; only below ten classes a correlation of up to 0.8 (four classes) remains.
+    With counts that fall with the index, rarity and difficulty are thereby independent. The order is that of the multiples
+    of the golden ratio modulo 1; only below ten classes a correlation of up to 0.8 (four classes) remains.
     """
     num_classes = checks.integer("num_classes", num_classes, 2, MAX_CLASSES)
     golden = (5**0.5 - 1) / 2

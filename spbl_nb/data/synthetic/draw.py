@@ -1,14 +1,11 @@
-"""Synthetic RGB pictures of skin lesions whose classes have a rarity *and*, independently, a difficulty.
+"""Synthetic RGB images of skin lesions whose classes have a rarity *and*, independently, a difficulty.
 
-Imbalance has two parts: how many samples a class has, and how hard it is to recognise. Here both are dials. The caller
-hands in the number of pictures of each class (rarity) and a number in [0, 1] (difficulty): a difficult class drifts
-towards the look of its sibling class and varies more, so that some of its pictures cannot be told from the sibling's
-by anyone, while every label stays true. Everything is drawn, nothing is photographed, and no class is a disease.
+The caller gives the number of images of each class (rarity) and a number in [0, 1] (difficulty): a difficult class drifts
+towards the look of its sibling class and varies more, so that some of its images cannot be told from the sibling's,
+while every label stays true. Everything is drawn, nothing is photographed, and no class is a disease.
 
-Each class, and each purpose in it, has a random stream of its own: a picture depends on seed, stream, class, position
-in the class and the class's difficulty alone, not on how many pictures are drawn of it or of others, nor on the size.
-
-Taught in: notebooks/01_data, sections 1 and 2.
+Each class, and each purpose in it, has a random stream of its own: an image depends on seed, stream, class, position
+in the class and the class's difficulty alone, not on how many images are drawn, nor on the size.
 """
 
 from collections.abc import Sequence
@@ -31,7 +28,7 @@ from spbl_nb.data.synthetic.painting import FIELDS, HAIRS, SKIN_RANGES, VIEW_RAN
 
 __all__ = ["MAX_CLASSES", "LesionClass", "Lesions", "class_prototypes", "default_difficulty", "draw", "sibling"]
 
-SMALLEST, LARGEST = 16, 224  # picture sides, pixels
+SMALLEST, LARGEST = 16, 224  # image sides, pixels
 _PURPOSES = ("drift", "look", "skin", "waves", "hairs", "view")  # the position is part of the stream's key: append only
 _DRIFTING = 0.55  # share of a class of difficulty 1 that drifts: 0.35 past the middle, 0.15 all the way
 _RAMP = 0.4  # share of a class between the first lesion that drifts and the first that has arrived
@@ -41,7 +38,7 @@ _WIDENING = 0.8  # at difficulty 1 the spread of every trait is larger by this f
 
 @dataclass(frozen=True)
 class Lesions:
-    """Drawn pictures: ``images`` uint8[N,3,size,size], ``labels`` int64[N], ``groups`` int64[N] (one number a lesion)."""
+    """Drawn images: ``images`` uint8[N,3,size,size], ``labels`` int64[N], ``groups`` int64[N] (one number a lesion)."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -61,9 +58,9 @@ def draw(
 
     Parameters
     ----------
-    counts : int[C], pictures of each class (0 is allowed); C is the number of classes, 2 to ``MAX_CLASSES``.
+    counts : int[C], images of each class (0 is allowed); C is the number of classes, 2 to ``MAX_CLASSES``.
     difficulty : float[C] or one number for all, in [0, 1]; None: :func:`default_difficulty`.
-    size : picture side in pixels, 16 to 224; the same lesions at every size.
+    size : image side in pixels, 16 to 224; the same lesions at every size.
     seed : 0 or larger.
     pictures_per_lesion : photographs of one lesion, which differ in viewpoint and light; the last lesion of a class
         may have fewer.
@@ -90,9 +87,9 @@ def draw(
 
 
 def scenes_of_class(key: tuple[int, int], index: int, count: int, difficulty: np.ndarray, views: int = 1) -> Scenes:
-    """Return the numbers behind ``count`` pictures of the class ``index``; ``key`` is (seed, stream).
+    """Return the numbers behind ``count`` images of the class ``index``; ``key`` is (seed, stream).
 
-    ``difficulty`` float[C] has that of every class; ``views`` pictures show the same lesion.
+    ``difficulty`` float[C] has that of every class; ``views`` images show the same lesion.
     """
     prototypes = _prototype_table(len(difficulty))
     own, other = prototypes[index], prototypes[sibling(index, len(difficulty))]
@@ -101,19 +98,13 @@ def scenes_of_class(key: tuple[int, int], index: int, count: int, difficulty: np
 
 def _checked_counts(counts: object) -> np.ndarray:
     array = np.asarray(counts)
-    if array.ndim != 1 or not 2 <= len(array) <= MAX_CLASSES:
+    one_per_class = array.ndim == 1 and 2 <= len(array) <= MAX_CLASSES and array.dtype.kind in "iu"
+    if not one_per_class or array.min() < 0 or not array.any():
         raise ValueError(
-            f"counts has shape {array.shape}; allowed: one dimension with 2 to {MAX_CLASSES} entries, one per class"
+            f"counts is {counts!r:.80}; allowed: 2 to {MAX_CLASSES} integers of 0 or more, the number of images of each class, "
+            "not all 0"
         )
-    if array.dtype.kind not in "iu":
-        raise ValueError(f"counts has dtype {array.dtype}; allowed: integers, the number of pictures of each class")
-    array = array.astype(np.int64)
-    if array.min() < 0:
-        where = int(np.argmin(array))
-        raise ValueError(f"counts[{where}] is {array[where]}; allowed: 0 or more pictures of a class")
-    if not array.any():
-        raise ValueError("counts are all 0; at least one picture is needed")
-    return array
+    return array.astype(np.int64)
 
 
 def checked_difficulty(difficulty: Any, num_classes: int) -> np.ndarray:
@@ -122,15 +113,9 @@ def checked_difficulty(difficulty: Any, num_classes: int) -> np.ndarray:
         return default_difficulty(num_classes)
     if np.ndim(difficulty) == 0:
         return np.full(num_classes, checks.real("difficulty", difficulty, 0, 1))
-    array = checks.finite_array("difficulty", difficulty, ndim=1)
-    if len(array) != num_classes:
-        raise ValueError(
-            f"difficulty has {len(array)} entries and counts {num_classes}; one per class is needed, or one number for all"
-        )
-    outside = (array < 0) | (array > 1)
-    if outside.any():
-        where = int(np.argmax(outside))
-        raise ValueError(f"difficulty[{where}] is {array[where]:g}; allowed: a number in [0, 1]")
+    array = checks.finite_array("difficulty", difficulty, ndim=1, length=num_classes, per="class")
+    if array.min() < 0 or array.max() > 1:
+        raise ValueError(f"difficulty reaches from {array.min():g} to {array.max():g}; allowed: numbers in [0, 1]")
     return array
 
 
@@ -143,7 +128,7 @@ def _prototype_table(num_classes: int) -> np.ndarray:
 def _scenes(
     key: tuple[int, ...], count: int, views: int, own: np.ndarray, other: np.ndarray, difficulty: float
 ) -> Scenes:
-    """Draw the numbers behind ``count`` pictures of one class; what belongs to a lesion is shared by its views."""
+    """Draw the numbers behind ``count`` images of one class; what belongs to a lesion is shared by its views."""
 
     def stream(purpose: str, rows: int, columns: int) -> np.ndarray:
         return uniform((*key, _PURPOSES.index(purpose)), rows, columns)

@@ -1,12 +1,10 @@
-"""Synthetic pictures of skin with several lesions, each with the box around it: data to learn detection from.
+"""Synthetic images of skin with several lesions, each with the box around it: data to learn detection from.
 
 The lesions are those of :mod:`spbl_nb.data.synthetic.draw`, made smaller and put in different places on one skin under one lamp.
 Layers of pigment add up, so nothing is pasted: a lesion on dark skin looks as it would there. A box is the smallest
 that holds what is painted of the lesion, which is known exactly because it is drawn.
 
-A picture depends on seed, stream and its position alone: more pictures begin with the fewer.
-
-Taught in: notebooks/06_gradient_harmonizing, section 6.
+An image depends on seed, stream and its position alone: more images begin with the fewer.
 """
 
 import dataclasses
@@ -19,21 +17,21 @@ from spbl_nb import checks
 from spbl_nb.data.synthetic import draw as lesions
 from spbl_nb.data.synthetic.painting import Layers, Scenes, lesion_layers, paint_with_layers, points_of, uniform
 
-SMALLEST, LARGEST = 48, 512  # picture sides, pixels
-MOST = 8  # lesions in a picture at most
+SMALLEST, LARGEST = 48, 512  # image sides, pixels
+MOST = 8  # lesions in an image at most
 LEAST_SIDE = 4.0  # pixels; of which less is seen counts as no lesion
 _PLACING, _SKIN = 10_000, 10_001  # keys of the random streams beside those of the classes
 _TRIES = 6  # places tried for a lesion before it is left out
-_ZOOM = 1.6, 3.8  # lesions are smaller than in a picture of one lesion by a factor in this range
-_REACH = 0.85  # centres lie within so many half picture sides from the middle
+_ZOOM = 1.6, 3.8  # lesions are smaller than in an image of one lesion by a factor in this range
+_REACH = 0.85  # centres lie within so many half image sides from the middle
 _INSIDE = 0.3  # opacity from which a point belongs to a lesion
 
 
 @dataclass(frozen=True)
 class LesionGroups:
-    """Drawn pictures ``images`` uint8[N,3,size,size] and their lesions, in the order of the pictures.
+    """Drawn images ``images`` uint8[N,3,size,size] and their lesions, in the order of the images.
 
-    ``owner`` int64[M] is the picture of each lesion, ``boxes`` float32[M,4] its (left, top, right, bottom) in pixels,
+    ``owner`` int64[M] is the image of each lesion, ``boxes`` float32[M,4] its (left, top, right, bottom) in pixels,
     ``labels`` int64[M] its class.
     """
 
@@ -55,17 +53,17 @@ def draw(
     difficulty: Sequence[float] | np.ndarray | float | None = 0.0,
     stream: int = 0,
 ) -> LesionGroups:
-    """Draw ``count`` pictures of skin with ``least`` to ``most`` lesions each; where they find no room, fewer.
+    """Draw ``count`` images of skin with ``least`` to ``most`` lesions each; where they find no room, fewer.
 
     Parameters
     ----------
-    size : picture side in pixels, 48 to 512.
+    size : image side in pixels, 48 to 512.
     num_classes : C, 2 to ``lesions.MAX_CLASSES``.
     least, most : 0 to 8 lesions.
     factor : imbalance factor, at least 1: class 0 is so many times as frequent as the last; between them frequencies
         fall exponentially.
     difficulty : float[C] or one number for all, in [0, 1], as in :func:`spbl_nb.data.synthetic.draw.draw`.
-    seed, stream : 0 or larger; other streams hold other pictures (0 for training, 1 for testing).
+    seed, stream : 0 or larger; other streams hold other images (0 for training, 1 for testing).
 
     Raises ValueError naming the argument, what was found and what is allowed.
     """
@@ -115,7 +113,7 @@ def _scenes(key: tuple[int, int], labels: np.ndarray, difficulty: np.ndarray) ->
 
 
 def _find_room(owner: np.ndarray, radius: np.ndarray, tries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (centres float32[M,2], bool[M] whether one was found) so that no lesions of a picture overlap."""
+    """Return (centres float32[M,2], bool[M] whether one was found) so that no lesions of an image overlap."""
     centre, placed = np.zeros((len(owner), 2), dtype=np.float32), np.zeros(len(owner), dtype=bool)
     first = np.searchsorted(owner, owner)
     for index in range(len(owner)):
@@ -130,18 +128,18 @@ def _find_room(owner: np.ndarray, radius: np.ndarray, tries: np.ndarray) -> tupl
 def _paint(
     skins: Scenes, group: Scenes, owner: np.ndarray, labels: np.ndarray, placed: np.ndarray, size: int
 ) -> LesionGroups:
-    """Paint picture by picture, and measure the boxes on the way."""
+    """Paint image by image, and measure the boxes on the way."""
     images = np.empty((len(skins), 3, size, size), dtype=np.uint8)
     boxes = np.zeros((len(owner), 4), dtype=np.float32)
     ends = np.searchsorted(owner, np.arange(len(skins) + 1))
-    for picture in range(len(skins)):
-        rows = ends[picture] + np.flatnonzero(placed[ends[picture] : ends[picture + 1]])
+    for image in range(len(skins)):
+        rows = ends[image] + np.flatnonzero(placed[ends[image] : ends[image + 1]])
         block = group.block(rows)
-        lamp = skins.block(slice(picture, picture + 1))
+        lamp = skins.block(slice(image, image + 1))
         lit = {name: np.broadcast_to(lamp.view[name], (len(rows), 1, 1)) for name in ("light_angle", "defocus")}
         layers = lesion_layers(dataclasses.replace(block, view=block.view | lit), size)
         boxes[rows] = _boxes(layers.mask) * (size / points_of(size))
-        images[picture] = paint_with_layers(lamp, size, _joined(layers))[0]
+        images[image] = paint_with_layers(lamp, size, _joined(layers))[0]
     seen = placed & ((boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= LEAST_SIDE)
     return LesionGroups(images, owner[seen], boxes[seen], labels[seen])
 

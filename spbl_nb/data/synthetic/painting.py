@@ -1,13 +1,12 @@
 """Paint synthetic skin lesions: from the numbers that describe a lesion and a photograph of it to pixels.
 
-Everything is a smooth function of the place in the picture, so that the same lesion can be painted at any size. Skin
-and lesion are layers of pigment: their optical densities add up, and the picture is the light they leave over
-(Beer-Lambert), so a lesion looks right on light and on dark skin. All irregularity comes from *wave fields*, sums of a
-few plane waves of random direction and phase; on a pixel grid such a sum is a small matrix product, which makes
-painting fast. Pictures are painted in blocks that fit the processor's cache.
+Everything is a smooth function of the place in the image, so that the same lesion can be painted at any size. Skin
+and lesion are layers of pigment: their optical densities add up, and the image is the light they leave over
+(Beer-Lambert). All irregularity comes from *wave fields*, sums of a few plane waves of random direction and phase, which
+on a pixel grid is a small matrix product. Images are painted in blocks that fit the processor's cache.
 
-Lengths are in half picture sides: a picture reaches from -1 to 1 both ways. Inside a block every number that describes
-a picture has shape [B,1,1] and spreads over the points [B,S,S].
+Lengths are in half image sides: an image reaches from -1 to 1 both ways. Inside a block every number that describes
+an image has shape [B,1,1] and spreads over the points [B,S,S].
 """
 
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import numpy as np
 Table = dict[str, np.ndarray]
 
 WAVES = 12  # plane waves summed in a field
-FIELDS: dict[str, float] = {  # field: angular frequency, radians per half picture side
+FIELDS: dict[str, float] = {  # field: angular frequency, radians per half image side
     "outline": 3.6,
     "patches": 5.5,
     "mottle": 6.0,
@@ -67,7 +66,7 @@ _TISSUE = np.array([0.97, 0.88, 0.82], dtype=np.float32)[:, None, None]  # refle
 _KERATIN = np.array([0.93, 0.90, 0.85], dtype=np.float32)[:, None, None]  # reflection of scales and pearls
 _BLOCK_POINTS = 1 << 16  # points painted at once: one float32 plane of 256 KiB
 _STRIP = 32  # rows of points summed at once
-_SUPERSAMPLED_BELOW = 96  # pixels; smaller pictures are averaged from 2 x 2 points a pixel
+_SUPERSAMPLED_BELOW = 96  # pixels; smaller images are averaged from 2 x 2 points a pixel
 
 
 def uniform(key: tuple[int, ...], rows: int, columns: int) -> np.ndarray:
@@ -85,7 +84,7 @@ _GRAIN = 3.9 * (uniform((0,), 257, 257) + uniform((1,), 257, 257) - 1)  # sensor
 
 @dataclass(frozen=True)
 class Scenes:
-    """All numbers that describe N pictures; every array has one row a picture.
+    """All numbers that describe N images; every array has one row an image.
 
     ``look`` maps each trait of :class:`spbl_nb.data.synthetic.classes.LesionClass` to float32[N]; ``skin`` and ``view`` map the
     names of ``SKIN_RANGES`` and ``VIEW_RANGES`` likewise; ``waves`` float32[N,F,WAVES,2] and ``hairs``
@@ -102,7 +101,7 @@ class Scenes:
         return len(self.waves)
 
     def block(self, rows: slice) -> "Scenes":
-        """Return some of the pictures, their numbers shaped [B,1,1]."""
+        """Return some of the images, their numbers shaped [B,1,1]."""
         look, skin, view = (
             {name: values[rows, None, None] for name, values in table.items()}
             for table in (self.look, self.skin, self.view)
@@ -111,7 +110,7 @@ class Scenes:
 
 
 class _Place:
-    """Where the points of a block lie: in the picture (``x``, ``y``), from the lesion's centre in the picture (``dx``,
+    """Where the points of a block lie: in the image (``x``, ``y``), from the lesion's centre in the image (``dx``,
     ``dy``), and on the lesion, turned and zoomed with it (``u``, ``v``)."""
 
     def __init__(self, view: Table, points: int):
@@ -145,7 +144,7 @@ class Layers(NamedTuple):
 
 
 def paint(scenes: Scenes, size: int) -> np.ndarray:
-    """Return uint8[N,3,size,size], the pictures of ``scenes``."""
+    """Return uint8[N,3,size,size], the images of ``scenes``."""
     images = np.empty((len(scenes), 3, size, size), dtype=np.uint8)
     points = points_of(size)
     length = max(1, _BLOCK_POINTS // points**2)
@@ -168,34 +167,34 @@ def paint_with_layers(scenes: Scenes, size: int, layers: Layers) -> np.ndarray:
 
 
 def lesion_layers(scenes: Scenes, size: int) -> Layers:
-    """Return what the lesions of a block of scenes add to their skins, at the points of pictures of ``size`` pixels."""
+    """Return what the lesions of a block of scenes add to their skins, at the points of images of ``size`` pixels."""
     place = _Place(scenes.view, points_of(size))
     radius = scenes.look["radius"] / scenes.view["zoom"]
     return _lesion_layers(scenes, place, _wave_fields(scenes, place), radius)
 
 
 def points_of(size: int) -> int:
-    """Return how many points a side are painted for a picture of ``size`` pixels."""
+    """Return how many points a side are painted for an image of ``size`` pixels."""
     return size * (2 if size < _SUPERSAMPLED_BELOW else 1)
 
 
 def _lesion_layers(scenes: Scenes, place: _Place, fields: Table, radius: np.ndarray) -> Layers:
-    """``radius`` float32[B,1,1] is that of the lesion as the lamp sees it, in half picture sides."""
+    """``radius`` float32[B,1,1] is that of the lesion as the lamp sees it, in half image sides."""
     shape = _shape(scenes.look, place, fields)
     pigments, keratin = _pigments(scenes.look, fields, shape), _keratin(scenes.look, fields, shape)
     return Layers(shape.mask, pigments, keratin, *_relief(scenes, place, fields, shape, radius))
 
 
 def _photograph(scenes: Scenes, place: _Place, fields: Table, layers: Layers, size: int) -> np.ndarray:
-    """Put a block of lesions on its skins, under the lamp and the hairs, and develop the pictures."""
+    """Put a block of lesions on its skins, under the lamp and the hairs, and develop the images."""
     pigments = layers.pigments
     _add_skin(pigments, scenes.skin, fields)
     light = _lamp(scenes.view, place)
     light *= layers.relief
     light *= _hair(scenes, place)
     light *= _photographic_extras(scenes.view, place)
-    picture = _develop(pigments, layers.keratin, light, layers.gloss, scenes.view["warmth"])
-    return _to_pixels(picture, scenes.view, size)
+    image = _develop(pigments, layers.keratin, light, layers.gloss, scenes.view["warmth"])
+    return _to_pixels(image, scenes.view, size)
 
 
 def _rise(values: np.ndarray) -> np.ndarray:
@@ -244,7 +243,7 @@ def _wave_fields(scenes: Scenes, place: _Place) -> Table:
 def _single_threaded_product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return ``left @ right`` in strips too small for the BLAS to share among threads.
 
-    Sharing changes the order of summation, and then pictures would depend on the number of threads.
+    Sharing changes the order of summation, and then images would depend on the number of threads.
     """
     result = np.empty((*left.shape[:-1], right.shape[-1]), dtype=np.float32)
     for top in range(0, left.shape[-2], _STRIP):
@@ -333,7 +332,7 @@ def _relief(
 
 
 def _hair(scenes: Scenes, place: _Place) -> np.ndarray:
-    """Return the light that hairs let through, float32[B,S,S]: up to HAIRS thin arcs over a quarter of the pictures."""
+    """Return the light that hairs let through, float32[B,S,S]: up to HAIRS thin arcs over a quarter of the images."""
     through = np.ones_like(place.u)
     count = np.ceil((scenes.skin["hairiness"][:, 0, 0] - 0.72) / 0.28 * HAIRS)
     for index in range(HAIRS):
@@ -372,23 +371,23 @@ def _photographic_extras(view: Table, place: _Place) -> np.ndarray:
 def _develop(
     pigments: np.ndarray, keratin: np.ndarray, light: np.ndarray, gloss: np.ndarray, warmth: np.ndarray
 ) -> np.ndarray:
-    """Return the picture float32[B,3,S,S] in 0..1: light left over by the pigments, whitish cover, lamp and gloss."""
+    """Return the image float32[B,3,S,S] in 0..1: light left over by the pigments, whitish cover, lamp and gloss."""
     density = sum(column[:, None, None] * pigments[:, layer, None] for layer, column in enumerate(_DENSITY.T))
-    picture = _TISSUE * np.exp(-density)
-    picture += keratin[:, None] * (_KERATIN - picture)
-    picture *= light[:, None]
-    picture *= 1 + warmth[:, None] * np.array([1, 0, -1], dtype=np.float32)[:, None, None]
-    picture += gloss[:, None] * (1 - picture)
-    return picture
+    image = _TISSUE * np.exp(-density)
+    image += keratin[:, None] * (_KERATIN - image)
+    image *= light[:, None]
+    image *= 1 + warmth[:, None] * np.array([1, 0, -1], dtype=np.float32)[:, None, None]
+    image += gloss[:, None] * (1 - image)
+    return image
 
 
-def _to_pixels(picture: np.ndarray, view: Table, size: int) -> np.ndarray:
+def _to_pixels(image: np.ndarray, view: Table, size: int) -> np.ndarray:
     """Return uint8[B,3,size,size]: average the points of a pixel, add the sensor's grain, round."""
-    if picture.shape[-1] != size:
-        picture = picture[:, :, 0::2] + picture[:, :, 1::2]
-        picture = 0.25 * (picture[..., 0::2] + picture[..., 1::2])
+    if image.shape[-1] != size:
+        image = image[:, :, 0::2] + image[:, :, 1::2]
+        image = 0.25 * (image[..., 0::2] + image[..., 1::2])
     axis = np.arange(size)
     rows = ((view["grain_y"] * len(_GRAIN)).astype(np.int64) + axis[:, None]) % len(_GRAIN)
     columns = ((view["grain_x"] * len(_GRAIN)).astype(np.int64) + axis) % len(_GRAIN)
-    picture = picture * 255 + _GRAIN[rows, columns][:, None]
-    return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+    image = image * 255 + _GRAIN[rows, columns][:, None]
+    return np.clip(image + 0.5, 0, 255).astype(np.uint8)
