@@ -14,7 +14,6 @@ Caches are in ``$SPBL_NB_CACHE``, or else in ``spbl_nb`` in the user's cache fol
 """
 
 import contextlib
-import errno
 import json
 import os
 import sys
@@ -137,18 +136,14 @@ def _refusal(report: list[Broken], number: int, on_broken: str) -> str:
 @contextlib.contextmanager
 def _writing(root: Path) -> Iterator[None]:
     """Make the folder of the caches; an error of the disk says what to do."""
-    problems = dict.fromkeys((errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)), "there is no room in")
-    problems |= dict.fromkeys((errno.EACCES, errno.EROFS, errno.EPERM, errno.EEXIST, errno.ENOTDIR), "cannot write to")
     try:
         root.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        if error.errno not in problems:
-            raise
         raise OSError(
             error.errno,
-            f"{problems[error.errno]} the image cache {root} ({error.strerror}); make room or correct its permissions, or "
-            "choose another folder with the environment variable SPBL_NB_CACHE. What is done stays done",
+            f"cannot write the image cache {root} ({error.strerror or error}); make room or correct its permissions, or choose "
+            "another folder with the environment variable SPBL_NB_CACHE. What is done stays done",
         ) from error
 
 

@@ -259,9 +259,7 @@ class FeatureData(_Labelled):
 
     def __post_init__(self) -> None:
         labels = checks.label_array("labels", self.labels, len(self.class_names))
-        features = np.asarray(self.features)
-        if features.dtype != np.float32 or features.shape[:-1] != labels.shape or not np.isfinite(features).all():
-            features = checks.finite_array("features", features, ndim=2, length=len(labels)).astype(np.float32)
+        features = checks.finite_array("features", self.features, ndim=2, length=len(labels)).astype(np.float32)
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "features", features)
 

@@ -53,6 +53,7 @@ SUFFIXES = {
     "WEBP": (".webp",),
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
 }
+IMAGE_SUFFIXES = tuple(sorted({suffix for suffixes in SUFFIXES.values() for suffix in suffixes}))
 PIXEL_LIMIT = 89_478_485  # Pillow's own: an image that unpacks to a quarter of a gigabyte
 
 _FORMATS = tuple(name for name in SUFFIXES if name != "MPO")  # which Pillow opens as a JPEG
@@ -66,11 +67,6 @@ class ImageError(ValueError):
     def __init__(self, kind: str, what: str) -> None:
         super().__init__(f"{kind}: {what}")
         self.kind, self.what = kind, what
-
-
-def image_suffixes() -> tuple[str, ...]:
-    """Return all file extensions of the formats that are read, in lower case with the dot."""
-    return tuple(sorted({suffix for suffixes in SUFFIXES.values() for suffix in suffixes}))
 
 
 def read_bytes(path: str) -> bytes:

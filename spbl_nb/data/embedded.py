@@ -24,8 +24,6 @@ def lesions(
     seed: int = 0,
 ) -> ImageData:
     """Draw a long-tailed training split and a balanced test split of other synthetic lesions."""
-    if difficulty is None:
-        difficulty = draw.default_difficulty(num_classes)
     train = imbalance.class_counts(profile, num_classes, 120 if largest is None else largest, factor)
     test = np.full(num_classes, checks.integer("test_per_class", test_per_class, 1))
     drawn = [
@@ -43,7 +41,7 @@ def lesions(
         source=f"{_DRAWN}; {imbalance.describe_factor(factor)}, {profile}",
         synthetic=True,
         mirror=True,
-        difficulty=np.broadcast_to(np.asarray(difficulty, dtype=np.float64), num_classes).copy(),
+        difficulty=draw.checked_difficulty(difficulty, num_classes),
     )
 
 
@@ -61,8 +59,6 @@ def lesions198(
     counts = np.array(list(classes.sd198_sizes().values()))
     if largest is not None:
         counts = np.minimum(counts, checks.integer("largest", largest, 1))
-    if difficulty is None:
-        difficulty = draw.default_difficulty(len(counts))
     drawn = draw.draw(counts, difficulty, size or 32, seed)
     return ImageData(
         name=name,
@@ -72,7 +68,7 @@ def lesions198(
         source=f"{_DRAWN}, in the class sizes of SD-198" + ("" if largest is None else f", at most {largest} of each"),
         synthetic=True,
         mirror=True,
-        difficulty=np.broadcast_to(np.asarray(difficulty, dtype=np.float64), len(counts)).copy(),
+        difficulty=draw.checked_difficulty(difficulty, len(counts)),
     )
 
 

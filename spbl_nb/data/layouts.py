@@ -209,7 +209,7 @@ def images_below(folder: Path) -> list[str]:
         below = os.path.relpath(place, top).replace(os.sep, "/")
         before = "" if below == "." else f"{below}/"
         found += [
-            before + one for one in sorted(names) if one.lower().endswith(decode.image_suffixes()) and not _hidden(one)
+            before + one for one in sorted(names) if one.lower().endswith(decode.IMAGE_SUFFIXES) and not _hidden(one)
         ]
     return found
 

@@ -10,7 +10,7 @@ No file of the archive (package knb-lter-mcr.5006.3 of the Environmental Data In
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ CLASSES = {  # code in the annotations, in any case -> class; all other codes ar
     "pocill": "Pocillopora",
     "porit": "Porites",
 }
+Box = tuple[int, int, int, int]
 YEARS = (2008, 2009, 2010)
 _ORIENTATION = 0x0112
 
@@ -60,14 +61,40 @@ def mlc(
             raise ValueError(f"the year {year} is in train_years and in test_years; a year trains or tests")
     if not official:
         wanted = dict.fromkeys(YEARS, TRAIN)
-    points = _Points(patch, on_broken)
+    points: list[tuple[Path, str, Box, int]] = []
+    other, broken = Counter[str](), 0
     for year, split in wanted.items():
         home = None if root is None else _year_folder(Path(root).expanduser(), name, year)
         if home is None:
             raise layouts.absent(name, root, f"there is no folder {year} with images")
         for one in images_below(home):
-            points.add(home / one, split)
-    return points.listing(official)
+            for point in _points(home / one, patch):
+                if isinstance(point, str):
+                    if on_broken == "refuse":
+                        raise ValueError(f"{point}; repair it, or skip it with {decode.SKIPPING}")
+                    broken += 1
+                elif point[0] in CLASSES:
+                    points.append((home / one, *point, split))
+                else:
+                    other[point[0]] += 1
+    if not points:
+        raise ValueError(f"no point has a label of the nine classes ({', '.join(CLASSES)})")
+    paths, codes, boxes, splits = zip(*points, strict=True)
+    present, labels = np.unique([list(CLASSES).index(code) for code in codes], return_inverse=True)
+    numbers = {path: number for number, path in enumerate(dict.fromkeys(paths))}
+    skipped = ", ".join(f"{number} {code}" for code, number in other.most_common(4))
+    source = f"{len(paths)} patches of {len(numbers)} photographs"
+    source += f"; skipped: {skipped}{', …' if len(other) > 4 else ''}" if skipped else ""
+    source += f"; {broken} broken photographs or points skipped" if broken else ""
+    return Listing(
+        paths=list(paths),
+        labels=labels,
+        class_names=tuple(list(CLASSES.values())[index] for index in present),
+        groups=np.array([numbers[path] for path in paths]),
+        split=np.array(splits, dtype=np.int8) if official else None,
+        crops=np.array(boxes, dtype=np.int64),
+        source=source,
+    )
 
 
 def _years(name: str, values: Sequence[int]) -> list[int]:
@@ -83,82 +110,31 @@ def _year_folder(root: Path, name: str, year: int) -> Path | None:
     return next((place for place in places if place.is_dir() and images_below(place)), None)
 
 
-class _Points:
-    """The labelled points of one photograph after the other."""
-
-    def __init__(self, patch: int, on_broken: str) -> None:
-        self.patch, self.on_broken = patch, on_broken
-        self.codes = list(CLASSES)
-        self.paths: list[Path] = []
-        self.boxes: list[tuple[int, int, int, int]] = []
-        self.labels: list[int] = []
-        self.photograph: list[int] = []
-        self.splits: list[int] = []
-        self.other: Counter[str] = Counter()
-        self.broken = 0
-
-    def add(self, path: Path, split: int) -> None:
-        """Add the points of a photograph."""
-        text = next(
-            (one for one in (path.with_name(path.name + ".txt"), path.with_suffix(".txt")) if one.is_file()), None
-        )
-        if text is None:
-            return self._broken(FileNotFoundError(f"{path} has no {path.name}.txt with labelled points beside it"))
-        try:
-            with Image.open(path) as image:
-                turned = image.getexif().get(_ORIENTATION, 1) >= 5  # the cache decodes images upright
-                size = image.size[::-1] if turned else image.size
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            return self._broken(ValueError(f"{path} cannot be read as an image ({error})"))
-        number = self.photograph[-1] + 1 if self.photograph else 0
-        for place, line in read_lines(text):
-            if not line.lstrip().startswith("#"):
-                self._add_point(path, number, split, size, f"{text.parent.name}/{place}", line)
-        return None
-
-    def _add_point(self, path: Path, number: int, split: int, size: tuple[int, int], place: str, line: str) -> None:
+def _points(path: Path, patch: int) -> Iterator[str | tuple[str, Box]]:
+    """Yield of every labelled point of a photograph its code and the box around it, or what is broken in words."""
+    texts = (path.with_name(path.name + ".txt"), path.with_suffix(".txt"))
+    text = next((one for one in texts if one.is_file()), None)
+    if text is None:
+        yield f"{path} has no {path.name}.txt with labelled points beside it"
+        return
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(_ORIENTATION, 1) >= 5  # the cache decodes images upright
+            width, height = image.size[::-1] if turned else image.size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        yield f"{path} cannot be read as an image ({error})"
+        return
+    side = min(patch, width, height)
+    for line_of, line in read_lines(text):
+        place = f"{text.parent.name}/{line_of}"
         fields = [field.strip() for field in line.split(";")]
+        if line.lstrip().startswith("#"):
+            continue
         if len(fields) != 3 or not (fields[0].isdigit() and fields[1].isdigit() and fields[2]):
             raise ValueError(f"{place}: {line!r} is no 'row; column; label' with whole numbers")
-        code = fields[2].casefold()
-        if code not in CLASSES:
-            self.other[code] += 1
-            return
-        row, column = int(fields[0]), int(fields[1])
-        if row > size[1] or column > size[0]:
-            self._broken(
-                ValueError(f"{place}: the point ({row}; {column}) is outside its photograph, {size[1]} x {size[0]}")
-            )
-            return
-        side = min(self.patch, *size)
-        left, top = (min(max(at - side // 2, 0), whole - side) for at, whole in zip((column, row), size, strict=True))
-        self.paths.append(path)
-        self.boxes.append((left, top, left + side, top + side))
-        self.labels.append(self.codes.index(code))
-        self.photograph.append(number)
-        self.splits.append(split)
-
-    def _broken(self, error: Exception) -> None:
-        if self.on_broken == "refuse":
-            raise type(error)(f"{error}; repair it, or skip it with {decode.SKIPPING}")
-        self.broken += 1
-
-    def listing(self, official: bool) -> Listing:
-        """Return the patches of all points that were added."""
-        if not self.paths:
-            raise ValueError(f"no point has a label of the nine classes ({', '.join(self.codes)})")
-        labels = np.array(self.labels, dtype=np.int64)
-        present = np.unique(labels)
-        skipped = ", ".join(f"{number} {code}" for code, number in self.other.most_common(4))
-        source = f"{len(labels)} patches of {self.photograph[-1] + 1} photographs"
-        source += f"; skipped: {skipped}{', …' if len(self.other) > 4 else ''}" if skipped else ""
-        source += f"; {self.broken} broken photographs or points skipped" if self.broken else ""
-        return Listing(
-            paths=self.paths,
-            labels=np.searchsorted(present, labels),
-            class_names=tuple(list(CLASSES.values())[index] for index in present),
-            groups=np.array(self.photograph),
-            split=np.array(self.splits, dtype=np.int8) if official else None,
-            crops=np.array(self.boxes, dtype=np.int64),
-            source=source,
-        )
+        row, column, code = int(fields[0]), int(fields[1]), fields[2].casefold()
+        if code in CLASSES and (row > height or column > width):
+            yield f"{place}: the point ({row}; {column}) is outside its photograph, {height} x {width}"
+            continue
+        left, top = min(max(column - side // 2, 0), width - side), min(max(row - side // 2, 0), height - side)
+        yield code, (left, top, left + side, top + side)

@@ -422,7 +422,7 @@ def class_tree(folder: Path, split: int | None = None, under: str = "") -> list[
         names = images_below(one)
         if not names:
             raise ValueError(
-                f"the class folder {one} holds no image ({', '.join(decode.image_suffixes())}); fill it or remove it"
+                f"the class folder {one} holds no image ({', '.join(decode.IMAGE_SUFFIXES)}); fill it or remove it"
             )
         entries += [Entry(f"folder {one.name}", f"{under}{one.name}/{name}", one.name, split=split) for name in names]
     return entries

@@ -122,7 +122,7 @@ def test_broken_photographs_and_points_are_named_or_skipped(root):
     assert len(reef) == 18
     assert "3 broken photographs or points skipped" in reef.source
     _photograph(root / "2008" / "mcr_0_2008.png")
-    with pytest.raises(FileNotFoundError, match=r"has no mcr_0_2009.png.txt with labelled points"):
+    with pytest.raises(ValueError, match=r"has no mcr_0_2009.png.txt with labelled points"):
         data.load("mlc", root, size=8)
     _points(root / "2009" / "mcr_0_2009.txt", "1; 61; Sand")
     with pytest.raises(ValueError, match=r"the point \(1; 61\) is outside its photograph, 40 x 60"):
