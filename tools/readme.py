@@ -29,7 +29,7 @@ from spbl_nb.results.text import (
 )
 from tools import series
 
-SECONDS_FILE = "seconds.json"  # beside the notebooks: what each took
+KEY = "spbl_nb"  # in a notebook's metadata: what its rendering leaves there
 MEASURED = re.compile(r"about \d+ (?:s|seconds|minutes?)\b")  # how long a page takes, written by the rendering itself
 EXPLORER, SCORES = "explorer.png", "scores.png"
 _PART = re.compile(r"(<!-- made from (\S+) -->\n).*?(\n<!-- end -->)", re.S)
@@ -95,15 +95,14 @@ def duration(seconds: float) -> str:
 def table(notebooks: Path) -> str:
     """Return the table of the series in Markdown: notebook, the question it answers, its measured time."""
     every = series.read_series(notebooks)
-    path = notebooks / SECONDS_FILE
-    seconds = files.read_json(path)["seconds"] if path.is_file() else {}
     row = re.compile(r"^\| (?:\*\*|\[)(\d\d [^\]*]+)(?:\*\*|\]\([^)]*\)) \| (.+?) \|$", re.M)  # the map in notebook 00
     first = next(iter(every.values()))
     questions = dict(found for cell in first.of_kind("markdown") for found in row.findall(cell.source))
     lines = ["| notebook | question | on two cores |", "|---|---|---|"]
     for name, notebook in every.items():
         title = notebook.headings()[0][1].split(":")[0]
-        took = duration(seconds[name]) if name in seconds else "not measured"
+        seconds = notebook.content["metadata"].get(KEY, {}).get("seconds")
+        took = "not measured" if seconds is None else duration(seconds)
         lines.append(f"| [{title}]({notebooks.name}/{name}.ipynb) | {questions.get(title, '')} | {took} |")
     return "\n".join(lines)
 

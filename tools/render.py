@@ -30,7 +30,6 @@ from tools import lint, readme, series
 
 PRESET = "fast"
 LARGEST = 400_000  # bytes of a committed notebook
-_KEY = "spbl_nb"  # in a notebook's metadata
 _TIME_LIMIT = 900.0
 _KEPT = ("image/png", "text/html", "text/markdown", "text/latex", "text/plain")
 
@@ -46,26 +45,25 @@ def render(names: Iterable[str], folder: Path, runs_dir: Path, jobs: int) -> lis
             f"{places.REPORT} reports the runs in {runs_dir}, and there are none of preset {PRESET}; make them with "
             "'spbl-nb reproduce --no-notebooks', or give another --runs-dir"
         )
-    problems, seconds = [], {}
+    problems = []
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         running = {pool.submit(_render_one, one.path, runs_dir): name for name, one in chosen.items()}
         for future in as_completed(running):
             name = running[future]
             try:
-                seconds[name], size = future.result()
+                seconds, size = future.result()
             except (RuntimeError, ValueError, OSError) as error:
                 problems.append(f"{name}: {error}")
                 print(f"FAILED {name}: {error}", flush=True)
             else:
-                print(f"{name:<28}{seconds[name]:6.1f} s{size / 1000:8.0f} kB", flush=True)
-    _write_seconds(folder / readme.SECONDS_FILE, seconds, jobs)
+                print(f"{name:<28}{seconds:6.1f} s{size / 1000:8.0f} kB", flush=True)
     return problems
 
 
 def faults(notebook: series.Notebook) -> list[str]:
     """Return what is wrong with one committed page, each with the command that renews it."""
     name, again = notebook.path.name, f"run 'python -m tools.render {notebook.path.stem}'"
-    found = notebook.content["metadata"].get(_KEY, {}).get("sha256")
+    found = notebook.content["metadata"].get(readme.KEY, {}).get("sha256")
     if found is None:
         return [f"{name} holds no outputs of a rendering; {again}"]
     wrong = []
@@ -176,7 +174,9 @@ def page(notebook: series.Notebook, outputs: list[list[dict[str, Any]]], took: f
         text = readme.MEASURED.sub(readme.duration(took), "".join(cell["source"]))
         cell["source"] = text.splitlines(keepends=True)
     kept = {name: value for name, value in content["metadata"].items() if name in ("kernelspec", "language_info")}
-    content["metadata"] = kept | {_KEY: {"preset": PRESET, "sha256": fingerprint(notebook)}}
+    content["metadata"] = kept | {
+        readme.KEY: {"preset": PRESET, "sha256": fingerprint(notebook), "seconds": round(took, 1)}
+    }
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -227,16 +227,6 @@ def _unfit(cells: list[dict[str, Any]]) -> list[str]:
             for path in lint.ABSOLUTE_PATH.findall("".join(output.get("text", "")) + " ".join(texts)):
                 wrong.append(f"cell [{count}] shows a path of this machine ({path}…)")
     return wrong
-
-
-def _write_seconds(path: Path, measured: dict[str, float], jobs: int) -> None:
-    """Write the seconds just measured into the committed file, beside those of other notebooks."""
-    if measured:
-        before = files.read_json(path)["seconds"] if path.is_file() else {}
-        rounded = {name: round(value, 1) for name, value in measured.items()}
-        remark = "Seconds from starting the kernel to the last cell, measured by 'python -m tools.render'."
-        content = {"remark": remark, "cores": places.available_cores(), "at_a_time": jobs, "seconds": before | rounded}
-        files.write_json(path, content)
 
 
 def main(arguments: list[str] | None = None) -> int:
