@@ -69,9 +69,10 @@ def means(table: pd.DataFrame, columns: Sequence[str] = COLUMNS) -> pd.DataFrame
 
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """Sort rows by data set, then by method in the order of the report."""
     place = {method: index for index, method in enumerate(report.ordered(table["method"].unique()))}
-    order = sorted(range(len(table)), key=lambda row: (table["data set"].iloc[row], place[table["method"].iloc[row]]))
-    return table.iloc[order].reset_index(drop=True)
+    table = table.assign(place=table["method"].map(place)).sort_values(["data set", "place"])
+    return table.drop(columns="place").reset_index(drop=True)
 
 
 def differences(found: report.Differences) -> pd.DataFrame:
@@ -234,24 +235,11 @@ def _long_means(table: pd.DataFrame) -> pd.DataFrame:
 
 def _plain_differences(found: report.Differences) -> pd.DataFrame:
     rows = [
-        {
-            "dataset": found.dataset,
-            "metric": report.METRIC,
-            "method": one.method,
-            "baseline": one.baseline,
-            "seeds": " ".join(map(str, one.seeds)),
-            "mean": one.mean,
-            "deviation": one.deviation,
-            "low": one.interval.low,
-            "high": one.interval.high,
-            "level": one.interval.level,
-            "interval_by": one.interval.method,
-            "p": one.test.p,
-            "adjusted_p": one.adjusted_p,
-            "smallest_p": one.smallest_p,
-            "family": one.family,
-            "comparisons": one.comparisons,
-        }
+        {"dataset": found.dataset, "metric": report.METRIC, "method": one.method, "baseline": one.baseline}
+        | {"seeds": " ".join(map(str, one.seeds)), "mean": one.mean, "deviation": one.deviation}
+        | {"low": one.interval.low, "high": one.interval.high, "level": one.interval.level}
+        | {"interval_by": one.interval.method, "p": one.test.p, "adjusted_p": one.adjusted_p}
+        | {"smallest_p": one.smallest_p, "family": one.family, "comparisons": one.comparisons}
         for one in found.comparisons
     ]
     return pd.DataFrame(rows)

@@ -1,8 +1,4 @@
-"""Where a number comes from: versions of the libraries, hash of this package's source, revision of its checkout.
-
-Every result file carries these, so that two numbers that differ can be traced to what differed, and so that a page
-made by an earlier state of the library is known as such.
-"""
+"""Where a number comes from: versions of the libraries, hash of this package's source, revision of its checkout."""
 
 import functools
 import os
@@ -17,9 +13,8 @@ from spbl_nb.places import PACKAGE
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, of this package and of the libraries that the numbers depend on."""
-    names = ("numpy", "torch", "torchvision", "scikit-learn")
     found = {"python": platform.python_version(), "spbl_nb": __version__}
-    for name in names:
+    for name in ("numpy", "torch", "torchvision", "scikit-learn"):
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -36,8 +31,8 @@ def machine() -> dict[str, str | int | None]:
 
 @functools.cache
 def library_sha256() -> str:
-    """Return the SHA-256 (hex) over all source files of the package: equal code, equal value."""
-    sources = sorted(PACKAGE.rglob("*.py"))
+    """Return the SHA-256 (hex) over all source files and tables of the package: equal code, equal value."""
+    sources = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".csv", ".yaml", ".js"))
     return files.sha256_of(*(part for path in sources for part in (path.name, path.read_bytes())))
 
 

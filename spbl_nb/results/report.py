@@ -298,17 +298,14 @@ def methods_to_contrast(found: Classes) -> list[str]:
 
 def who_pays(found: Classes) -> pd.DataFrame:
     """Return per method the rank correlations over classes of recall with size, difficulty and complexity."""
+    sides = {"size": found.sizes, "difficulty": found.difficulty, "complexity": found.complexity}
+    sides = {name: values for name, values in sides.items() if values is not None}
     rows = []
     for method, recall in found.recall.items():
-        sides = {"size": found.sizes, "difficulty": found.difficulty, "complexity": found.complexity}
-        known = pd.DataFrame({"recall": recall} | {k: v for k, v in sides.items() if v is not None}).dropna(
-            subset="recall"
-        )
-        ranked = known.corr("spearman")["recall"].drop("recall")
-        dead = int((known["recall"] == 0).sum())
-        rows.append(
-            {"data set": found.dataset, "method": method, "seeds": found.seeds[method]} | dict(ranked) | {"dead": dead}
-        )
+        known = pd.DataFrame({"recall": recall} | sides).dropna(subset="recall")
+        row = {"data set": found.dataset, "method": method, "seeds": found.seeds[method]}
+        row |= dict(known.corr("spearman")["recall"].drop("recall"))
+        rows.append(row | {"dead": int((known["recall"] == 0).sum())})
     return pd.DataFrame(rows)
 
 

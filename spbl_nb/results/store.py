@@ -16,9 +16,9 @@ import os
 import platform
 import re
 import shutil
-import sys
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -40,6 +40,7 @@ RESULT, SCORES, HISTORY = "result.json", "scores.npz", "history.jsonl"
 ARRAYS = ("scores", "labels", "predicted", "test_rows")
 STAGING = ".staging"
 _NEEDED = {"config_name", "report", "class_names", "class_counts", "steps", "timing"}
+_RUN_AGAIN = "move the run's folder away and run it again"
 _SEED = re.compile(r"seed-\d+")
 _HOST = platform.node() or "host"
 
@@ -237,29 +238,31 @@ def publish(stage: Path, folder: Path) -> bool:
 def load(folder: str | os.PathLike) -> Run:
     """Read a run: it is complete if all of its files can be read and hold what a run needs.
 
-    Raises :class:`BrokenRun` naming the folder, what is missing or wrong, and what to do.
+    Raises :class:`BrokenRun` naming the file, what is missing or wrong, and what to do.
     """
-    path = folder = Path(folder)
-    again = "move the run's folder away and run it again"
-    try:
-        path = folder / RESULT
-        result = files.read_json(path)
-        _check_record(path, result)
-        path = folder / SCORES
-        if not path.exists():
-            raise BrokenRun(f"{path} is missing; {again}")
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in ARRAYS if name in archive}
-        path = folder / HISTORY
-        history = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except BrokenRun:
-        raise
-    except Exception as error:  # zipfile, zlib and NumPy raise half a dozen types for a damaged archive
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise BrokenRun(f"{path} cannot be read ({reason}); {again}") from None
-    if missing := [name for name in ARRAYS if name not in arrays]:
-        raise BrokenRun(f"{folder / SCORES} lacks the array {', '.join(missing)}; {again}")
+    folder = Path(folder)
+    result = _read(folder / RESULT, files.read_json)
+    _check_record(folder / RESULT, result)
+    arrays = _read(folder / SCORES, _read_arrays)
+    history = _read(folder / HISTORY, lambda path: list(map(json.loads, path.read_text(encoding="utf-8").splitlines())))
     return Run(folder, result, history=history, **arrays)
+
+
+def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
+    try:
+        return reader(path)
+    except FileNotFoundError:
+        problem = "is missing"
+    except Exception as error:  # zipfile, zlib and NumPy raise half a dozen types for a damaged archive
+        problem = f"cannot be read ({error})"
+    raise BrokenRun(f"{path} {problem}; {_RUN_AGAIN}")
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as archive:
+        if missing := [name for name in ARRAYS if name not in archive]:
+            raise ValueError(f"it lacks the array {', '.join(missing)}")
+        return {name: archive[name] for name in ARRAYS}
 
 
 def _check_record(path: Path, record: Any) -> None:
@@ -267,14 +270,14 @@ def _check_record(path: Path, record: Any) -> None:
     try:
         schema = record["fingerprint"]["schema"]
     except (KeyError, TypeError):
-        raise BrokenRun(f"{path} names no schema; move the run's folder away and run it again") from None
+        raise BrokenRun(f"{path} names no schema; {_RUN_AGAIN}") from None
     if schema != SCHEMA:
         raise OtherVersion(
             f"{path} was written by another version of spbl_nb (schema {schema!r}; this one reads schema {SCHEMA}); it was "
-            "left as it is: give another runs folder, or move the run's folder away and run it again"
+            f"left as it is: give another runs folder, or {_RUN_AGAIN}"
         )
     if missing := _NEEDED - record.keys():
-        raise BrokenRun(f"{path} lacks {', '.join(sorted(missing))}; move the run's folder away and run it again")
+        raise BrokenRun(f"{path} lacks {', '.join(sorted(missing))}; {_RUN_AGAIN}")
 
 
 def scan(root: str | os.PathLike, config_name: str | None = None) -> Scan:
@@ -325,19 +328,16 @@ def check_writable(root: str | os.PathLike) -> Path:
     Raises OSError naming the folder and what to do.
     """
     root = Path(root)
-    probe = root / f".probe-{uuid.uuid4().hex[:8]}"
     try:
         root.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"spbl")
+        with tempfile.TemporaryFile(dir=root) as probe:
+            probe.write(b"spbl")
     except OSError as error:
         raise OSError(
             error.errno,
             f"cannot write to the runs folder {root} ({error.strerror}); choose another one (RUNS_DIR in a notebook, "
             "--runs-dir on the command line) or correct its permissions",
         ) from None
-    finally:
-        with contextlib.suppress(OSError):
-            probe.unlink()
     return root
 
 
@@ -373,7 +373,6 @@ def move_into_place(stage: Path, folder: Path) -> bool:
 
     ``stage`` must be on the same file system. Raises OSError if the rename fails for another reason.
     """
-    _flush(stage)
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.rename(stage, folder)
@@ -381,18 +380,7 @@ def move_into_place(stage: Path, folder: Path) -> bool:
         if folder.exists() and error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.EACCES):
             return False
         raise
-    _flush(folder.parent)
     return True
-
-
-def _flush(folder: Path) -> None:
-    """Flush a folder's entries to the disk, where the system can (Windows cannot)."""
-    if sys.platform != "win32":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def set_aside(folder: Path) -> Path:

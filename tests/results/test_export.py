@@ -4,7 +4,6 @@ import pandas as pd
 import pytest
 import report_runs as made
 
-from spbl_nb import files
 from spbl_nb.results import export, report, tables
 
 
@@ -113,17 +112,3 @@ def test_one_run_alone_can_be_exported(tmp_path):
     names = export.export(report.Collection("fast", [made.run()]), tmp_path)
     assert "means.tex" in names
     assert "differences.tex" not in names
-
-
-def test_a_table_that_cannot_be_written_leaves_the_old_one(collection, tmp_path, monkeypatch):
-    export.export(collection, tmp_path)
-    old = (tmp_path / "means.csv").read_bytes()
-
-    def full(*_):
-        raise OSError(28, "no space left")
-
-    monkeypatch.setattr(files.os, "replace", full)
-    with pytest.raises(OSError, match=r"could not write .*nothing was changed there"):
-        export.export(report.Collection("fast", collection.runs[:1]), tmp_path)
-    assert (tmp_path / "means.csv").read_bytes() == old
-    assert not list(tmp_path.glob(".*"))

@@ -99,9 +99,9 @@ def alter(change):
 
 
 DAMAGE = {
-    "no result": (lambda folder: (folder / store.RESULT).unlink(), "result.json cannot be read"),
+    "no result": (lambda folder: (folder / store.RESULT).unlink(), "result.json is missing"),
     "no scores": (lambda folder: (folder / store.SCORES).unlink(), "scores.npz is missing"),
-    "no history": (lambda folder: (folder / store.HISTORY).unlink(), "history.jsonl cannot be read"),
+    "no history": (lambda folder: (folder / store.HISTORY).unlink(), "history.jsonl is missing"),
     "truncated result": (lambda folder: os.truncate(folder / store.RESULT, 50), "is not a JSON file"),
     "truncated scores": (lambda folder: os.truncate(folder / store.SCORES, 300), "scores.npz cannot be read"),
     "truncated history": (lambda folder: os.truncate(folder / store.HISTORY, 30), "history.jsonl cannot be read"),
