@@ -7,30 +7,33 @@ Run with: ``python -m pytest benchmarks/bench_detection.py -s``.
 
 import time
 
-import numpy as np
 import pytest
 import torch
 
-from spbl_nb import training
-from spbl_nb.detection import sets as detection_data
-from spbl_nb.detection import train as detection
+from spbl_nb import detection, training
 
 
-def one_step(model, data, config):
-    """Return a function that takes one optimiser step on all pictures."""
-    rows = np.arange(len(data))
-    state = detection._Training(model.train(), data, rows, config, 0, "adamw", 0.1, 35.0)
-    still, straight = np.zeros((len(data), 2), dtype=np.int64), np.zeros(len(data), dtype=bool)
-    return lambda: state._step(rows, still, straight)
+def one_step(model, data):
+    """Return a function that takes one optimiser step on all images."""
+    images = torch.from_numpy(data.images).float() / 255
+    truths = [data.truth(row) for row in range(len(data))]
+    targets = [{"boxes": torch.from_numpy(one.boxes), "labels": torch.from_numpy(one.labels)} for one in truths]
+    optimizer = torch.optim.AdamW(model.train().parameters(), lr=0.003)
+
+    def step():
+        optimizer.zero_grad()
+        sum(model(images, targets).values()).backward()
+        optimizer.step()
+
+    return step
 
 
 @pytest.mark.parametrize(("name", "size", "batch", "rounds"), [("small", 96, 16, 12), ("resnet50_fpn", 128, 2, 5)])
 def bench_step_with_ghm_against_focal(benchmark, name, size, batch, rounds):
-    data = detection_data.synthetic_lesions(batch, size, test_share=0)
-    config = detection.settings("smoke", batch_size=batch)
+    data = detection.load("synthetic", None, size, count=batch, test_share=0)
     with training.torch_threads(1):
         steps = [
-            one_step(detection.build(name, data.num_classes, *losses), data, config)
+            one_step(detection.build(name, data.num_classes, *losses), data)
             for losses in (("ghm_c", "ghm_r"), ("focal", "smooth_l1"))
         ]
         times: list[list[float]] = [[], []]

@@ -89,7 +89,7 @@ def _reproduce(options: argparse.Namespace) -> int:
 def _detect(options: argparse.Namespace, asked: "config_files.Meaning") -> int:
     """Train a detector for every seed, as a settings file with boxes asks for."""
     from spbl_nb import places
-    from spbl_nb.detection import run as detection_runs
+    from spbl_nb.detection import plot, run
 
     grid_only = {
         "--methods": options.methods,
@@ -106,7 +106,7 @@ def _detect(options: argparse.Namespace, asked: "config_files.Meaning") -> int:
     if asked.checkpoint and len(seeds) > 1:
         raise ValueError(f"resume_from names one checkpoint, but --seeds names {len(seeds)} runs; ask for one")
     for seed in seeds:
-        folder, record = detection_runs.run(
+        folder, record = run.run(
             asked.dataset or "",
             asked.settings,
             seed,
@@ -114,8 +114,9 @@ def _detect(options: argparse.Namespace, asked: "config_files.Meaning") -> int:
             data_root=options.data_root or asked.data_root,
             checkpoint=asked.checkpoint,
             progress=sys.stderr.isatty(),
+            draw=plot.predictions,
         )
-        print(f"seed {seed}: {folder}\n{detection_runs.told(record)}")
+        print(f"seed {seed}: {folder}\n{run.describe_numbers(record)}")
     return 0
 
 

@@ -98,16 +98,19 @@ def decode(
     return [_crop(image, notes, size, *(int(side) for side in box)) for box in crops]
 
 
-def upright(content: bytes, name: str, least: int | None = None) -> tuple[Image.Image, frozenset[str]]:
+def upright(
+    content: bytes, name: str, least: int | None = None, *, turn: bool = True
+) -> tuple[Image.Image, frozenset[str]]:
     """Return an image file's content as an upright RGB image, and what was converted (of :data:`NOTES`).
 
-    With ``least`` a JPEG may come reduced by 2, 4 or 8, as long as no side falls below it. Raises :class:`ImageError`.
+    With ``least`` a JPEG may come reduced by 2, 4 or 8, as long as no side falls below it. Without ``turn`` it stays as it
+    is stored, whatever its orientation says. Raises :class:`ImageError`.
     """
     try:
         image = Image.open(io.BytesIO(content), formats=_FORMATS)
         if image.width * image.height > PIXEL_LIMIT:
             raise ImageError("too large", _too_large(f"{image.width} x {image.height} pixels"))
-        return _upright(image, name, least)
+        return _upright(image, name, least, turn)
     except (ImageError, MemoryError):
         raise
     except Image.DecompressionBombError:
@@ -128,7 +131,7 @@ def _too_large(found: str) -> str:
     return f"{found}; allowed: {PIXEL_LIMIT} pixels, reduce it first"
 
 
-def _upright(image: Image.Image, name: str, least: int | None) -> tuple[Image.Image, frozenset[str]]:
+def _upright(image: Image.Image, name: str, least: int | None, turn: bool) -> tuple[Image.Image, frozenset[str]]:
     notes = set()
     form = image.format or ""
     if PurePath(name).suffix.lower() not in SUFFIXES[form]:
@@ -136,7 +139,7 @@ def _upright(image: Image.Image, name: str, least: int | None) -> tuple[Image.Im
     frames = getattr(image, "n_frames", 1)
     if form != "MPO" and frames > 1:
         raise ImageError("animated", f"{frames} frames or pages; which one is meant is not known")
-    if image.getexif().get(_ORIENTATION, 1) in range(2, 9):
+    if turn and image.getexif().get(_ORIENTATION, 1) in range(2, 9):
         notes.add("orientation")
     if form == "PNG" and any("16" in str(tile[3]) for tile in getattr(image, "tile", ())):
         notes.add("16-bit")

@@ -160,6 +160,29 @@ root/
         "the MedMNIST collection's page (Yang et al. 2023), or an .npz of your own",
         "'lesions' or 'digits', which need no files, or 'folder' on images of your own",
     ),
+    "coco": _Layout(
+        """
+root/
+  annotations/
+    instances_train2017.json
+    instances_val2017.json      tested on
+  train2017/*.jpg
+  val2017/*.jpg
+""",
+        "the COCO page (Lin et al. 2014)",
+        "the detection set 'synthetic', which needs no files",
+    ),
+    "voc": _Layout(
+        """
+VOCdevkit/
+  VOC2007/, VOC2012/          each with
+    JPEGImages/*.jpg
+    Annotations/*.xml
+    ImageSets/Main/*.txt      trainval and test, or train and val
+""",
+        "the Pascal VOC page (Everingham et al. 2010)",
+        "the detection set 'synthetic', which needs no files",
+    ),
 }  # fmt: skip
 
 

@@ -1,2 +1,3 @@
-from spbl_nb.detection.sets import load
-from spbl_nb.detection.train import fit, moved, predict, settings
+from spbl_nb.detection.read import load
+from spbl_nb.detection.retinanet import build
+from spbl_nb.detection.train import fit, predict, settings

@@ -1,31 +1,34 @@
-"""The common form of every detection data set: pictures of one size, and the boxes and classes of what they show.
+"""The common form of every detection data set: images of one size, and the boxes and classes of what they show.
 
-Whatever a reader or a generator delivers, it ends as one :class:`DetectionData`, checked on the way in, so that nothing
-downstream asks again whether boxes lie in their pictures. Pictures of different sizes are made equal by letterboxing
-(:mod:`spbl_nb.detection.letterbox`); ``scale`` leads back to the pixels of the file, in which average precision is measured.
-
-Taught in: notebooks/06_gradient_harmonizing, section 6.
+A box is (left, top, right, bottom) in pixels: left and top are inside it, right and bottom just beyond. Photographs come
+in many sizes and a detector wants batches of one, so each is scaled until its longer side fills a square, and the rest
+of the square has the mean colour of ImageNet (letterboxing). ``scale`` leads back to the pixels of the file, in which
+average precision is measured.
 """
 
+import io
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from spbl_nb import checks, files
-from spbl_nb.data.dataset import official_split
-from spbl_nb.detection import boxes as box_tools
-from spbl_nb.detection.letterbox import PictureFiles
+from spbl_nb.data import decode
 
-
-def _unset() -> np.ndarray:
-    """Stand for a field that is not given: what it then is depends on the others."""
-    return np.empty(0)
+FILL = (124, 116, 104)  # the mean of ImageNet, rounded
+ROUNDING = 1.0  # pixels by which annotations may reach over the border of an image; they are cut there
 
 
 @dataclass(frozen=True)
 class Detections:
-    """What a detector found in one picture, or what is there.
+    """What a detector found in one image, or what is there.
 
     ``boxes`` float32[D,4], ``scores`` float32[D] in [0, 1] with the best first (1 for the truth), ``labels`` int64[D].
     """
@@ -38,95 +41,153 @@ class Detections:
         return len(self.labels)
 
 
+class ImageFiles:
+    """Images of files as an array uint8[N,3,size,size]: a file is decoded when its image is first asked for.
+
+    ``images[rows]``, with an index, a slice or int[n], returns an array. The squares are kept in a file that vanishes with
+    the process; where the disk has no room for all, images are decoded at each use. ``sizes`` int[N,2] are the heights and
+    widths that the annotations state: a file of another size is refused, because its boxes would be wrong.
+
+    Raises ValueError naming the file.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, paths: Sequence[Path], sizes: np.ndarray, size: int = 512) -> None:
+        self.paths, self.sizes, self.size = list(paths), sizes, size
+        self.scale = size / sizes.max(axis=1)
+        self.shape = (len(self.paths), 3, size, size)
+        self._decoded = np.zeros(len(self), dtype=bool)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, rows: int | slice | np.ndarray) -> np.ndarray:
+        index = np.atleast_1d(np.arange(len(self))[rows])
+        if self._kept is None:
+            images = self._squares(index)
+        else:
+            missing = np.unique(index[~self._decoded[index]])
+            if missing.size:
+                self._kept[missing] = self._squares(missing)
+                self._decoded[missing] = True
+            images = self._kept[index]
+        return images[0] if isinstance(rows, (int, np.integer)) else images
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 (hex) over the names of the files, their sizes in bytes and the side of the squares."""
+        lines = [f"{path.parent.name}/{path.name} {path.stat().st_size}" for path in self.paths]
+        return files.sha256_of("\n".join(lines), str(self.size))
+
+    @cached_property
+    def _kept(self) -> np.ndarray | None:
+        """The squares decoded so far, in a file without a name; None where the disk has not twice the room for all."""
+        needed = int(np.prod(self.shape, dtype=np.int64))
+        if shutil.disk_usage(tempfile.gettempdir()).free < 2 * needed:
+            return None
+        return np.memmap(tempfile.TemporaryFile(), dtype=np.uint8, mode="w+", shape=self.shape)
+
+    def _squares(self, index: np.ndarray) -> np.ndarray:
+        """Decode several files at once; decoding and scaling let other threads work."""
+        with ThreadPoolExecutor(min(len(index), os.cpu_count() or 1)) as pool:
+            return np.stack(list(pool.map(self._square, index)))
+
+    def _square(self, index: int) -> np.ndarray:
+        """Return uint8[3,size,size], one image in the upper left corner of its square."""
+        path, (height, width) = self.paths[index], self.sizes[index]
+        fitted = [max(1, round(side * self.scale[index])) for side in (height, width)]
+        try:
+            content = decode.read_bytes(str(path))
+            image, _ = decode.upright(
+                content, path.name, min(fitted), turn=False
+            )  # boxes are those of the stored pixels
+        except decode.ImageError as error:
+            raise ValueError(f"image {path} cannot be decoded ({error}); get the file again or remove it") from None
+        found = Image.open(io.BytesIO(content)).size
+        if found != (width, height):
+            raise ValueError(
+                f"image {path} has {found[0]} x {found[1]} pixels, but its annotation says {width} x {height}; its boxes "
+                "would be wrong"
+            )
+        square = np.empty((self.size, self.size, 3), dtype=np.uint8)
+        square[:] = FILL
+        square[: fitted[0], : fitted[1]] = np.asarray(image.resize(fitted[::-1], Image.Resampling.BILINEAR))
+        return square.transpose(2, 0, 1)
+
+
 @dataclass(frozen=True, repr=False)
 class DetectionData:
-    """Pictures with boxes.
+    """Images with boxes.
 
     Attributes
     ----------
-    images : uint8[N,3,S,S], an array, or :class:`spbl_nb.detection.letterbox.PictureFiles`, which decodes a picture when it is
-        first asked for.
-    owner : int64[M], the picture that each box belongs to, ascending; a picture without boxes is allowed.
+    images : uint8[N,3,S,S], an array or :class:`ImageFiles`.
+    owner : int64[M], the image that each box belongs to, ascending; an image without boxes is allowed.
     boxes : float32[M,4], (left, top, right, bottom) in pixels of ``images``.
     labels : int64[M] in 0..C-1. A class may be without boxes, as in a part of COCO.
     class_names : C texts.
     ignored : bool[M], crowds of COCO and difficult objects of VOC: not learnt, and neither right nor wrong when found.
     split : int8[N], 0 train, 1 validation, 2 test, or None.
-    sizes : int64[N,2], height and width of the picture's own pixels; ``scale`` float64[N], pixels of ``images`` per own
-        pixel. The picture lies in the upper left corner of its square. Defaults: the squares themselves.
+    sizes : int64[N,2], height and width of the image's own pixels; ``scale`` float64[N], pixels of ``images`` per own
+        pixel. Defaults: the squares themselves.
     areas : float64[M], area of the object in own pixels, which may be less than its box; default: that of the box.
-    left_out : what a reader that was told to skip has left out, a sentence for each.
+    skipped : what a reader has skipped, a sentence for each.
     name, source, synthetic, mirror : as in :class:`spbl_nb.data.dataset.ImageData`.
 
-    Raises ValueError naming the field that does not fit.
+    Raises ValueError for a box that does not lie in its image, and for entries that do not fit each other.
     """
 
     name: str
-    images: np.ndarray | PictureFiles
+    images: np.ndarray | ImageFiles
     owner: np.ndarray
     boxes: np.ndarray
     labels: np.ndarray
     class_names: tuple[str, ...]
-    ignored: np.ndarray = field(default_factory=_unset)
+    ignored: np.ndarray = field(default_factory=lambda: np.empty(0))
     split: np.ndarray | None = None
-    sizes: np.ndarray = field(default_factory=_unset)
-    scale: np.ndarray = field(default_factory=_unset)
-    areas: np.ndarray = field(default_factory=_unset)
+    sizes: np.ndarray = field(default_factory=lambda: np.empty(0))
+    scale: np.ndarray = field(default_factory=lambda: np.empty(0))
+    areas: np.ndarray = field(default_factory=lambda: np.empty(0))
     source: str = ""
     synthetic: bool = False
     mirror: bool = True
-    left_out: tuple[str, ...] = field(default=(), compare=False)
+    skipped: tuple[str, ...] = field(default=(), compare=False)
 
     def __repr__(self) -> str:
-        found = f"{len(self.images)} pictures, {len(self.labels)} boxes of {len(self.class_names)} classes"
+        found = f"{len(self.images)} images, {len(self.labels)} boxes of {len(self.class_names)} classes"
         return f"<{type(self).__name__} {self.name}: {found}>"
 
     def __post_init__(self) -> None:
-        shape, dtype = tuple(getattr(self.images, "shape", ())), getattr(self.images, "dtype", None)
-        if len(shape) != 4 or shape[1] != 3 or shape[0] == 0 or dtype != np.uint8:
+        number, count = len(self.images), len(self.labels)
+        owner, labels = np.asarray(self.owner, dtype=np.int64), np.asarray(self.labels, dtype=np.int64)
+        sizes = np.asarray(self.sizes if np.size(self.sizes) else [self.images.shape[2:]] * number, dtype=np.int64)
+        scale = np.asarray(self.scale if np.size(self.scale) else np.ones(number), dtype=np.float64)
+        boxes = np.asarray(self.boxes, dtype=np.float64).reshape(-1, 4)
+        if len(boxes) != count or len(owner) != count or (np.diff(owner) < 0).any():
             raise ValueError(
-                f"images of {self.name} have shape {shape} and dtype {dtype}; uint8[N,3,H,W] is needed, N >= 1"
+                f"{self.name} has {count} labels, {len(boxes)} boxes and {len(owner)} owners; one each, the owners ascending, "
+                "is needed"
             )
-        for part in ("labels", "owner", "boxes", "sizes", "scale", "ignored", "areas"):
-            checks.as_array(part, getattr(self, part))  # refuses what is no array
-        number, count = shape[0], np.size(self.labels)
-        names = tuple(checks.texts("class_names", self.class_names))
-        if not names:
-            raise ValueError(f"{self.name} has no class names; at least one class is needed")
-        labels = checks.label_array("labels", self.labels, len(names)) if count else np.zeros(0, dtype=np.int64)
-        owner = checks.row_array("owner", self.owner, number) if count else np.zeros(0, dtype=np.int64)
-        if len(owner) != count or (np.diff(owner) < 0).any():
-            raise ValueError(f"owner has {len(owner)} entries for {count} labels; one each, ascending, is needed")
-        sizes = (
-            np.broadcast_to(shape[2:], (number, 2))
-            if np.size(self.sizes) == 0
-            else checks.finite_array("sizes", self.sizes, ndim=2)
-        )
-        scale = np.ones(number) if np.size(self.scale) == 0 else checks.finite_array("scale", self.scale, ndim=1)
-        shaped = sizes.shape == (number, 2) and scale.shape == (number,)
-        if not shaped or scale.min() <= 0 or max(sizes.max(), scale.max()) >= 2**31:
-            raise ValueError(
-                f"sizes {sizes.shape} and scale {scale.shape} of {self.name} must have a row above 0 for each of {number} "
-                "pictures, and none of 2^31 or more"
-            )
-        held = sizes * scale[:, None]
-        boxes = np.zeros((0, 4)) if not count and not np.size(self.boxes) else checks.as_array("boxes", self.boxes)
-        if boxes.ndim != 2 or len(boxes) != count:
-            raise ValueError(
-                f"boxes of {self.name} has {len(np.atleast_1d(boxes))} rows (shape {boxes.shape}) for {count} labels; one "
-                "each is needed"
-            )
-        boxes = box_tools.checked(f"boxes of {self.name}", boxes, held[owner])
-        own = box_tools.areas(boxes) / scale[owner] ** 2
-        ignored = np.zeros(count, dtype=bool) if np.size(self.ignored) == 0 else np.asarray(self.ignored, dtype=bool)
-        areas = own if np.size(self.areas) == 0 else checks.float_array("areas", self.areas)
-        if ignored.shape != (count,) or areas.shape != (count,):
-            raise ValueError(
-                f"ignored {ignored.shape} and areas {areas.shape} of {self.name} must have one entry for each of {count} boxes"
-            )
-        split = None if self.split is None else official_split(self.name, self.split, number, "picture")
-        values = {"labels": labels, "owner": owner, "boxes": boxes, "ignored": ignored, "areas": areas, "split": split}
-        values |= {"sizes": sizes.astype(np.int64), "scale": scale, "class_names": names}
+        if count:
+            checks.label_array("labels", labels, len(self.class_names))
+            checks.label_array("owner", owner, number)
+        held = (sizes * scale[:, None])[owner]
+        for index, fault in box_faults(boxes, held).items():
+            raise ValueError(f"boxes[{index}] of {self.name}, {describe_box(boxes[index])}, {fault}")
+        boxes = clip_boxes(boxes, held)
+        extent = boxes[:, 2:].astype(np.float64) - boxes[:, :2]
+        values = {
+            "owner": owner,
+            "labels": labels,
+            "boxes": boxes,
+            "sizes": sizes,
+            "scale": scale,
+            "class_names": tuple(self.class_names),
+            "ignored": np.asarray(self.ignored if np.size(self.ignored) else np.zeros(count), dtype=bool),
+            "areas": np.asarray(self.areas, float) if np.size(self.areas) else extent.prod(axis=1) / scale[owner] ** 2,
+            "split": None if self.split is None else np.asarray(self.split, dtype=np.int8),
+        }
         for key, value in values.items():
             object.__setattr__(self, key, value)
 
@@ -145,28 +206,56 @@ class DetectionData:
 
     @cached_property
     def first(self) -> np.ndarray:
-        """int64[N+1]: the boxes of picture i are those from ``first[i]`` to ``first[i + 1]``."""
+        """int64[N+1]: the boxes of image i are those from ``first[i]`` to ``first[i + 1]``."""
         return np.searchsorted(self.owner, np.arange(len(self) + 1))
 
-    def part(self, which: int) -> np.ndarray:
-        """Return int64[n], the rows of part 0 train, 1 validation or 2 test; all rows where there is no split."""
-        return np.arange(len(self)) if self.split is None else np.flatnonzero(self.split == which)
+    def rows_of(self, split: int) -> np.ndarray:
+        """Return int64[n], the rows of split 0 train, 1 validation or 2 test; all rows where there is no split."""
+        return np.arange(len(self)) if self.split is None else np.flatnonzero(self.split == split)
 
     def truth(self, row: int, ignored: bool = False) -> Detections:
-        """Return what picture ``row`` shows, or, with ``ignored``, what is to be ignored in it."""
+        """Return what image ``row`` shows, or, with ``ignored``, what is to be ignored in it."""
         place = slice(self.first[row], self.first[row + 1])
         kept = self.ignored[place] == ignored
         boxes = self.boxes[place][kept]
         return Detections(boxes, np.ones(len(boxes), dtype=np.float32), self.labels[place][kept])
 
     def counts(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """Return int64[C], boxes per class in ``rows`` (default: all), ignored ones left out."""
+        """Return int64[C], boxes per class in ``rows`` (default: all), without the ignored ones."""
         kept = ~self.ignored if rows is None else ~self.ignored & np.isin(self.owner, rows)
         return np.bincount(self.labels[kept], minlength=self.num_classes)
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 (hex) over pictures (of files: their names and sizes in bytes), boxes, labels and split."""
-        pictures = self.images if isinstance(self.images, np.ndarray) else self.images.sha256
+        """SHA-256 (hex) over images (of files: their names and sizes in bytes), boxes, labels and split."""
+        images = self.images if isinstance(self.images, np.ndarray) else self.images.sha256
         names = "\n".join(self.class_names)
-        return files.sha256_of(pictures, self.owner, self.boxes, self.labels, self.ignored, names, self.split)
+        return files.sha256_of(images, self.owner, self.boxes, self.labels, self.ignored, names, self.split)
+
+
+def box_faults(boxes: np.ndarray, sizes: np.ndarray) -> dict[int, str]:
+    """Return by index what is wrong with boxes float64[M,4] in images of ``sizes`` float[M,2], height and width."""
+    low, high, room = boxes[:, :2], boxes[:, 2:], np.asarray(sizes)[:, ::-1]
+    with np.errstate(invalid="ignore"):
+        beyond = (low < -ROUNDING) | (high > room + ROUNDING) | (np.minimum(high, room) <= np.maximum(low, 0))
+        tests = {
+            "has a coordinate that is not finite": ~np.isfinite(boxes),
+            "is inverted (right before left, or bottom above top)": high < low,
+            "is empty (no width or no height)": high == low,
+            "reaches out of the image": beyond,
+        }
+    found: dict[int, str] = {}
+    for fault, wrong in tests.items():
+        for index in np.flatnonzero(wrong.any(axis=1)).tolist():
+            found.setdefault(index, f"{fault}; the image is {room[index, 0]:g} x {room[index, 1]:g}")
+    return dict(sorted(found.items()))
+
+
+def describe_box(box: np.ndarray) -> str:
+    """Return a box as short text."""
+    return "(" + ", ".join(f"{value:g}" for value in box) + ")"
+
+
+def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return float32[M,4], boxes cut at the borders of images of ``sizes`` [M,2], height and width."""
+    return np.clip(boxes, 0, np.asarray(sizes)[:, [1, 0, 1, 0]]).astype(np.float32)

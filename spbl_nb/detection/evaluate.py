@@ -3,9 +3,7 @@
 A detection is right when it overlaps an object of its class by a threshold that nothing else has taken; average
 precision is the area under precision over recall as the score falls. ``AP`` is the mean over the thresholds 0.50, 0.55,
 … 0.95 of intersection over union and over the classes that occur. Everything is measured in the pixels of the files,
-for "small" is below 32 x 32 pixels and "large" from 96 x 96.
-
-Taught in: notebooks/06_gradient_harmonizing, section 6.
+because "small" is below 32 x 32 pixels and "large" from 96 x 96.
 """
 
 import contextlib
@@ -15,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from spbl_nb import checks
 from spbl_nb.detection.dataset import DetectionData, Detections
 
 NUMBERS: dict[str, str] = {
@@ -37,12 +34,11 @@ NUMBERS: dict[str, str] = {
 def coco_numbers(data: DetectionData, rows: np.ndarray, detections: Sequence[Detections]) -> dict[str, float]:
     """Return the twelve numbers of COCO, each in [0, 1]; see :data:`NUMBERS`. NaN where there is no such object.
 
-    ``rows`` int64[n] are pictures of ``data`` and ``detections`` what was found in each, in pixels of ``data.images``.
-    Ignored boxes (crowds, difficult objects) count as crowds do in COCO: finding them is neither right nor wrong.
-
-    Raises ValueError for rows and detections of different number, and for labels, scores or boxes out of range.
+    ``rows`` int64[n] are images of ``data``, each once, and ``detections`` what was found in each, in pixels of
+    ``data.images``. Ignored boxes (crowds, difficult objects) count as crowds do in COCO: finding them is neither right
+    nor wrong.
     """
-    evaluation = _evaluated(data, rows, detections)
+    evaluation = _evaluate(data, rows, detections)
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints the table
         evaluation.summarize()
     return {
@@ -53,71 +49,51 @@ def coco_numbers(data: DetectionData, rows: np.ndarray, detections: Sequence[Det
 
 def per_class(data: DetectionData, rows: np.ndarray, detections: Sequence[Detections]) -> np.ndarray:
     """Return float64[C], the average precision ``AP`` of each class; NaN for a class without an object in ``rows``."""
-    precision = _evaluated(data, rows, detections).eval["precision"][:, :, :, 0, -1]  # [overlaps, recalls, C]
+    precision = _evaluate(data, rows, detections).eval["precision"][:, :, :, 0, -1]  # [overlaps, recalls, C]
     mean = precision.mean(axis=(0, 1))
     return np.where(mean < 0, np.nan, mean)
 
 
-def _evaluated(data: DetectionData, rows: np.ndarray, detections: Sequence[Detections]) -> Any:
-    """Hand truth and findings to pycocotools as a COCO data set in memory, and let it match them."""
+def coco_index(content: dict[str, Any]) -> Any:
+    """Return what a COCO annotation file holds as an indexed :class:`pycocotools.coco.COCO`."""
     from pycocotools.coco import COCO
+
+    with contextlib.redirect_stdout(io.StringIO()):  # pycocotools says what it does
+        coco = COCO()
+        coco.dataset = content
+        coco.createIndex()
+    return coco
+
+
+def _evaluate(data: DetectionData, rows: np.ndarray, detections: Sequence[Detections]) -> Any:
+    """Hand truth and findings to pycocotools as a COCO data set in memory, and let it match them."""
     from pycocotools.cocoeval import COCOeval
 
-    rows = checks.row_array("rows", rows, len(checks.instance("data", data, DetectionData)))
-    detections = [checks.instance("detections", one, Detections) for one in checks.sequence("detections", detections)]
-    if len(detections) != len(rows) or len(np.unique(rows)) < len(rows):
-        raise ValueError(
-            f"detections has {len(detections)} entries for {len(np.unique(rows))} different rows of {len(rows)}; one for each "
-            "row, and each row once, is needed"
-        )
-    images = [{"id": int(row)} for row in rows]
-    categories = [{"id": index, "name": name} for index, name in enumerate(data.class_names)]
     truth: list[dict[str, Any]] = []
     found: list[dict[str, Any]] = []
     for row, mine in zip(rows, detections, strict=True):
-        _check(mine, data, row)
         place = slice(data.first[row], data.first[row + 1])
-        for box, label, crowd, area in zip(
-            data.boxes[place], data.labels[place], data.ignored[place], data.areas[place], strict=True
-        ):
-            truth.append(
-                _entry(len(truth), row, label, box, data.scale[row]) | {"area": float(area), "iscrowd": int(crowd)}
-            )
+        true = zip(data.boxes[place], data.labels[place], data.ignored[place], data.areas[place], strict=True)
+        for box, label, crowd, area in true:
+            extra = {"area": float(area), "iscrowd": int(crowd)}
+            truth.append(_entry(len(truth), row, label, box / data.scale[row]) | extra)
         for box, label, score in zip(mine.boxes, mine.labels, mine.scores, strict=True):
-            found.append(_entry(len(found), row, label, box, data.scale[row]) | {"score": float(score)})
+            found.append(_entry(len(found), row, label, box / data.scale[row]) | {"score": float(score)})
+    common = {
+        "images": [{"id": int(row)} for row in rows],
+        "categories": [{"id": index, "name": name} for index, name in enumerate(data.class_names)],
+    }
+    sides = [coco_index(common | {"annotations": entries}) for entries in (truth, found)]
     with contextlib.redirect_stdout(io.StringIO()):
-        sides = []
-        for entries in (truth, found):
-            side = COCO()
-            side.dataset = {"images": images, "categories": categories, "annotations": entries}
-            side.createIndex()
-            sides.append(side)
         evaluation = COCOeval(*sides, iouType="bbox")
         evaluation.evaluate()
         evaluation.accumulate()
     return evaluation
 
 
-def _entry(index: int, row: int, label: int, box: np.ndarray, scale: float) -> dict[str, Any]:
-    """Return a box as COCO writes it; ids start at 1, for 0 means unmatched."""
-    left, top, right, bottom = (float(value) for value in box / scale)
+def _entry(index: int, row: int, label: int, box: np.ndarray) -> dict[str, Any]:
+    """Return a box as COCO writes it; ids start at 1, because 0 means unmatched."""
+    left, top, right, bottom = (float(value) for value in box)
     size = right - left, bottom - top
     entry = {"id": index + 1, "image_id": int(row), "category_id": int(label), "bbox": [left, top, *size]}
     return entry | {"area": size[0] * size[1], "iscrowd": 0}
-
-
-def _check(found: Detections, data: DetectionData, row: int) -> None:
-    count = len(np.atleast_1d(checks.as_array("labels", found.labels)))
-    if np.shape(found.boxes) != (count, 4) or np.shape(found.scores) != (count,):
-        raise ValueError(
-            f"detections of row {row} have boxes {np.shape(found.boxes)}, scores {np.shape(found.scores)} and {count} labels; "
-            "allowed: [D,4], [D] and [D]"
-        )
-    if count:
-        checks.label_array(f"labels of the detections of row {row}", found.labels, data.num_classes)
-        scores = checks.finite_array(f"scores of the detections of row {row}", found.scores, ndim=1)
-        checks.finite_array(f"boxes of the detections of row {row}", found.boxes, ndim=2)
-        if scores.min() < 0 or scores.max() > 1:
-            raise ValueError(
-                f"scores of the detections of row {row} reach from {scores.min():g} to {scores.max():g}; allowed: 0 to 1"
-            )

@@ -8,8 +8,6 @@ detector's ``state_dict``.
 ``small`` trains in about a minute on a CPU; ``resnet50_fpn`` is the network of the published figures.
 
 Source: Lin et al. 2017 (RetinaNet); Li, Liu and Wang 2019 (GHM), whose settings are the defaults.
-
-Taught in: notebooks/06_gradient_harmonizing, section 6.
 """
 
 from collections import OrderedDict
@@ -26,7 +24,7 @@ from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
-from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d, sigmoid_focal_loss
+from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d, box_area, sigmoid_focal_loss
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from spbl_nb import checks
@@ -39,7 +37,7 @@ CLASSIFICATIONS = ("focal", "ghm_c", "cross_entropy")
 REGRESSIONS = ("smooth_l1", "ghm_r")
 BETA = 1 / 9  # where smooth L1 turns from square to straight, as in RetinaNet's own code
 GHM_R_WEIGHT = 10.0  # of the release
-_STRIDES = {"small": 32, "resnet50_fpn": 128}  # of the coarsest level: smaller pictures would leave it empty
+_STRIDES = {"small": 32, "resnet50_fpn": 128}  # of the coarsest level: smaller images would leave it empty
 _SHAPES: dict[str, tuple[tuple[int, ...], int, Callable[..., nn.Module] | None]] = {
     "small": ((12, 24, 48), 2, partial(nn.GroupNorm, 8)),
     "resnet50_fpn": ((32, 64, 128, 256, 512), 4, None),
@@ -56,15 +54,8 @@ def build(
     *,
     seed: int = 0,
     weights_backbone: str | None = None,
-    trainable_layers: int | None = None,
     ghmc: dict[str, Any] | None = None,
     ghmr: dict[str, Any] | None = None,
-    focal_alpha: float = 0.25,
-    focal_gamma: float = 2.0,
-    regression_weight: float | None = None,
-    least_score: float = 0.05,
-    overlap: float = 0.5,
-    most: int = 100,
 ) -> RetinaNet:
     """Build a detector with seeded random weights, or with torchvision's in its backbone.
 
@@ -74,64 +65,39 @@ def build(
     num_classes : C, at least 1; background is no class, but the absence of all.
     classification, regression : one of :data:`CLASSIFICATIONS` and of :data:`REGRESSIONS`.
     weights_backbone : for ``resnet50_fpn`` a name such as ``"IMAGENET1K_V2"`` (read from torch's hub cache or downloaded
-        by torchvision) or the path of a file with ResNet-50's state dict; None: random.
-    trainable_layers : how many of ResNet's five blocks learn, the last first; None: 3 with pretrained weights, else 5.
+        by torchvision) or the path of a file with ResNet-50's state dict, of whose five blocks the last three then learn;
+        None: random, and all learn.
     ghmc, ghmr : arguments of :class:`GHMC` and :class:`GHMR` other than the released ones.
-    regression_weight : factor of the box loss; None: 10 for ``ghm_r``, as released, and 1 for ``smooth_l1``.
-    least_score, overlap, most : what is found at all, overlap above which one of two boxes of a class goes, and boxes a
-        picture at most.
 
-    Called with a batch float[B,3,S,S] in 0..1 (or a list of pictures of any sizes) and, in training mode, targets as
+    Called with a batch float[B,3,S,S] in 0..1 (or a list of images of any sizes) and, in training mode, targets as
     torchvision's detectors are, with ``ignored`` boxes float[K,4] beside ``boxes`` and ``labels`` where there are any.
+    What is found at most is torchvision's to set: ``score_thresh``, ``nms_thresh`` and ``detections_per_img`` of the
+    model. ``head.losses`` has the settings of the losses.
 
     Raises ValueError for unknown names, settings out of range, or weights for a backbone that has none, and
     FileNotFoundError for weights that are not there.
     """
     checks.one_of("model", name, NAMES)
     losses = Losses(
-        checks.class_number("num_classes", num_classes),
         checks.one_of("classification", classification, CLASSIFICATIONS),
         checks.one_of("regression", regression, REGRESSIONS),
-        GHMC(**_settings_of("ghmc", ghmc, ("bins", "momentum", "bias_correction"))),
-        GHMR(**_settings_of("ghmr", ghmr, ("mu", "bins", "momentum", "bias_correction"))),
-        checks.real("focal_alpha", focal_alpha, 0, 1),
-        checks.real("focal_gamma", focal_gamma, 0),
-        None if regression_weight is None else checks.real("regression_weight", regression_weight, 0),
+        GHMC(**(ghmc or {})),
+        GHMR(**(ghmr or {})),
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(checks.integer("seed", seed, 0))
-        if name == "small":
-            if weights_backbone is not None or trainable_layers is not None:
-                raise ValueError(
-                    "small has no published weights, and all of its layers learn; leave weights_backbone and "
-                    "trainable_layers out"
-                )
-            backbone: Any = SmallBackbone()
-        else:
-            backbone = _resnet50_fpn(weights_backbone, trainable_layers)
+        if name == "small" and weights_backbone is not None:
+            raise ValueError("small has no published weights; leave weights_backbone out")
+        backbone: Any = SmallBackbone() if name == "small" else _resnet50_fpn(weights_backbone)
         sides, depth, normalise = _SHAPES[name]
         anchors = AnchorGenerator(
             tuple(tuple(int(side * octave) for octave in _OCTAVES) for side in sides), (_RATIOS,) * len(sides)
         )
-        per_place = anchors.num_anchors_per_location()[0]
-        head = Head(int(backbone.out_channels), per_place, num_classes, losses, normalise, depth)
-        model = RetinaNet(
-            backbone,
-            num_classes,
-            anchor_generator=anchors,
-            head=head,
-            score_thresh=checks.real("least_score", least_score, 0, 1),
-            nms_thresh=checks.real("overlap", overlap, 0, 1),
-            detections_per_img=checks.integer("most", most, 1),
-        )
+        classes, per_place = checks.integer("num_classes", num_classes, 1), anchors.num_anchors_per_location()[0]
+        head = Head(int(backbone.out_channels), per_place, classes, losses, normalise, depth)
+        model = RetinaNet(backbone, classes, anchor_generator=anchors, head=head, detections_per_img=100)
     model.transform = BatchTransform(_STRIDES[name])
     return model
-
-
-def _settings_of(name: str, given: dict[str, Any] | None, allowed: tuple[str, ...]) -> dict[str, Any]:
-    """Return the settings of a loss, whose names must be ``allowed`` ones."""
-    settings = {} if given is None else checks.instance(name, given, dict)
-    return {checks.one_of(f"setting of {name}", key, allowed): value for key, value in settings.items()}
 
 
 class Losses(nn.Module):
@@ -142,24 +108,13 @@ class Losses(nn.Module):
     positive anchors, as released.
     """
 
-    def __init__(
-        self,
-        num_classes: int,
-        classification: str,
-        regression: str,
-        ghm_c: GHMC,
-        ghm_r: GHMR,
-        focal_alpha: float,
-        focal_gamma: float,
-        regression_weight: float | None,
-    ) -> None:
+    def __init__(self, classification: str, regression: str, ghm_c: GHMC, ghm_r: GHMR) -> None:
         super().__init__()
-        self.num_classes, self.classification, self.regression = num_classes, classification, regression
+        self.classification, self.regression = classification, regression
         self.ghm_c = ghm_c if classification == "ghm_c" else None
         self.ghm_r = ghm_r if regression == "ghm_r" else None
-        self.focal = {"alpha": focal_alpha, "gamma": focal_gamma}
-        default = GHM_R_WEIGHT if regression == "ghm_r" else 1.0
-        self.regression_weight = default if regression_weight is None else regression_weight
+        self.focal = {"alpha": 0.25, "gamma": 2.0}
+        self.regression_weight = GHM_R_WEIGHT if regression == "ghm_r" else 1.0
 
     def of_classes(self, logits: Tensor, target: Tensor, valid: Tensor, positives: Tensor) -> Tensor:
         """Return the scalar loss of logits float[B,A,C]; target float[B,A,C] of 0 and 1, valid bool[B,A]."""
@@ -177,13 +132,18 @@ class Losses(nn.Module):
         if self.ghm_r is not None:
             loss = self.ghm_r(offsets, target)
         else:
-            loss = functional.smooth_l1_loss(offsets.float(), target, reduction="sum", beta=BETA) / positives.clamp_min(
-                1
-            )
+            total = functional.smooth_l1_loss(offsets.float(), target, reduction="sum", beta=BETA)
+            loss = total / positives.clamp_min(1)
         return self.regression_weight * loss
 
     def extra_repr(self) -> str:
-        return f"{self.classification}, {self.regression}, regression_weight={self.regression_weight:g}"
+        """Return all settings: a checkpoint of other losses is refused by them."""
+        words = [self.classification, self.regression, f"focal={self.focal}, weight={self.regression_weight:g}"]
+        if self.ghm_r is not None:
+            words.append(f"mu={self.ghm_r.mu:g}")
+        densities = [one for one in (self.ghm_c, self.ghm_r) if one is not None]
+        words += [f"bins={one.bins}, momentum={one.momentum:g}, {one.bias_correction}" for one in densities]
+        return "; ".join(words)
 
 
 class Head(RetinaNetHead):
@@ -212,7 +172,7 @@ class Head(RetinaNetHead):
     ) -> dict[str, Tensor]:
         """Return the losses ``classification`` and ``bbox_regression``.
 
-        ``matched_idxs`` int64[A] of each picture are the box of each anchor, -1 for background, -2 between the
+        ``matched_idxs`` int64[A] of each image are the box of each anchor, -1 for background, -2 between the
         thresholds. The target of a positive anchor is 1 at the class of its box, and its box in torchvision's offsets.
         """
         logits, offsets = head_outputs["cls_logits"], head_outputs["bbox_regression"]
@@ -222,18 +182,18 @@ class Head(RetinaNetHead):
             for anchor, target, found in zip(anchors, targets, matched_idxs, strict=True)
         ]
         found = torch.stack(matched)
-        picture, anchor = torch.where(found >= 0)
+        image, anchor = torch.where(found >= 0)
         starts = torch.tensor([0, *(len(target["labels"]) for target in targets[:-1])], device=found.device).cumsum(0)
-        chosen = found[picture, anchor] + starts[picture]
+        chosen = found[image, anchor] + starts[image]
         labels = torch.cat([target["labels"] for target in targets])[chosen]
         boxes = torch.cat([target["boxes"] for target in targets])[chosen]
         target = torch.zeros_like(logits, dtype=torch.float32)
-        target[picture, anchor, labels] = 1
+        target[image, anchor, labels] = 1
         positives = found.new_tensor(len(chosen))
-        encoded = self.regression_head.box_coder.encode_single(boxes, torch.stack(anchors)[picture, anchor])
+        encoded = self.regression_head.box_coder.encode_single(boxes, torch.stack(anchors)[image, anchor])
         return {
             "classification": self.losses.of_classes(logits, target, found != between, positives),
-            "bbox_regression": self.losses.of_boxes(offsets[picture, anchor], encoded, positives),
+            "bbox_regression": self.losses.of_boxes(offsets[image, anchor], encoded, positives),
         }
 
 
@@ -244,14 +204,13 @@ def _mostly_inside(anchors: Tensor, ignored: Tensor | None) -> Tensor:
     low = torch.maximum(anchors[:, None, :2], ignored[None, :, :2])
     high = torch.minimum(anchors[:, None, 2:], ignored[None, :, 2:])
     shared = (high - low).clamp_min(0).prod(dim=2)
-    area = (anchors[:, 2:] - anchors[:, :2]).prod(dim=1)
-    return (shared > 0.5 * area[:, None]).any(dim=1)
+    return (shared > 0.5 * box_area(anchors)[:, None]).any(dim=1)
 
 
 class BatchTransform(GeneralizedRCNNTransform):
     """Normalises a batch float[B,3,H,W] in 0..1 at once, and pads it to a multiple of the coarsest stride.
 
-    A list of pictures of different sizes is padded to the largest, none is resized.
+    A list of images of different sizes is padded to the largest, none is resized.
     """
 
     def __init__(self, stride: int) -> None:
@@ -259,7 +218,7 @@ class BatchTransform(GeneralizedRCNNTransform):
         super().__init__(0, 0, mean, std, size_divisible=stride)
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
-        """Return both as they are: the size of a picture is the data set's to choose."""
+        """Return both as they are: the size of a image is the data set's to choose."""
         return image, target
 
     def forward(
@@ -287,18 +246,18 @@ class SmallBackbone(nn.Module):
         self.stages = nn.ModuleList(_stage(*stage) for stage in sides)
         self.pyramid = FeaturePyramidNetwork(list(widths[2:]), self.out_channels)
 
-    def forward(self, pictures: Tensor) -> OrderedDict[str, Tensor]:
-        """Return the maps float[B,32,H/8,W/8] and two coarser ones of pictures float[B,3,H,W]."""
+    def forward(self, images: Tensor) -> OrderedDict[str, Tensor]:
+        """Return the maps float[B,32,H/8,W/8] and two coarser ones of images float[B,3,H,W]."""
         levels = OrderedDict()
         for index, stage in enumerate(self.stages):
-            pictures = stage(pictures)
+            images = stage(images)
             if index >= 2:
-                levels[str(index)] = pictures
+                levels[str(index)] = images
         return self.pyramid(levels)
 
 
 def _stage(inputs: int, outputs: int, depth: int) -> nn.Sequential:
-    """3x3 convolutions with BatchNorm, the first of which halves the picture."""
+    """3x3 convolutions with BatchNorm, the first of which halves the image."""
     layers: list[nn.Module] = []
     for index in range(depth):
         source, stride = (outputs, 1) if index else (inputs, 2)
@@ -310,16 +269,13 @@ def _stage(inputs: int, outputs: int, depth: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _resnet50_fpn(weights: str | None, trainable_layers: int | None) -> nn.Module:
+def _resnet50_fpn(weights: str | None) -> nn.Module:
     """ResNet-50 with a feature pyramid at strides 8 to 128; pretrained, its batch normalisation is frozen."""
-    default = 5 if weights is None else 3
     backbone = resnet_fpn_backbone(
         backbone_name="resnet50",
         weights=None,
         norm_layer=nn.BatchNorm2d if weights is None else FrozenBatchNorm2d,
-        trainable_layers=checks.integer(
-            "trainable_layers", default if trainable_layers is None else trainable_layers, 0, 5
-        ),
+        trainable_layers=5 if weights is None else 3,
         returned_layers=[2, 3, 4],
         extra_blocks=LastLevelP6P7(256, 256),
     )

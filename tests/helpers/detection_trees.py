@@ -8,13 +8,13 @@ from PIL import Image
 SIZES = ((40, 80), (60, 30), (50, 50))  # height, width
 
 
-def picture(path, height, width, value=200):
+def image(path, height, width, value=200):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((height, width, 3), value, dtype=np.uint8)).save(path)
 
 
 def coco_content(start=1):
-    """Three pictures; category ids with gaps; a crowd; a picture without boxes."""
+    """Three images; category ids with gaps; a crowd; a image without boxes."""
     images = [
         {"id": start + i, "file_name": f"{start + i:012}.jpg", "height": h, "width": w}
         for i, (h, w) in enumerate(SIZES)
@@ -33,8 +33,8 @@ def coco(folder, change=lambda content: None):
     """Write a COCO folder; ``change`` may spoil the training annotations."""
     for part, start in (("train", 1), ("val", 11)):
         content = coco_content(start)
-        for image in content["images"]:
-            picture(folder / f"{part}2017" / image["file_name"], image["height"], image["width"])
+        for one in content["images"]:
+            image(folder / f"{part}2017" / one["file_name"], one["height"], one["width"])
         if part == "train":
             content = change(content) or content
         path = folder / "annotations" / f"instances_{part}2017.json"
@@ -53,13 +53,13 @@ def voc_xml(height, width, objects, head=""):
 
 
 def voc(folder, years=(2007, 2012), lists=("trainval", "test")):
-    """Write a VOCdevkit of two pictures a year; only the first year has the second list."""
+    """Write a VOCdevkit of two images a year; only the first year has the second list."""
     for year in years:
         place = folder / f"VOC{year}"
         names = [f"{year}_000001", f"{year}_000002"]
         objects = [[("dog", 0, 1, 1, 20, 30), ("cat", 1, 5, 5, 10, 10)], []]
         for name, (height, width), mine in zip(names, SIZES, objects, strict=False):
-            picture(place / "JPEGImages" / f"{name}.jpg", height, width)
+            image(place / "JPEGImages" / f"{name}.jpg", height, width)
             path = place / "Annotations" / f"{name}.xml"
             path.parent.mkdir(exist_ok=True)
             path.write_text(voc_xml(height, width, mine))

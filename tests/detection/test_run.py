@@ -5,10 +5,8 @@ import json
 import pytest
 from PIL import Image
 
-from spbl_nb import cli
-from spbl_nb.detection import run as detection_runs
-from spbl_nb.detection import sets as detection_data
-from spbl_nb.detection import train as detection
+from spbl_nb import cli, detection
+from spbl_nb.detection import run, train
 from spbl_nb.results import store
 
 NAMES = """
@@ -25,15 +23,15 @@ train_cfg:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A folder with a settings file and synthetic pictures in COCO's layout."""
+    """A folder with a settings file and synthetic images in COCO's layout."""
     place = tmp_path_factory.mktemp("boxes")
-    data = detection_data.synthetic_lesions(20, num_classes=3)
+    data = detection.load("synthetic", count=20, num_classes=3)
     categories = [{"id": 10 * index + 7, "name": name} for index, name in enumerate(data.class_names)]
     (place / "coco" / "annotations").mkdir(parents=True)
-    for word, part in (("train", 0), ("val", 2)):
+    for word, split in (("train", 0), ("val", 2)):
         (place / "coco" / f"{word}2017").mkdir()
         images, annotations = [], []
-        for row in data.part(part):
+        for row in data.rows_of(split):
             Image.fromarray(data.images[row].transpose(1, 2, 0)).save(place / "coco" / f"{word}2017" / f"{row}.png")
             images.append({"id": int(row), "file_name": f"{row}.png", "width": 96, "height": 96})
             for index in (data.owner == row).nonzero()[0]:
@@ -70,9 +68,9 @@ def test_the_readme_names_run_as_they_stand(place, folder):
 
 def test_the_settings_reach_the_losses(monkeypatch):
     seen = []
-    monkeypatch.setattr(detection, "build", lambda *args, **options: seen.append((args, options)))
-    detection_runs.detector(detection.settings("smoke", ghm_bins=7, ghm_r_mu=0.5, ghm_r_bins=3, ghm_r_momentum=0.2), 4)
-    detection_runs.detector(detection.settings("smoke", weights="IMAGENET1K_V2"), 4)
+    monkeypatch.setattr(run, "build", lambda *args, **options: seen.append((args, options)))
+    run.detector(detection.settings("smoke", ghm_bins=7, ghm_r_mu=0.5, ghm_r_bins=3, ghm_r_momentum=0.2), 4)
+    run.detector(detection.settings("smoke", weights="IMAGENET1K_V2"), 4)
     (small, options), (large, pretrained) = seen
     assert small == ("small", 4)
     assert options["ghmc"]["bins"] == 7
@@ -82,17 +80,17 @@ def test_the_settings_reach_the_losses(monkeypatch):
 
 
 @pytest.mark.parametrize("preset", ["smoke", "fast"])
-def test_a_trial_run_is_told_as_one(folder, preset):
+def test_a_trial_run_says_so(folder, preset):
     record = json.loads((folder / "detection.json").read_text())
     record["fingerprint"]["config"]["preset"] = detection.settings(preset, max_steps=3).preset
-    lines = detection_runs.told(record).splitlines()
+    lines = run.describe_numbers(record).splitlines()
     trial = ["preset smoke: numbers are no results"]
     assert len(lines) == 12 + len(trial) * (preset == "smoke")
     assert lines[12:] == (trial if preset == "smoke" else [])
 
 
-def test_what_stands_is_not_made_again(place, folder, monkeypatch, capsys):
-    monkeypatch.setattr(detection, "fit", None)
+def test_a_complete_run_is_not_made_again(place, folder, monkeypatch, capsys):
+    monkeypatch.setattr(train, "fit", None)
     assert cli.main(["reproduce", "--config", str(place / "settings.yaml"), "--seeds", "1"]) == 0
     assert "recall of small objects" in capsys.readouterr().out
 
@@ -106,10 +104,10 @@ def test_something_else_in_the_folder_is_left_alone(place, folder):
     other.mkdir(parents=True)
     (other / "detection.json").write_text(before)
     with pytest.raises(store.RunConflict, match=r"config\.ghm_bins: 10 there, 30 now"):
-        detection_runs.run("coco", settings, 1, runs_dir=asked[0], data_root=asked[1])
+        run.run("coco", settings, 1, runs_dir=asked[0], data_root=asked[1])
     (other / "detection.json").write_text("{")
     with pytest.raises(store.BrokenRun, match="cannot be read"):
-        detection_runs.run("coco", settings, 1, runs_dir=asked[0], data_root=asked[1])
+        run.run("coco", settings, 1, runs_dir=asked[0], data_root=asked[1])
     assert path.read_text() == before
 
 

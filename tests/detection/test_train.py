@@ -1,14 +1,14 @@
-"""Training a detector: it learns, repeats and resumes bit for bit; boxes move with their pictures."""
+"""Training a detector: it learns, repeats and resumes bit for bit; boxes move with their images."""
 
 import numpy as np
 import pytest
 import torch
 
+from spbl_nb import detection
 from spbl_nb.detection import evaluate
-from spbl_nb.detection import sets as detection_data
-from spbl_nb.detection import train as detection
 from spbl_nb.detection.dataset import DetectionData
-from spbl_nb.training import batches
+from spbl_nb.detection.train import moved
+from spbl_nb.training import batches, loop
 from spbl_nb.training.checkpoints import ResumeError
 
 QUICK = detection.settings("smoke", batch_size=4, epochs=3, max_steps=None)
@@ -16,12 +16,12 @@ QUICK = detection.settings("smoke", batch_size=4, epochs=3, max_steps=None)
 
 @pytest.fixture(scope="module")
 def data():
-    return detection_data.synthetic_lesions(16, size=64, num_classes=3, seed=1)
+    return detection.load("synthetic", None, 64, count=16, num_classes=3, seed=1)
 
 
 def train(data, config=QUICK, seed=0, **options):
     model = detection.build("small", data.num_classes, seed=seed)
-    return model, detection.fit(model, data, data.part(0), config, seed, **options)
+    return model, detection.fit(model, data, data.rows_of(0), config, seed, **options)
 
 
 def equal(one, other):
@@ -69,20 +69,21 @@ def test_resumed_equals_uninterrupted(data, tmp_path, monkeypatch, interrupted_a
     class Interrupted(Exception):
         pass
 
-    epoch = detection._Training._epoch
+    lay_out = loop.Loop._batches
 
-    def stop(self, bar):
+    def stop(self):
         if self.epoch == interrupted_after:
             torch.rand(7)
             self.model.head.losses.ghm_c(torch.zeros(4), torch.ones(4))  # half an epoch has left its mark
             raise Interrupted
-        epoch(self, bar)
+        return lay_out(self)
 
     path = tmp_path / "checkpoint.pt"
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
     with monkeypatch.context() as patch:
-        patch.setattr(detection._Training, "_epoch", stop)
+        patch.setattr(loop.Loop, "_batches", stop)
         with pytest.raises(Interrupted):
-            train(data, checkpoint=path, checkpoint_seconds=0)
+            train(data, checkpoint=path)
     resumed, refitted = train(data, checkpoint=path)
     assert equal(whole, resumed)
     assert refitted.history == fitted.history
@@ -92,21 +93,20 @@ def test_resumed_equals_uninterrupted(data, tmp_path, monkeypatch, interrupted_a
 def test_a_checkpoint_without_the_counts_of_ghm_would_not_resume_equal(data, tmp_path, monkeypatch):
     """The negative control of the test above: what it compares is sensitive to the state of GHM."""
     whole, _ = train(data, QUICK.replace(epochs=2))
-    model = detection.build("small", data.num_classes, seed=0)
-    path = tmp_path / "checkpoint.pt"
-    save = detection._Training._save
+    save = loop.Loop._save
 
-    def forget(self, where):
+    def forget(self, *args):
         self.model.head.losses.ghm_c.smoothed.fill_(1)
-        save(self, where)
+        save(self, *args)
 
-    monkeypatch.setattr(detection._Training, "_save", forget)
-    detection.fit(model, data, data.part(0), QUICK.replace(epochs=2), checkpoint=path, checkpoint_seconds=0)
+    monkeypatch.setattr(loop.Loop, "_save", forget)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
+    model, _ = train(data, QUICK.replace(epochs=2), checkpoint=tmp_path / "checkpoint.pt")
     assert not equal(whole, model)
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "words"),
     [
         ("settings", r"\(lr: 0.003 there, 0.1 here\)"),
         ("seed", "seed: 0 there, 1 here; the weights at the start differ"),
@@ -115,63 +115,57 @@ def test_a_checkpoint_without_the_counts_of_ghm_would_not_resume_equal(data, tmp
         ("data", "the data differ"),
     ],
 )
-def test_checkpoint_of_another_run_is_refused_and_named(data, tmp_path, change, told):
+def test_checkpoint_of_another_run_is_refused_and_named(data, tmp_path, change, words):
     path, config = tmp_path / "checkpoint.pt", QUICK.replace(epochs=1)
     train(data, config, checkpoint=path)
-    other = detection_data.synthetic_lesions(16, size=64, num_classes=3, seed=2)
+    other = detection.load("synthetic", None, 64, count=16, num_classes=3, seed=2)
     focal = detection.build("small", 3, "focal")
     calls = {
         "settings": lambda: train(data, config.replace(lr=0.1), checkpoint=path),
         "seed": lambda: train(data, config, seed=1, checkpoint=path),
         "warmup": lambda: train(data, config, checkpoint=path, warmup=0),
-        "losses": lambda: detection.fit(focal, data, data.part(0), config, checkpoint=path),
+        "losses": lambda: detection.fit(focal, data, data.rows_of(0), config, checkpoint=path),
         "data": lambda: train(other, config, checkpoint=path),
     }
-    with pytest.raises(ResumeError, match=f"belongs to another run .*{told}"):
+    with pytest.raises(ResumeError, match=f"belongs to another run .*{words}"):
         calls[change]()
 
 
-def test_boxes_move_with_their_pictures():
+def test_boxes_move_with_their_images():
     data = squares(6)
     rng = np.random.default_rng(0)
     for row, mirror in enumerate([False, True] * 3):
         shift = rng.integers(-9, 10, 2)
-        picture = batches.shift_and_mirror(
+        image = batches.shift_and_mirror(
             torch.from_numpy(data.images[row : row + 1]), torch.from_numpy(shift[None]), torch.tensor([mirror])
         )[0, 0].numpy()
-        boxes, seen = detection.moved(data.truth(row).boxes, shift, mirror, data.size)
+        boxes, seen = moved(data.truth(row).boxes, shift, mirror, data.size)
         assert seen.all()
         left, top, right, bottom = boxes[0].astype(int)
-        bright = np.zeros_like(picture, dtype=bool)
+        bright = np.zeros_like(image, dtype=bool)
         bright[top:bottom, left:right] = True
-        inside = slice(10, -10)  # beyond, the border of the picture is repeated
-        np.testing.assert_array_equal(picture[inside, inside] > 128, bright[inside, inside])
+        inside = slice(10, -10)  # beyond, the border of the image is repeated
+        np.testing.assert_array_equal(image[inside, inside] > 128, bright[inside, inside])
 
 
-def test_a_box_that_a_move_leaves_out_of_the_picture_is_not_learnt():
-    boxes, seen = detection.moved(np.array([[0.0, 0, 4, 4], [0, 0, 8, 8]]), np.array([0, 4]), False, 64)
+def test_a_box_that_a_move_leaves_out_of_the_image_is_not_learnt():
+    boxes, seen = moved(np.array([[0.0, 0, 4, 4], [0, 0, 8, 8]]), np.array([0, 4]), False, 64)
     assert seen.tolist() == [False, True]
     assert boxes[1].tolist() == [0, 0, 4, 8]
 
 
-def test_warm_up_and_steps_of_the_learning_rate(data):
-    config = QUICK.replace(epochs=10, milestones=(0.5,), lr=0.03)
-    training = detection._Training(detection.build("small", 3), data, data.part(0), config, 0, "adamw", 0.2, 35.0)
-    assert training.total_steps == 30
-    warmth = []
-    for step in range(8):
-        training.step = step
-        warmth.append(training._warmth())
-    np.testing.assert_allclose(warmth, [*np.linspace(1 / 3, 1, 7), 1])
+def test_steps_of_the_learning_rate(data):
     _, fitted = train(data, QUICK.replace(epochs=2, milestones=(0.5,), lr_gamma=0.1), warmup=0)
     np.testing.assert_allclose([entry["lr"] for entry in fitted.history], [0.003, 0.0003])
+    _, fitted = train(data, QUICK.replace(epochs=1, milestones=(0.9,), batch_size=12), warmup=1)
+    np.testing.assert_allclose(fitted.history[0]["lr"], 0.001)
 
 
 def test_predicting_changes_nothing_and_stays_inside(data):
     model, _ = train(data, QUICK.replace(epochs=1))
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    found = detection.predict(model, data, data.part(2), QUICK, batch_size=3)
-    assert len(found) == len(data.part(2))
+    found = detection.predict(model, data, data.rows_of(2), QUICK)
+    assert len(found) == len(data.rows_of(2))
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     for one in found:
         assert (np.diff(one.scores) <= 0).all()
@@ -181,10 +175,10 @@ def test_predicting_changes_nothing_and_stays_inside(data):
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "words"),
     [
-        (lambda data, model: detection.fit(model, data, [0], QUICK), "at least 2 are needed"),
-        (lambda data, model: detection.fit(model, data, [99, 1], QUICK), "rows holds the row 99"),
+        (lambda data, model: detection.fit(model, data, [0], QUICK), "at least 2"),
+        (lambda data, model: detection.fit(model, data, [99, 1], QUICK), "rows has 2 entries, up to 99"),
         (lambda data, model: detection.fit(model, data, [0, 1], QUICK, warmup=2), "warmup is 2"),
         (lambda data, model: detection.fit(model, data, [0, 1], QUICK, clip=0), "clip is 0"),
         (
@@ -208,8 +202,8 @@ def test_predicting_changes_nothing_and_stays_inside(data):
         (lambda data, model: detection.settings("slow"), "preset is 'slow'"),
     ],
 )
-def test_wrong_calls_are_told(data, call, told):
-    with pytest.raises(ValueError, match=told):
+def test_wrong_calls_are_refused(data, call, words):
+    with pytest.raises(ValueError, match=words):
         call(data, detection.build("small", 3))
 
 
@@ -223,9 +217,6 @@ def test_half_precision_trains_and_keeps_losses_and_counts_precise(data):
 
 
 def test_several_processes_are_refused(data, monkeypatch):
-    class Several:
-        num_processes = 2
-
-    monkeypatch.setattr(detection.training, "accelerator_for", lambda config: Several())
-    with pytest.raises(ValueError, match="2 processes were launched, but a detector is trained in one"):
+    monkeypatch.setattr(loop.Accelerator, "num_processes", 2)
+    with pytest.raises(ValueError, match="several processes were launched"):
         train(data)
