@@ -54,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _reproduce(options: argparse.Namespace) -> int:
-    from spbl_nb import checks, config_files
-    from spbl_nb.batch import grid, reproduce
+    from spbl_nb import checks, config_files, places
+    from spbl_nb.batch import grid
 
     if options.jobs is not None:
         checks.integer("--jobs", options.jobs, 1)  # before anything is read, or printed
@@ -64,24 +64,25 @@ def _reproduce(options: argparse.Namespace) -> int:
     asked = _asked(options)
     if asked.dataset in config_files.DETECTION and not options.datasets:
         return _detect(options, asked)
-    cells = grid.cells(
-        _words(options.datasets) or ([asked.dataset] if asked.dataset else reproduce.DATASETS),
-        _words(options.methods) or asked.methods or reproduce.METHODS,
+    runs = grid.list_runs(
+        _words(options.datasets) or ([asked.dataset] if asked.dataset else grid.DATASETS),
+        _words(options.methods) or asked.methods or grid.METHODS,
         asked.settings.seeds if options.seeds is None else _seed_list(options.seeds),
         asked.settings,
-        options.config or "",
     )
-    failures = reproduce.reproduce(
-        cells,
-        runs_dir=options.runs_dir or asked.runs_dir,
-        notebooks=options.notebooks,
+    wanted = grid.Grid(
+        runs,
+        places.runs_dir(options.runs_dir or asked.runs_dir),
+        places.notebooks_dir(options.notebooks),
+        config_file=os.path.abspath(os.path.expanduser(options.config)) if options.config else "",
         data_root=options.data_root or asked.data_root,
         data_options=options.data_options,
-        jobs=options.jobs,
-        scheduler=options.scheduler,
         time_limit=options.time_limit,
-        teaching=not options.no_notebooks,
-        progress=sys.stderr.isatty(),
+    )
+    progress = sys.stderr.isatty()
+    teaching = not options.no_notebooks
+    failures = grid.reproduce(
+        wanted, teaching=teaching, jobs=options.jobs, scheduler=options.scheduler, progress=progress
     )
     return 1 if failures else 0
 
@@ -135,20 +136,19 @@ def _asked(options: argparse.Namespace) -> "config_files.Meaning":
 
 
 def _train(options: argparse.Namespace) -> int:
-    from spbl_nb.batch import single_run
+    from spbl_nb import config
+    from spbl_nb.batch import grid
 
-    overrides = {key: getattr(options, key) for key in ("device", "precision", "weights")}
-    single_run.train(
+    given = {key: getattr(options, key) for key in ("device", "precision", "weights")}
+    grid.train(
         options.method,
         options.dataset,
-        options.preset,
+        config.preset(options.preset, **{key: value for key, value in given.items() if value is not None}),
         options.seed,
         options.data_root,
         options.runs_dir,
         options.checkpoint,
-        sys.stderr.isatty(),
         options.data_options,
-        **{key: value for key, value in overrides.items() if value is not None},
     )
     return 0
 

@@ -9,14 +9,14 @@ import pytest
 import tiny_notebooks as tiny
 
 from spbl_nb import cli, environment, places
-from spbl_nb.batch import reproduce
+from spbl_nb.batch import grid
 
 
 @pytest.fixture
 def calls(monkeypatch):
     """Arguments with which the commands would have started the main job."""
     seen = []
-    monkeypatch.setattr(reproduce, "reproduce", lambda cells, **options: seen.append((cells, options)) or 0)
+    monkeypatch.setattr(grid, "reproduce", lambda wanted, **options: seen.append((wanted, options)) or 0)
     return seen
 
 
@@ -40,16 +40,21 @@ def test_python_m_is_the_same_command():
 
 def test_the_default_grid(calls):
     assert cli.main(["reproduce"]) == 0
-    cells, options = calls[0]
-    assert {cell.dataset for cell in cells} == {"digits", "lesions"}
-    assert {cell.method for cell in cells} == {"ce", "logit_adjusted", "spbl_released", "spbl_clean", "spbl_intended"}
-    assert {cell.seed for cell in cells} == {0, 1, 2}
-    assert {cell.config.name for cell in cells} == {"fast"}
+    wanted, options = calls[0]
+    assert {run.dataset for run in wanted.runs} == {"digits", "lesions"}
+    assert {run.method for run in wanted.runs} == {
+        "ce", "logit_adjusted", "spbl_released", "spbl_clean", "spbl_intended"
+    }  # fmt: skip
+    assert {run.seed for run in wanted.runs} == {0, 1, 2}
+    assert wanted.config.name == "fast"
+    assert wanted.runs_dir == places.PACKAGE.parent / "runs"
     assert options["teaching"]
     assert options["jobs"] is None
 
 
-def test_all_options_arrive(calls):
+def test_all_options_arrive(calls, tmp_path, monkeypatch):
+    tiny.experiment(tmp_path / "n")
+    monkeypatch.chdir(tmp_path)
     line = (
         "reproduce --datasets digits,lesions --methods ce --seeds 0-2,7 --preset smoke --jobs 3 --scheduler tcp://a:1"
     )
@@ -57,12 +62,13 @@ def test_all_options_arrive(calls):
         " --runs-dir r --data-root d --time-limit 90 --no-notebooks --notebooks n --device auto --data-options seed:1"
     )
     assert cli.main(line.split()) == 0
-    cells, options = calls[0]
-    assert [cell.seed for cell in cells if cell.dataset == "digits"] == [0, 1, 2, 7]
-    assert cells[0].config.device == "auto"
+    wanted, options = calls[0]
+    assert [run.seed for run in wanted.runs if run.dataset == "digits"] == [0, 1, 2, 7]
+    assert wanted.config.device == "auto"
+    assert (wanted.runs_dir, wanted.notebooks) == (tmp_path / "r", tmp_path / "n")
+    assert (wanted.data_root, wanted.data_options, wanted.time_limit) == ("d", "seed:1", 90.0)
     assert options | {"progress": False} == {
-        "runs_dir": "r", "notebooks": "n", "data_root": "d", "data_options": "seed:1", "jobs": 3, "scheduler": "tcp://a:1",
-        "time_limit": 90.0, "teaching": False, "progress": False,
+        "jobs": 3, "scheduler": "tcp://a:1", "teaching": False, "progress": False
     }  # fmt: skip
 
 
@@ -123,7 +129,7 @@ def test_failures_errors_and_interruption_have_their_exit_status(monkeypatch, ca
                 raise outcome
             return outcome
 
-        monkeypatch.setattr(reproduce, "reproduce", act)
+        monkeypatch.setattr(grid, "reproduce", act)
         return cli.main(["reproduce"])
 
     assert answer(2) == 1

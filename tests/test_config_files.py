@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from spbl_nb import cli, config_files, places
-from spbl_nb.batch import grid, reproduce
+from spbl_nb.batch import grid
 from spbl_nb.config import preset
 
 RELEASED = """
@@ -158,31 +158,37 @@ def test_every_original_name_becomes_a_setting_or_a_place():
             assert not ours or ours in settings or ours.startswith("the "), name
 
 
-def test_a_grid_of_a_file(file, monkeypatch, capsys):
+@pytest.fixture
+def calls(monkeypatch):
+    """Grids that the command would have run, with their options."""
     seen = []
-    monkeypatch.setattr(reproduce, "reproduce", lambda cells, **options: seen.append((cells, options)) or 0)
+    monkeypatch.setattr(grid, "reproduce", lambda wanted, **_options: seen.append(wanted) or 0)
+    return seen
+
+
+def test_a_grid_of_a_file(file, calls, capsys):
     path = file("dataset: mnist\nmodel: mnist\ninput_size: 28\ngamma: 0.3\nepochs: 2\nstep_size: 1\n")
     assert cli.main(["reproduce", "--config", str(path), "--seeds", "3", "--data-root", "mnist.npz"]) == 0
     assert "note: gamma has no effect" in capsys.readouterr().out
-    (cell,), options = seen[0]
-    assert (cell.dataset, cell.method, cell.seed, cell.config.stage_epochs) == ("mnist", "spbl_released", 3, 2)
-    assert options["data_root"] == "mnist.npz"
-    task = grid._task(cell, "08.ipynb", path.parent, None, "", None)
+    (run,) = calls[0].runs
+    assert (run.dataset, run.method, run.seed, run.config.stage_epochs) == ("mnist", "spbl_released", 3, 2)
+    assert calls[0].data_root == "mnist.npz"
+    task = grid._task(run, calls[0])
     assert task.values["CONFIG"] == str(path)
     assert f"--config {path}" in task.repeat
     assert "--preset" not in task.repeat
 
 
-def test_the_command_line_goes_before_the_file(file, monkeypatch):
-    seen = []
-    monkeypatch.setattr(reproduce, "reproduce", lambda cells, **options: seen.append((cells, options)) or 0)
+def test_the_command_line_goes_before_the_file(file, calls):
     path = file("datatype: digits\nwork_dir: there\ndata_root: data\ntotal_epochs: 1\nlr_config: {step: []}\n")
-    line = f"reproduce --config {path} --datasets lesions --methods ce --seeds 0 --runs-dir here"
+    line = f"reproduce --config {path} --datasets lesions --methods ce --seeds 0"
     assert cli.main(line.split()) == 0
-    (cell,), options = seen[0]
-    assert (cell.dataset, cell.method) == ("lesions", "ce")
-    assert options["runs_dir"] == "here"
-    assert options["data_root"] == str(path.parent / "data")
+    assert cli.main([*line.split(), "--runs-dir", "/here"]) == 0
+    (run,) = calls[0].runs
+    assert (run.dataset, run.method) == ("lesions", "ce")
+    assert calls[0].runs_dir == path.parent / "there"
+    assert calls[1].runs_dir == places.Path("/here")
+    assert calls[0].data_root == str(path.parent / "data")
 
 
 def test_a_preset_beside_a_file_is_refused(file, capsys):

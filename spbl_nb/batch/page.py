@@ -3,16 +3,12 @@
 nbconvert's own pages fetch scripts from the network for formulas and widgets, show nothing where a widget stood, and
 drop the alternative text of pictures. Here formulas become MathML, which browsers draw by themselves; a picture takes
 precedence over the widget that made it and keeps its alternative text; the scripts are left out.
-
-Taught in: notebooks/00_start_here.
 """
 
-import functools
 import html
 import os
 import re
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import latex2mathml.converter
@@ -21,7 +17,7 @@ from nbconvert.exporters import HTMLExporter
 from nbconvert.exporters.html import contextfilter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-from spbl_nb import checks, files
+from spbl_nb import files
 
 _TEMPLATE = """
 {%- extends 'lab/index.html.j2' -%}
@@ -87,10 +83,12 @@ body::before {
 
 _INDEX = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
+<title>Self-paced balance learning: executed notebooks</title>
 <style>body {{ font: 16px/1.5 sans-serif; max-width: 860px; margin: 2em auto; padding: 0 1em; }}
 h2 {{ margin-top: 1.6em; }} li {{ margin: 0.2em 0; }} .note {{ color: #555; }}</style></head>
-<body><h1>{title}</h1>
+<body><h1>Self-paced balance learning: executed notebooks</h1>
+<p class="note">A configuration is a preset; one with changed settings has a + and the beginning of their hash behind its
+name.</p>
 {sections}
 </body></html>
 """
@@ -123,15 +121,14 @@ def to_html(
     cannot be written.
     """
     content = nbformat.read(notebook, as_version=4)
-    content.metadata["title"] = heading(content) or Path(notebook).stem
-    with _exporting:
-        text, _ = _exporter(watermark).from_notebook_node(content)
+    content.metadata["title"] = _heading(content) or Path(notebook).stem
+    text, _ = _Exporter(watermark).from_notebook_node(content)
     if page_of is not None:
         text = re.sub(r'href="([\w-]+)\.ipynb"', lambda link: f'href="{page_of(link.group(1))}"', text)
     files.write_text(page, text)
 
 
-def heading(notebook: nbformat.NotebookNode) -> str:
+def _heading(notebook: nbformat.NotebookNode) -> str:
     """Return a notebook's first heading as plain text, or an empty text."""
     for cell in notebook.cells:
         found = re.search(r"^#\s+(.+)$", cell.source, flags=re.MULTILINE) if cell.cell_type == "markdown" else None
@@ -142,7 +139,6 @@ def heading(notebook: nbformat.NotebookNode) -> str:
 
 def to_mathml(formula: str, display: str = "inline") -> str:
     """Return a LaTeX formula as MathML (``display``: inline or block); what cannot be read is shown as its source."""
-    checks.instance("formula", formula, str)
     spaced = formula.replace("\\\\", "\\\\ ").strip()  # the converter reads a line break only before a space,
     spaced = spaced.replace("{aligned}", "{align*}")  # and knows the one environment, but not the other
     try:
@@ -152,17 +148,37 @@ def to_mathml(formula: str, display: str = "inline") -> str:
     return mathml.replace(_NAMESPACE, "", 1)  # HTML needs none, and nbconvert's headings would lose such elements
 
 
-def write_index(
-    page: str | os.PathLike, title: str, sections: Iterable[tuple[str, Iterable[tuple[str, str]]]], note: str = ""
-) -> None:
-    """Write a page of links under a ``note``; ``sections`` are (heading, [(label, path relative to the page), …])."""
-    parts = [f'<p class="note">{html.escape(note)}</p>' if note else ""]
-    for name, links in sections:
-        items = "\n".join(
-            f'<li><a href="{html.escape(path, quote=True)}">{html.escape(label)}</a></li>' for label, path in links
-        )
+def write_index(runs_dir: Path, table: str) -> None:
+    """Write ``index.html`` with links to every page below the runs folder; ``table`` is the name of a results table."""
+
+    def links(pattern: str, label_parts: slice, before: str = "") -> list[tuple[str, str]]:
+        pages = sorted(page.relative_to(runs_dir) for page in runs_dir.glob(pattern))
+        return [
+            (before + ", ".join(page.parts[label_parts]), page.as_posix()) for page in pages if page.parts[0][0] != "."
+        ]
+
+    runs = links("*/*/*/seed-*/*.html", slice(2, 4))
+    with_page = {Path(page).parent for _, page in runs}
+    runs += [
+        (f"{label} (its record; it was made without a page)", record)
+        for label, record in links("*/*/*/seed-*/result.json", slice(2, 4))
+        if Path(record).parent not in with_page
+    ]
+    reports = links("*/report/*.html", slice(0, 1), "report of ") + links(f"*/{table}", slice(0, 1), "all numbers of ")
+    lessons = "Teaching notebooks, trial runs at preset smoke (open them with spbl-nb lab for real numbers)"
+    sections = {
+        "Reports: what all runs of a configuration say together; begin here": reports,
+        lessons: links("notebooks/*/*.html", slice(1, 2)),
+    }
+    for label, path in sorted(runs, key=lambda link: (Path(link[1]).parts[:2], link)):
+        name, dataset = Path(path).parts[:2]
+        sections.setdefault(f"Single runs of {name} on {dataset}", []).append((label, path))
+    sections["The tables of the reports, for your own work"] = links("*/tables/*", slice(0, 3, 2))
+    parts = []
+    for name, found in sections.items():
+        items = "\n".join(f'<li><a href="{html.escape(path)}">{html.escape(label)}</a></li>' for label, path in found)
         parts.append(f"<h2>{html.escape(name)}</h2>\n<ul>\n{items}\n</ul>" if items else "")
-    files.write_text(page, _INDEX.format(title=html.escape(title), sections="\n".join(filter(None, parts))))
+    files.write_text(runs_dir / "index.html", _INDEX.format(sections="\n".join(filter(None, parts))))
 
 
 class _MathRenderer(IPythonRenderer):
@@ -176,15 +192,6 @@ class _MathRenderer(IPythonRenderer):
 
     def latex_environment(self, name: str, body: str) -> str:
         return to_mathml(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
-
-
-_exporting = threading.Lock()  # an exporter keeps what it knows of the notebook at hand
-
-
-@functools.cache
-def _exporter(watermark: str) -> "_Exporter":
-    """Return the one exporter for pages with that watermark: reading its templates takes longer than a small page."""
-    return _Exporter(watermark)
 
 
 class _Exporter(HTMLExporter):

@@ -1,7 +1,7 @@
 """Pages that need no network: formulas, pictures with their alternative text, widgets."""
 
+import html
 import re
-from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
@@ -95,30 +95,16 @@ def test_links_to_notebooks_lead_to_pages(page):
     assert 'href="x.csv"' in text
 
 
-def test_the_index_links_and_escapes(tmp_path):
-    html_pages.write_index(
-        tmp_path / "index.html", "All <pages>", [("Runs", [("a & b", 'x/"y".html')]), ("None", [])], "a < b"
-    )
+def test_the_index_links_every_page_and_escapes(tmp_path):
+    pages = ["fast/report/report.html", "fast/results.csv", "notebooks/01_a/01_a.html", "fast/a & b/ce/seed-0/08.html"]
+    pages += ["fast/a & b/ce/seed-1/result.json", "fast/tables/means.csv", ".staging/x/y/seed-0/08.html"]
+    for page in pages:
+        (tmp_path / page).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / page).touch()
+    html_pages.write_index(tmp_path, "results.csv")
     text = (tmp_path / "index.html").read_text()
-    assert "All &lt;pages&gt;" in text
-    assert '<a href="x/&quot;y&quot;.html">a &amp; b</a>' in text
-    assert "None" not in text
-    assert '<p class="note">a &lt; b</p>' in text
-
-
-def test_pages_written_at_once_keep_to_their_own_notebook(tmp_path):
-    """An exporter is shared, and remembers the widgets of the notebook at hand."""
-    cells = [output({WIDGET: {"model_id": "1"}, "text/plain": "IntSlider()"}) for _ in range(20)]
-    state = {"widgets": {STATE: {"state": {"1": {"model_name": "IntSliderModel"}}}}}
-    for name, metadata in (("live", state), ("still", {})):
-        nbformat.write(v4.new_notebook(cells=cells, metadata=metadata), tmp_path / f"{name}.ipynb")
-
-    def made(number):
-        page = tmp_path / f"{number}.html"
-        html_pages.to_html(tmp_path / ("live.ipynb" if number % 2 else "still.ipynb"), page)
-        return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "", page.read_text(encoding="utf-8"))
-
-    with ThreadPoolExecutor(4) as pool:
-        pages = list(pool.map(made, range(24)))
-    assert set(pages[::2]) == {made(100)}
-    assert set(pages[1::2]) == {made(101)}
+    links = re.findall(r'<a href="(.*?)">(.*?)</a>', text)
+    assert [html.unescape(link) for link, _ in links] == pages[:-1]
+    assert links[3] == ("fast/a &amp; b/ce/seed-0/08.html", "ce, seed-0")
+    assert links[4][1] == "ce, seed-1 (its record; it was made without a page)"
+    assert "<h2>Single runs of fast on a &amp; b</h2>" in text

@@ -19,7 +19,9 @@ def site(tmp_path_factory):
     page, _ = book.build(tmp_path_factory.mktemp("site") / "book", write_series(notebooks))
     folder = page.parent
     html_pages.to_html(notebooks / "01_lesson.ipynb", folder / "page.html", watermark="smoke: no result")
-    html_pages.write_index(folder / "pages.html", "All pages", [("One", [("a page", "page.html")])])
+    (folder / "runs" / "fast" / "report").mkdir(parents=True)
+    (folder / "runs" / "fast" / "report" / "report.html").touch()
+    html_pages.write_index(folder / "runs", "results.csv")
     return folder
 
 
@@ -34,7 +36,7 @@ def test_everybody_can_read_the_book(site, open_page, width, scheme):
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_everybody_can_read_the_pages_of_runs(site, open_page, width):
-    for name in ("page.html", "pages.html"):
+    for name in ("page.html", "runs/index.html"):
         page = open_page(site / name, width=width)
         assert axe.violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} must be moved sideways"

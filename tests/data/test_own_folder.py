@@ -19,9 +19,12 @@ def test_a_grid_decodes_an_own_folder_once_and_refuses_another(tmp_path, monkeyp
     class_folders(tmp_path / "mine", {"a": 12, "b": 8})
     class_folders(tmp_path / "other", {"a": 12, "b": 8}, first=1)
     notebook = tiny.experiment(tmp_path / "notebooks")
-    cells = grid.cells(["folder"], ["ce", "oversample"], [0, 1], FAST)
+    runs = grid.list_runs(["folder"], ["ce", "oversample"], [0, 1], FAST)
 
-    planned = grid.plan(cells, notebook, tmp_path / "runs", data_root="mine").pending
+    def plan(root):
+        return grid.plan(grid.Grid(runs, tmp_path / "runs", notebook.parent, data_root=root))
+
+    planned = plan("mine").pending
     assert len(planned) == 4
     assert {task.values["DATA_ROOT"] for task in planned} == {str(tmp_path / "mine")}
     decoded = {path: path.stat().st_mtime_ns for path in cache.rglob("images.npy")}
@@ -30,6 +33,6 @@ def test_a_grid_decodes_an_own_folder_once_and_refuses_another(tmp_path, monkeyp
     outcome = workers.work(planned[0])
     assert outcome.status == workers.DONE, outcome
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("images.npy")} == decoded
-    assert len(grid.plan(cells, notebook, tmp_path / "runs", data_root=str(tmp_path / "mine")).standing) == 1
+    assert len(plan(str(tmp_path / "mine")).complete) == 1
     with pytest.raises(store.RunConflict, match="data_sha256"):
-        grid.plan(cells, notebook, tmp_path / "runs", data_root="other")
+        plan("other")

@@ -34,6 +34,7 @@ SEED: int = 0  # seed
 DEVICE: str = ""  # device
 PRECISION: str = ""  # arithmetic
 DATA_ROOT: str = ""  # folder
+DATA_OPTIONS: str = ""  # options
 RUNS_DIR: str = ""  # folder
 CHECKPOINT: str = ""  # file
 INTERACTIVE: bool = True  # live"""
@@ -45,14 +46,14 @@ from spbl_nb import data, metrics
 from spbl_nb import config_files
 from spbl_nb.results import store
 settings = config_files.request("", PRESET, device=DEVICE, precision=PRECISION).settings
-pictures = data.load_for(settings, DATASET, DATA_ROOT or None)
-split = data.make_split(pictures, settings.validation, settings.test, seed=SEED)
-scores = np.random.default_rng(SEED).dirichlet(np.ones(pictures.num_classes), len(split.test))
+images = data.load_for(settings, DATASET, DATA_ROOT or None, **data.options_from(DATA_OPTIONS, DATASET))
+split = data.make_split(images, settings.validation, settings.test, seed=SEED)
+scores = np.random.default_rng(SEED).dirichlet(np.ones(images.num_classes), len(split.test))
 result = SimpleNamespace(scores=scores, score_kind="probability", predicted=scores.argmax(1), history=[],
                          seconds=0.1, steps=1, details={}, timing={})
-report = metrics.report(pictures.labels[split.test], scores, pictures.num_classes)
-run = store.RunId(pictures.name, METHOD, SEED, settings)
-store.save(RUNS_DIR, run, data=pictures, split=split, result=result, report=report)"""
+report = metrics.report(images.labels[split.test], scores, images.num_classes)
+run = store.RunId(images.name, METHOD, SEED, settings)
+store.save(RUNS_DIR, run, data=images, split=split, result=result, report=report)"""
 
 
 def experiment(folder, *more):
