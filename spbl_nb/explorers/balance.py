@@ -1,10 +1,7 @@
 """Explorers of balance learning: what penalty weights and a rearranged curriculum do to a classifier, and how one is made.
 
 The balance explorer refits the head of SPBL on cached features at every move of a slider, so that each penalty and each
-cap is seen where it acts: in the recall of the classes. The reconstruction player takes the rearranging apart, one
-class after the other.
-
-Taught in: notebooks/04_balance_learning, sections 5 and 6.
+cap shows in the recall of the classes. The reconstruction player rearranges a curriculum one class after the other.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +21,7 @@ from scipy.stats import rankdata
 from spbl_nb import balance, checks, metrics, pace
 from spbl_nb.cached_head import CachedFeatures, CachedHead
 from spbl_nb.explorers.base import Choice, Explorer, Player, Slider
-from spbl_nb.plots import style as drawing
+from spbl_nb.plots import style
 
 _METRICS = {
     "accuracy": "accuracy", "recall": "macro recall", "f1": "macro F1", "g_mean_corrected": "G-mean, 0 as 0.001",
@@ -32,7 +29,7 @@ _METRICS = {
 }  # fmt: skip
 _BEFORE: dict[str, Any] = {"color": "black", "linewidth": 1.6}  # the mark of "without balance" in every panel
 _TITLE: dict[str, Any] = {"fontsize": 9, "loc": "left"}
-_STATES = {"#BFDDF0": "", drawing.ORANGE: drawing.HATCH, drawing.BLUE: ""}  # of a bar: not yet, now, already handed out
+_STATES = {"#BFDDF0": "", style.ORANGE: style.HATCH, style.BLUE: ""}  # of a bar: not yet, now, already handed out
 _LABEL_ROOM = 0.15  # of the axis of recall, for the numbers on a bar
 _PORTIONS = 12  # a player hands counts out in at most so many steps
 _MAX_ADDED = Slider("max_added", "Cap: most samples added", 0, 100, 5, 100, "No class gains more samples than this")
@@ -42,9 +39,7 @@ _KEEP_FACTOR = Slider("keep_factor", "Cap: kept up to (× mean count)", 0.0, 4.0
 
 @dataclass(frozen=True, eq=False)
 class Balanced:
-    """One setting worked out, per class: ``complexity`` and ``weights`` float[C], counts ``before`` and ``after`` int[C];
-    ``plain`` and ``balanced`` are the heads' reports without balance and with it.
-    """
+    """What one setting gives: arrays of one value per class, and the heads' reports without balance and with it."""
 
     complexity: np.ndarray
     weights: np.ndarray
@@ -57,9 +52,9 @@ class Balanced:
 class BalanceExplorer(Explorer):
     """Weights, class sizes and the refitted head's recalls, as penalties, complexity and caps change.
 
-    The easiest share of every class is selected, as at a pace of SPBL; complexity is measured on it, penalty weights and
-    a rearranged curriculum follow, and the head is fitted to the resampled rows with these weights. Beside it stands
-    the head fitted to the same selection with weights of 1 and no resampling. ``seed`` is that of the resampling.
+    As at a pace of SPBL, the easiest share of every class is selected and complexity measured on it; penalty weights and a
+    rearranged curriculum follow, and the head is fitted to the resampled rows with these weights. It is compared with the
+    head fitted to the same selection with weights of 1 and no resampling. ``seed`` is that of the resampling.
     """
 
     title = "Balance explorer"
@@ -121,22 +116,22 @@ class BalanceExplorer(Explorer):
         axes = figure.subplot_mosaic([["weights", "sizes"], ["metrics", "recalls"]], width_ratios=(1, 1.75))
         count = len(self.names)
         numbered = [f"{place} {name}" for place, name in enumerate(self.names, 1)]
-        self.few = count <= drawing.FEW
+        self.few = count <= style.FEW
         self._frame_weights(axes["weights"], count)
-        self.size_bars = drawing.Bars(axes["sizes"], np.zeros(count))
-        self.recall_bars = drawing.Bars(axes["recalls"], np.zeros(count), facecolor=drawing.GREEN)
+        self.size_bars = style.Bars(axes["sizes"], np.zeros(count))
+        self.recall_bars = style.Bars(axes["recalls"], np.zeros(count), facecolor=style.GREEN)
         axes["sizes"].set(ylim=(0, 1.3 * self.sizes.max()), ylabel="training samples")
         axes["recalls"].set(ylim=(0, 1.22), ylabel="recall", yticks=(0, 0.5, 1))
         for name in ("sizes", "recalls"):
-            drawing.class_axis(axes[name], numbered)
-            drawing.tidy(axes[name])
+            style.class_axis(axes[name], numbered)
+            style.tidy(axes[name])
         axes["sizes"].tick_params(labelbottom=False)
         axes["sizes"].set_xlabel("")
         axes["sizes"].set_title("class sizes after rearranging (and the change)", **_TITLE)
         axes["recalls"].set_title("recall on validation rows (found of all)", **_TITLE)
         self.size_marks, self.recall_marks = (_level_marks(axes[name]) for name in ("sizes", "recalls"))
-        (self.dead,) = axes["recalls"].plot([], [], "X", color=drawing.RED, markersize=7, markeredgewidth=0)
-        self.size_texts, self.recall_texts = drawing.Labels(axes["sizes"]), drawing.Labels(axes["recalls"], rise=4.5)
+        (self.dead,) = axes["recalls"].plot([], [], "X", color=style.RED, markersize=7, markeredgewidth=0)
+        self.size_texts, self.recall_texts = style.Labels(axes["sizes"]), style.Labels(axes["recalls"], rise=4.5)
         bars = [self.size_bars.artist, self.recall_bars.artist, self.size_marks, self.recall_marks, self.dead]
         texts = [self.size_texts, self.recall_texts]
         figure.legend(
@@ -154,24 +149,24 @@ class BalanceExplorer(Explorer):
         axes.set_title("penalty weight (log)" + ("; digits: class number" if self.few else ""), **_TITLE)
         axes.set_yticks(ticks, [f"{tick}" for tick in ticks])
         axes.minorticks_off()
-        drawing.tidy(axes, "both")
+        style.tidy(axes, "both")
         self.sorted_line = axes.plot([], [], "--", color="0.55", linewidth=1.2)[0]
-        self.weight_points = axes.plot([], [], "o", color=drawing.BLUE, markersize=5 if self.few else 3)[0]
-        self.weight_texts = drawing.Labels(axes)
+        self.weight_points = axes.plot([], [], "o", color=style.BLUE, markersize=5 if self.few else 3)[0]
+        self.weight_texts = style.Labels(axes)
         self.weight_artists = [self.sorted_line, self.weight_points, self.weight_texts]
 
     def _build_metrics(self, axes: Axes) -> list[Artist]:
         places = np.arange(len(_METRICS))
-        self.metric_bars = drawing.Bars(axes, 0.0 * places, horizontal=True, facecolor=drawing.GREEN)
+        self.metric_bars = style.Bars(axes, 0.0 * places, horizontal=True, facecolor=style.GREEN)
         self.metric_marks = axes.vlines([], [], [], **_BEFORE)
-        self.metric_texts = drawing.Labels(axes, align=0, rise=-3)
+        self.metric_texts = style.Labels(axes, align=0, rise=-3)
         axes.set_yticks(places, _METRICS.values(), fontsize=9)
         axes.set(xlim=(0, 1.95), ylim=(len(places) - 0.5, -0.5), xticks=(0, 0.5, 1))
         axes.spines[["top", "right"]].set_visible(False)
         return [self.metric_bars.artist, self.metric_marks, self.metric_texts]
 
     def update(self, **settings: Any) -> str:
-        """Work the setting out, refit the head, and set every mark and bar."""
+        """Compute the setting, refit the head, and set every mark and bar."""
         found = self.solve(**settings)
         self._show_weights(found)
         before, after = found.before[self.order], found.after[self.order]
@@ -257,9 +252,10 @@ class ReconstructionPlayer(Explorer):
 
     def __init__(self, counts: np.ndarray, complexity: np.ndarray, names: Sequence[str]) -> None:
         super().__init__()
-        names = checks.texts("names", names)
-        complexity = checks.finite_array("complexity", complexity, ndim=1, length=len(names))
-        counts = checks.integer_array("counts", counts, 0, length=len(names))
+        complexity, counts = (
+            checks.finite_array("complexity", complexity, ndim=1, length=len(names)),
+            np.asarray(counts),
+        )
         handed = balance.reconstruct_curriculum(counts, complexity, max_added=int(np.sum(counts)), keep_factor=0)
         self.order = np.argsort(complexity, kind="stable")
         self.counts, self.complexity = counts[self.order], complexity[self.order]
@@ -281,18 +277,18 @@ class ReconstructionPlayer(Explorer):
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Draw the classes from the least to the most complex, their counts as bars."""
         axes = figure.subplots()
-        self.few = len(self.names) <= drawing.FEW
-        self.bars = drawing.Bars(axes, self.counts)
-        self.now_bars = drawing.Bars(axes, 0 * self.counts, facecolor="none", hatch=drawing.HATCH)
+        self.few = len(self.names) <= style.FEW
+        self.bars = style.Bars(axes, self.counts)
+        self.now_bars = style.Bars(axes, 0 * self.counts, facecolor="none", hatch=style.HATCH)
         self.marks = _level_marks(axes)
-        (self.stairs,) = axes.plot([], [], "D", color=drawing.RED, markersize=5 if self.few else 2.5, fillstyle="none")
-        (self.floor,) = axes.plot([], [], ":", color=drawing.PURPLE, linewidth=2)
-        self.texts = drawing.Labels(axes)
+        (self.stairs,) = axes.plot([], [], "D", color=style.RED, markersize=5 if self.few else 2.5, fillstyle="none")
+        (self.floor,) = axes.plot([], [], ":", color=style.PURPLE, linewidth=2)
+        self.texts = style.Labels(axes)
         self.caps = axes.text(0.5, 0.985, "", transform=axes.transAxes, ha="center", va="top", fontsize=9)
-        drawing.class_axis(axes, self.names)
+        style.class_axis(axes, self.names)
         axes.set(ylim=(0, 1.35 * self.counts.max()), ylabel="samples shown")
         axes.set_xlabel("class, from the least to the most complex")
-        drawing.tidy(axes)
+        style.tidy(axes)
         figure.legend(
             [self.marks, *(Patch(facecolor=colour, hatch=hatch) for colour, hatch in _STATES.items()), self.stairs, self.floor],
             ["as selected", "still so", "handed out now", "handed out", "sorted counts", "m (second cap), at the end"],

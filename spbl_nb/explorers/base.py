@@ -1,16 +1,16 @@
-"""Explorers: a picture that answers a slider at once, by mouse or keyboard, and that is still there without a kernel.
+"""Explorers: an image that answers a slider at once, by mouse or keyboard, and that is still there without a kernel.
 
-An explorer declares its controls, draws its picture once and from then on changes only what moves. The picture is one
-persistent figure: what stays is kept as pixels, what moves is drawn over it (blitting), and the result goes as a PNG
-into an image widget; ``interact``, which draws everything anew, takes three times as long. Before the live picture come
-*presets*, still pictures with their caption as alt text, which papermill, an HTML page and a forge show as well. A
-failing callback is reported in the explorer itself, in an element with the attribute :data:`ERROR_MARK`.
+An explorer declares its controls, draws its figure once and from then on changes only what moves. The background is kept
+as pixels, what moves is drawn over it (blitting), and the result goes as a PNG into an image widget; ``interact``, which
+draws everything again, takes three times as long. Below the live image come *presets*, still images with their caption as
+alt text, which papermill, an HTML page and a forge show as well. A failing callback is reported in the explorer itself,
+in an element with the attribute :data:`ERROR_MARK`.
 
 A whole explorer::
 
     class Wave(Explorer):
         title = "A wave"
-        controls = (Slider("frequency", "Frequency (ω)", 1.0, 9.0, 0.5, 2.0, "Waves in the picture"),)
+        controls = (Slider("frequency", "Frequency (ω)", 1.0, 9.0, 0.5, 2.0, "Waves in the image"),)
         presets = {"slow": {"frequency": 1.0}}
 
         def build(self, figure):
@@ -25,15 +25,15 @@ A whole explorer::
             return f"A wave of frequency ω = {frequency:g}."
 
     Wave().show(interactive=True)
-
-Taught in: notebooks/01_data and notebooks/02_baseline_cnn, which use the explorers of :mod:`spbl_nb.explorers.imbalance`.
 """
 
 import html
 import itertools
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import ipywidgets
 import numpy as np
@@ -41,27 +41,160 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from spbl_nb import checks
-from spbl_nb.explorers import accessible
-from spbl_nb.explorers.controls import Choice, Control, Player, Slider, Toggle, label_width
-from spbl_nb.plots import figures
-from spbl_nb.plots import style as drawing
-
-__all__ = ["ERROR_MARK", "Choice", "Explorer", "Player", "Slider", "Toggle", "check_explorer"]
+from spbl_nb.plots import figures, style
 
 ERROR_MARK = "data-spbl-error"  # attribute of the element in which an explorer reports that a callback failed
+DIGITS = 9  # decimals of a slider's value; what is behind them are rounding errors of the browser's steps
+FIELD_WIDTH = 16  # of a slider or a list, without its label; in em, like every width here
+_SCRIPT, _STYLE = (Path(__file__).with_name(f"accessible.{kind}").read_text("utf-8") for kind in ("js", "css"))
+
+
+class Live(NamedTuple):
+    """A live control: the ``holder`` of its value, the ``row`` to lay out, and the number field beside a slider."""
+
+    holder: ipywidgets.Widget
+    row: ipywidgets.Widget
+    field: ipywidgets.Widget | None = None
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A number from ``low`` to ``high`` in steps of ``step``: a whole number if all four are int, else a float.
+
+    ``label`` names it in words, with the symbol in brackets; ``help`` is its tooltip. ``slow`` sends only the value at which
+    the slider comes to rest, for images that take longer than 150 ms.
+    """
+
+    name: str
+    label: str
+    low: float
+    high: float
+    step: float
+    default: float
+    help: str = ""
+    slow: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """True for a slider over whole numbers."""
+        return all(isinstance(value, int) for value in (self.low, self.high, self.step, self.default))
+
+    def check(self, value: Any) -> float:
+        """Return ``value`` if it is in range, free of the rounding errors of repeated steps."""
+        if self.whole:
+            return checks.integer(self.name, value, int(self.low), int(self.high))
+        return round(checks.real(self.name, value, self.low, self.high), DIGITS)
+
+    def probes(self) -> list[float]:
+        """Return the values that a test should try: the smallest, the first and the greatest."""
+        return [self.low, self.default, self.high]
+
+    def live(self, label_width: int) -> Live:
+        """Return the slider and a number field of the same label, because browsers find no name for a slider."""
+        kinds = ("IntSlider", "BoundedIntText") if self.whole else ("FloatSlider", "BoundedFloatText")
+        slider_type, field_type = (getattr(ipywidgets, kind) for kind in kinds)
+        common: dict[str, Any] = {"description": self.label, "tooltip": self.help or None}
+        common |= {"min": self.low, "max": self.high, "step": self.step, "value": self.default}
+        slider = slider_type(
+            **common,
+            readout=False,
+            continuous_update=not self.slow,
+            style={"description_width": f"{label_width}em"},
+            layout={"width": f"{label_width + FIELD_WIDTH}em"},
+        )
+        # The label of the field is in the page, for screen readers, but takes no room.
+        field = field_type(**common, style={"description_width": "0px"}, layout={"width": "6em"})
+        return Live(slider, ipywidgets.HBox([slider, field]), field)
+
+
+@dataclass(frozen=True)
+class Player(Slider):
+    """A slider over whole numbers with buttons to play, pause and stop; ``interval`` milliseconds a step."""
+
+    interval: int = 700
+
+    def live(self, label_width: int) -> Live:
+        """Return the slider, its number field and the play buttons."""
+        live = super().live(label_width)
+        play = ipywidgets.Play(
+            min=self.low,
+            max=self.high,
+            step=self.step,
+            value=self.default,
+            interval=self.interval,
+            show_repeat=False,
+            tooltip=f"{self.label}: play or pause, and stop",
+        )
+        ipywidgets.jslink((play, "value"), (live.holder, "value"))
+        return live._replace(row=ipywidgets.HBox([*live.row.children, play]))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several named options, in a drop-down list."""
+
+    name: str
+    label: str
+    options: tuple[str, ...]
+    default: str
+    help: str = ""
+
+    def check(self, value: Any) -> str:
+        """Return ``value`` if it is one of the options."""
+        return checks.one_of(self.name, value, self.options)
+
+    def probes(self) -> list[str]:
+        """Return the values that a test should try: all of them."""
+        return list(self.options)
+
+    def live(self, label_width: int) -> Live:
+        """Return the list."""
+        width = max(FIELD_WIDTH, 4 + 0.6 * max(map(len, self.options)))  # 4 for the arrow and the edges
+        box = ipywidgets.Dropdown(
+            options=list(self.options),
+            value=self.default,
+            description=self.label,
+            tooltip=self.help or None,
+            style={"description_width": f"{label_width}em"},
+            layout={"width": f"{label_width + width:g}em"},
+        )
+        return Live(box, box)
+
+
+@dataclass(frozen=True)
+class Toggle:
+    """Yes or no, a box to tick."""
+
+    name: str
+    label: str
+    default: bool = False
+    help: str = ""
+
+    def check(self, value: Any) -> bool:
+        """Return ``value`` if it is True or False."""
+        return checks.instance(self.name, value, bool)
+
+    def probes(self) -> list[bool]:
+        """Return the values that a test should try: both."""
+        return [False, True]
+
+    def live(self, label_width: int) -> Live:
+        """Return the box."""
+        box = ipywidgets.Checkbox(value=self.default, description=self.label, tooltip=self.help or None, indent=False)
+        box.layout.margin = f"0 0 0 {label_width}em"
+        return Live(box, box)
+
+
+Control = Slider | Choice | Toggle
 
 
 class Explorer:
-    """A picture with controls. A subclass gives ``title``, ``controls``, :meth:`build` and :meth:`update`.
+    """An image with controls. A subclass gives ``title``, ``controls``, :meth:`build` and :meth:`update`.
 
-    Attributes
-    ----------
-    size : width and height of the picture in inches.
-    controls : what can be set, in the order in which the tab key visits them.
-    presets : named settings, buttons of the live picture and still pictures below it; what one does not name keeps its default.
-    rebuilds : names of those controls that change more than :meth:`update` can move (axes, their number, the layout); when
-        one of them changes, the picture is built anew, which takes some 100 ms.
-    errors : what callbacks of the live picture raised.
+    ``size`` is width and height in inches. ``controls`` are in the order in which the tab key visits them. ``presets`` are
+    named settings, buttons of the live image and still images below it; what one does not name keeps its default.
+    ``rebuilds`` names controls that change more than :meth:`update` can move (axes, their number, the layout); when one of
+    them changes, the figure is built again, which takes some 100 ms. ``errors`` holds what callbacks raised.
     """
 
     title: str = ""
@@ -80,32 +213,29 @@ class Explorer:
 
         These are drawn over all others, in the order given.
         """
-        raise TypeError(f"{type(self).__name__} has no build(figure)")
+        raise NotImplementedError
 
     def update(self, *args: Any, **values: Any) -> str:
         """Set every moving artist from ``values`` alone (one value per control); return the caption.
 
-        The caption says in sentences, with numbers, what the picture shows: it is the text read-out and the alt text.
+        The caption says in sentences, with numbers, what the image shows: it is the text read-out and the alt text.
         """
-        raise TypeError(f"{type(self).__name__} has no update(...)")
+        raise NotImplementedError
 
     def settings(self, **values: Any) -> dict[str, Any]:
-        """Return the value of every control, those not named at their default.
-
-        Raises ValueError for a control that does not exist and for a value at which it cannot stand.
-        """
+        """Return the value of every control, those not named at their default; ValueError for a wrong name or value."""
         known = {control.name: control for control in self.controls}
         for name in values:
             checks.one_of("control", name, known)
         return {name: control.check(values.get(name, control.default)) for name, control in known.items()}
 
     def render(self, **values: Any) -> tuple[bytes, str]:
-        """Return (PNG bytes, caption) for the given settings, the others standing at their defaults."""
+        """Return (PNG bytes, caption) for the given settings, the others at their defaults."""
         pixels, caption = self._draw(**values)
-        return drawing.fast_png(pixels), caption
+        return style.fast_png(pixels), caption
 
     def show(self, interactive: bool = True) -> None:
-        """Display, if ``interactive``, the live picture with its controls, then the presets as still pictures.
+        """Display, if ``interactive``, the live image with its controls, then the presets as still images.
 
         An error in a preset is raised, so that a headless run stops there.
         """
@@ -116,11 +246,11 @@ class Explorer:
         for name, values in self.presets.items():
             pixels, caption = self._draw(**values)
             display(Markdown(f"**{self.title}: {name}.** {caption}"))
-            figures.show_png(drawing.small_png(pixels), f"{self.title}, {name}: {caption}")
+            figures.show_png(style.small_png(pixels), f"{self.title}, {name}: {caption}")
 
     @property
     def widget(self) -> ipywidgets.Widget:
-        """The live picture with its controls, caption and Reset button."""
+        """The live image with its controls, caption and Reset button."""
         return self._live().box
 
     @property
@@ -129,7 +259,7 @@ class Explorer:
         return self._live().holders
 
     def forget(self) -> None:
-        """Drop the drawn picture, so that the next one is built from nothing."""
+        """Drop the drawn figure, so that the next one is built from nothing."""
         self._stage = None
 
     def _live(self) -> "_Panel":
@@ -142,38 +272,36 @@ class Explorer:
         settings = self.settings(**values)
         fixed = {name: settings[name] for name in self.rebuilds}
         if self._stage is None or self._stage.fixed != fixed:
-            self._stage = None  # if building fails halfway, the next picture must not be drawn on what is left
+            self._stage = None  # if building fails halfway, the next image must not be drawn on what is left
             self._stage = _Stage(self, fixed)
         caption = self.update(**settings)
-        if not caption.strip():
-            raise ValueError(f"{self.title} has no caption at {settings}; update must return what the picture says")
         return self._stage.pixels(), caption
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Offer the live picture and, where there is no kernel, the same picture with its caption as alt text."""
+        """Offer the live image and, where there is no kernel, the same image with its caption as alt text."""
         panel = self._live()
         pixels, caption = self._draw(**panel.values())
-        bundle, metadata = figures.png_bundle(drawing.small_png(pixels), f"{self.title}: {caption}")
+        bundle, metadata = figures.png_bundle(style.small_png(pixels), f"{self.title}: {caption}")
         return panel.box._repr_mimebundle_() | bundle, metadata
 
 
 class _Stage:
-    """A persistent figure: what stays is kept as pixels, what moves is drawn over it."""
+    """A persistent figure: the background is kept as pixels, what moves is drawn over it."""
 
     def __init__(self, explorer: Explorer, fixed: dict[str, Any]) -> None:
         self.fixed = fixed
-        self.figure = drawing.new_figure(*explorer.size)
-        self.canvas = drawing.canvas_of(self.figure)
+        self.figure = style.new_figure(*explorer.size)
+        self.canvas = style.canvas_of(self.figure)
         self.moving = list(explorer.build(self.figure, **fixed))
         explorer.update(**explorer.settings(**fixed))  # so that the layout leaves room for what update writes
         self.figure.draw_without_rendering()
         self.figure.set_layout_engine("none")
         for artist in self.moving:
             artist.set_animated(True)
-        self._draw_still()
-        self.still = self.canvas.copy_from_bbox(self.figure.bbox)
+        self.draw_background()
+        self.background = self.canvas.copy_from_bbox(self.figure.bbox)
 
-    def _draw_still(self) -> None:
+    def draw_background(self) -> None:
         """Draw what stays, alone; Matplotlib before 3.11 leaves no image out for being animated, so all are hidden."""
         shown = [artist for artist in self.moving if artist.get_visible()]
         for artist in shown:
@@ -183,67 +311,61 @@ class _Stage:
             artist.set_visible(True)
 
     def pixels(self) -> np.ndarray:
-        """Return uint8[H,W,4], a view of the canvas that the next picture overwrites."""
-        self.canvas.restore_region(self.still)
+        """Return uint8[H,W,4], a view of the canvas that the next image overwrites."""
+        self.canvas.restore_region(self.background)
         for artist in self.moving:
             self.figure.draw_artist(artist)
         return np.asarray(self.canvas.buffer_rgba())
 
-    def is_stale(self) -> bool:
-        """Say whether what stays, if drawn now, would differ from what was kept."""
-        canvas = self.canvas
-        canvas.restore_region(self.still)
-        kept = np.array(canvas.buffer_rgba())
-        self._draw_still()
-        return not np.array_equal(kept, np.asarray(canvas.buffer_rgba()))
-
 
 class _Panel:
-    """The live picture: controls, preset buttons, Reset, the image, its caption, and a place for errors."""
+    """The live image: controls, preset buttons, Reset, the image, its caption, and a place for errors."""
 
     def __init__(self, explorer: Explorer) -> None:
         self.explorer = explorer
         self.quiet = False
-        room = label_width(explorer.controls)
+        room = 2 + round(0.56 * max((len(control.label) for control in explorer.controls), default=0))  # em for labels
         self.controls = {control.name: control.live(room) for control in explorer.controls}
         self.holders = {name: live.holder for name, live in self.controls.items()}
-        width, height = (round(side * drawing.DPI) for side in explorer.size)
-        self.image = ipywidgets.Image(
-            format="png", width=width, height=height
-        )  # JupyterLab fails on one with a tooltip
-        self.caption = ipywidgets.HTML()
-        self.alert = ipywidgets.HTML()
-        for holder in self.holders.values():
+        for holder, _, field in self.controls.values():
             holder.observe(self.answer, names="value")
-        title = ipywidgets.HTML(f"{accessible.STYLE}<strong>{html.escape(explorer.title)}</strong>")
+            if field is not None:
+                field.observe(lambda change, holder=holder: self._take_typed(holder, change["new"]), names="value")
+        width, height = (round(side * style.DPI) for side in explorer.size)
+        self.image = ipywidgets.Image(format="png", width=width, height=height)  # with a tooltip JupyterLab fails on it
+        self.caption, self.alert = ipywidgets.HTML(), ipywidgets.HTML()
+        title = ipywidgets.HTML(f"<style>{_STYLE}</style><strong>{html.escape(explorer.title)}</strong>")
         title.add_class("spbl-title")
         self.caption.add_class("spbl-caption")
+        script = {"output_type": "display_data", "data": {"application/javascript": _SCRIPT}, "metadata": {}}
+        names = ipywidgets.Output(outputs=(script,))  # writes names and alt text into the page, takes no room
+        names.add_class("spbl-script")
         rows = [live.row for live in self.controls.values()]
-        parts = [title, *rows, self._buttons(), self.alert, self.image, self.caption, accessible.script()]
-        self.box = ipywidgets.VBox(parts)
+        self.box = ipywidgets.VBox([title, *rows, self._buttons(), self.alert, self.image, self.caption, names])
         self.box.add_class("spbl-explorer")
         self.image.value, text = explorer.render()
-        self._say(text)
+        self._show_caption(text)
 
     def values(self) -> dict[str, Any]:
-        """Return where the controls stand."""
+        """Return the values of the controls."""
         return {name: holder.value for name, holder in self.holders.items()}
 
     def answer(self, _change: Any = None) -> None:
-        """Draw the picture for where the controls stand; report an error instead of raising it."""
+        """Draw the image for the values of the controls; report an error instead of raising it."""
         if self.quiet:
             return
+        errors = self.explorer.errors
         try:
             self.image.value, text = self.explorer.render(**self.values())
         except Exception as error:  # nobody sees what a callback raises, so whatever it is must be shown here
-            self.explorer.errors.append(error)
-            self.alert.value = _error_html(error, "The picture still shows the settings before.")
+            errors.append(error)
+            self.alert.value = _error_html(error, "The image still shows the settings before.")
         else:
-            self._say(text)
-            errors = self.explorer.errors
+            self._show_caption(text)
             self.alert.value = _error_html(errors[-1], "This happened before and was overcome.") if errors else ""
-        for live in self.controls.values():
-            live.follow()
+        for holder, _, field in self.controls.values():
+            if field is not None:  # it follows after the image: linked to the slider, it would delay it by some 10 ms
+                field.value = round(holder.value, DIGITS)
 
     def move_to(self, values: Mapping[str, Any]) -> None:
         """Set every control, those not named to their defaults, and draw once."""
@@ -255,9 +377,14 @@ class _Panel:
             self.quiet = False
         self.answer()
 
+    @staticmethod
+    def _take_typed(holder: ipywidgets.Widget, value: float) -> None:
+        if value != round(holder.value, DIGITS):
+            holder.value = value
+
     def _buttons(self) -> ipywidgets.Widget:
         moves = {name: (values, f"Show the settings “{name}”") for name, values in self.explorer.presets.items()}
-        moves["Reset"] = ({}, "Put every control back where it started")
+        moves["Reset"] = ({}, "Put every control back to its start")
         buttons = []
         for name, (values, tooltip) in moves.items():
             button = ipywidgets.Button(description=name, tooltip=tooltip, layout={"width": "auto"})
@@ -265,18 +392,17 @@ class _Panel:
             buttons.append(button)
         return ipywidgets.HBox(buttons, layout={"flex_flow": "row wrap"})
 
-    def _say(self, text: str) -> None:
-        style = "max-width: 62em; line-height: 1.45; margin: 0.2em 0"
-        self.caption.value = f'<p style="{style}">{html.escape(text)}</p>'
+    def _show_caption(self, text: str) -> None:
+        look = "max-width: 62em; line-height: 1.45; margin: 0.2em 0"
+        self.caption.value = f'<p style="{look}">{html.escape(text)}</p>'
 
 
 def check_explorer(explorer: Explorer) -> int:
-    """Try an explorer at its extremes and return the number of pictures drawn; the first error is raised.
+    """Try an explorer at its extremes and return the number of images drawn; the first error is raised.
 
-    In the live explorer each control is moved to its smallest, first and greatest value or through all options, each
-    pair of controls to its extremes, and each preset is visited. The picture must depend on the settings alone: after
-    all that moving it must equal the picture built from nothing. For tests, outside a kernel: inside one, widgets
-    swallow errors.
+    Each control is moved to its smallest, first and greatest value or through all options, each pair of controls to its
+    extremes, and each preset is visited. The image must depend on the settings alone: after all that moving it must equal
+    the image built from nothing. For tests, outside a kernel: inside one, widgets swallow errors.
     """
     swept: list[Mapping[str, Any]] = [explorer.settings(**values) for values in explorer.presets.values()]
     for control in explorer.controls:
@@ -293,15 +419,22 @@ def check_explorer(explorer: Explorer) -> int:
     states: list[Mapping[str, Any]] = [{}, *ends, *explorer.presets.values()]
     for values in states:
         moved = explorer.render(**values)
-        if explorer._stage is not None and explorer._stage.is_stale():
-            raise ValueError(
-                f"{explorer.title} at {values}: something has changed that does not move; build must return all artists that "
-                "update changes, and a control that changes the rest belongs in rebuilds"
-            )
+        if not moved[1].strip():
+            raise ValueError(f"{explorer.title} has no caption at {values}; update must return what the image says")
+        stage = explorer._stage
+        if stage is not None:
+            stage.draw_background()
+            drawn = np.array(stage.canvas.buffer_rgba())
+            stage.canvas.restore_region(stage.background)
+            if not np.array_equal(drawn, np.asarray(stage.canvas.buffer_rgba())):
+                raise ValueError(
+                    f"{explorer.title} at {values}: something has changed that does not move; build must return all artists "
+                    "that update changes, and a control that changes the rest belongs in rebuilds"
+                )
         explorer.forget()
         if explorer.render(**values) != moved:
             raise ValueError(
-                f"{explorer.title} at {values}: picture or caption depends on what was shown before; update must set every "
+                f"{explorer.title} at {values}: image or caption depends on what was shown before; update must set every "
                 "moving artist from its arguments alone"
             )
     return len(swept) + 2 * len(states)
@@ -309,5 +442,5 @@ def check_explorer(explorer: Explorer) -> int:
 
 def _error_html(error: Exception, addition: str) -> str:
     text = html.escape(f"{type(error).__name__}: {error}")
-    style = "color: #a00000; background: #fff0f0; font-weight: bold; max-width: 62em; padding: 0.2em"
-    return f'<p role="alert" {ERROR_MARK} style="{style}">{text}. {addition}</p>'
+    look = "color: #a00000; background: #fff0f0; font-weight: bold; max-width: 62em; padding: 0.2em"
+    return f'<p role="alert" {ERROR_MARK} style="{look}">{text}. {addition}</p>'

@@ -1,10 +1,8 @@
 """The GHM explorer: who pulls at the network under cross-entropy, focal loss and GHM-C, as bins, memory and outliers change.
 
 A question is an element of a binary loss, its gradient norm g = |p - y| the pull of plain cross-entropy on its logit.
-Every other loss here multiplies that pull: focal loss by a power of g, GHM-C by one over the number of questions in the
-same bin. An outlier is a question whose label is turned round, so that its norm becomes 1 - g.
-
-Taught in: notebooks/06_gradient_harmonizing, section 4.
+Focal loss multiplies that pull by a power of g, GHM-C by one over the number of questions in the same bin. An outlier is
+a question whose label is flipped, so that its norm becomes 1 - g.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,16 +20,16 @@ from matplotlib.lines import Line2D
 from spbl_nb import checks
 from spbl_nb.explorers.base import Explorer, Slider, Toggle
 from spbl_nb.ghm import GradientDensity, harmonized_weights
-from spbl_nb.plots import style as drawing
+from spbl_nb.plots import style
 
 BATCHES = 20  # that the explorer can look back on
 REGIONS = 10  # of the gradient norm, over which pulls are summed
 _EASY = 0.1  # a question of a smaller norm counts as easy
 _CURVE = (np.arange(400) + 0.5) / 400  # norms at which curves are drawn
 _STYLES: dict[str, dict[str, Any]] = {
-    "cross-entropy": {"color": drawing.GREEN, "linestyle": ":", "linewidth": 2.4, "marker": "s"},
-    "focal": {"color": drawing.RED, "linestyle": "--", "linewidth": 1.8, "marker": "D"},
-    "GHM-C": {"color": drawing.BLUE, "linestyle": "-", "linewidth": 1.8, "marker": "o"},
+    "cross-entropy": {"color": style.GREEN, "linestyle": ":", "linewidth": 2.4, "marker": "s"},
+    "focal": {"color": style.RED, "linestyle": "--", "linewidth": 1.8, "marker": "D"},
+    "GHM-C": {"color": style.BLUE, "linestyle": "-", "linewidth": 1.8, "marker": "o"},
 }
 
 
@@ -49,7 +47,7 @@ def focal_gradient(norms: np.ndarray, gamma: float) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Harmonized:
-    """One setting worked out for the last batch seen.
+    """What one setting gives for the last batch seen.
 
     ``norms`` float[n] and ``outlier`` bool[n] of its questions; per bin its ``counts`` and ``outliers`` int[M], the
     remembered ``density`` and the ``weights`` float[M]; ``pulls`` float[n] by loss, the size of each question's gradient.
@@ -100,7 +98,7 @@ class GHMExplorer(Explorer):
     def solve(
         self, bins: int, momentum: float, outliers: float, steps: int, bias_correction: bool, gamma: float
     ) -> Harmonized:
-        """Return everything that the picture shows, as the library calculates it."""
+        """Return everything that the image shows, as the library calculates it."""
         turned = self.luck[:steps] < outliers
         norms = np.where(turned, 1 - self.right[:steps], self.right[:steps])
         index = np.minimum((norms * bins).astype(np.int64), bins - 1)
@@ -137,31 +135,31 @@ class GHMExplorer(Explorer):
         line: dict[str, Any] = {"edgecolor": "0.3", "linewidth": 0.6}
         self.all_bars = axes.stairs([1], edges, baseline=0.5, fill=True, facecolor="#BFDDF0", **line)
         self.outlier_bars = axes.stairs(
-            [1], edges, baseline=0.5, fill=True, facecolor=drawing.ORANGE, hatch=drawing.HATCH, **line
+            [1], edges, baseline=0.5, fill=True, facecolor=style.ORANGE, hatch=style.HATCH, **line
         )
         self.memory = axes.stairs([1], edges, baseline=None, color="black", linewidth=1.4)
         _logarithmic(axes, "questions", (0.5, 2.2 * self.batch))
         axes.set_title("how many share a gradient norm", fontsize=9, loc="left")
-        drawing.tidy(axes)
+        style.tidy(axes)
         return [self.all_bars, self.outlier_bars, self.memory]
 
     @staticmethod
     def _frame_curves(axes: Axes, label: str, title: str, limits: tuple[float, float]) -> dict[str, Line2D]:
-        curves = {name: axes.plot([], [], **style | {"marker": ""})[0] for name, style in _STYLES.items()}
+        curves = {name: axes.plot([], [], **look | {"marker": ""})[0] for name, look in _STYLES.items()}
         _logarithmic(axes, label, limits)
         axes.set_title(title, fontsize=9, loc="left")
-        drawing.tidy(axes)
+        style.tidy(axes)
         return curves
 
     def _frame_shares(self, axes: Axes) -> None:
         places = (np.arange(REGIONS) + 0.5) / REGIONS
-        self.shares = {name: axes.plot(places, 0 * places, markersize=4, **style)[0] for name, style in _STYLES.items()}
+        self.shares = {name: axes.plot(places, 0 * places, markersize=4, **look)[0] for name, look in _STYLES.items()}
         axes.set(xlim=(0, 1), ylim=(-0.03, 1.03), ylabel="share of the whole pull")
         axes.set_title("pull of all questions in a tenth of the norms", fontsize=9, loc="left")
-        drawing.tidy(axes)
+        style.tidy(axes)
 
     def update(self, **settings: Any) -> str:
-        """Work the setting out and set every bar and curve."""
+        """Compute the setting and set every bar and curve."""
         found = self.solve(**settings)
         bins = len(found.counts)
         edges = np.linspace(0, 1, bins + 1)
@@ -199,10 +197,9 @@ class GHMExplorer(Explorer):
         easy = found.norms < _EASY
         parts = []
         for words, members in ((f"easy questions (g < {_EASY:g})", easy), ("outliers", found.outlier)):
-            told = ", ".join(
-                f"{_share(pull[members].sum(), pull.sum()):.0%} under {name}" for name, pull in found.pulls.items()
-            )
-            parts.append(f"The {words}, {members.mean():.1%} of all, make up this much of the pull: {told}.")
+            pulls = ((name, _share(pull[members].sum(), pull.sum())) for name, pull in found.pulls.items())
+            listed = ", ".join(f"{share:.0%} under {name}" for name, share in pulls)
+            parts.append(f"The {words}, {members.mean():.1%} of all, make up this much of the pull: {listed}.")
         verb = "is" if filled.sum() == 1 else "are"
         return (
             f"{self.batch} questions; of M = {len(found.counts)} bins {filled.sum()} {verb} not empty; {memory}. GHM-C "
@@ -212,7 +209,7 @@ class GHMExplorer(Explorer):
 
 
 def _norms(norms: np.ndarray) -> np.ndarray:
-    norms = checks.float_array("norms", norms)
+    norms = np.asarray(norms, dtype=np.float64)
     if not norms.size or not ((norms >= 0) & (norms <= 1)).all():
         found = f"values from {norms.min():g} to {norms.max():g}" if norms.size else "no value"
         raise ValueError(f"norms has {found}; allowed: at least one gradient norm, each in [0, 1]")

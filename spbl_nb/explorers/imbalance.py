@@ -1,8 +1,6 @@
 """The imbalance explorer: what a class loses when it is made rare, and what it loses when it is made hard.
 
-These are two things, so each has its control, and the pictures of every class stand below its size.
-
-Taught in: notebooks/01_data, section 5.
+Each has its own control, and the images of every class are shown below its size.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,20 +12,20 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from spbl_nb import checks, imbalance
-from spbl_nb.data.synthetic import classes as lesion_classes
+from spbl_nb.data.synthetic import draw
+from spbl_nb.data.synthetic.classes import default_difficulty
 from spbl_nb.explorers.base import Choice, Explorer, Slider
-from spbl_nb.plots import figures
-from spbl_nb.plots import style as drawing
+from spbl_nb.plots import figures, style
 
 EVERYONE, WHATEVER_SIZE, RARE = "all classes alike", "some, whatever their size", "only the rare half"
 
 
 class ImbalanceExplorer(Explorer):
-    """Class sizes under an imbalance profile and, under each bar, pictures of that class at its difficulty.
+    """Class sizes under an imbalance profile and, under each bar, images of that class at its difficulty.
 
-    ``draw_class_pictures(difficulty, per_class)`` returns uint8[C,per_class,3,H,W]; it is called once for each tenth of
-    the difficulty when the explorer is made. ``names`` has C texts; ``largest`` is the size of an unreduced class, and
-    ``factor`` where the slider of the imbalance factor starts. Classes 0 and 1, 2 and 3, … are look-alikes.
+    ``draw_class_images(difficulty, per_class)`` returns uint8[C,per_class,3,H,W]; it is called once for each tenth of the
+    difficulty. ``names`` has C texts; ``largest`` is the size of an unreduced class, and ``factor`` the start of the slider
+    of the imbalance factor. Classes 0 and 1, 2 and 3, … are look-alikes.
     """
 
     title = "Imbalance explorer"
@@ -44,21 +42,21 @@ class ImbalanceExplorer(Explorer):
 
     def __init__(
         self,
-        draw_class_pictures: Callable[[float, int], np.ndarray],
+        draw_class_images: Callable[[float, int], np.ndarray],
         names: Sequence[str],
         largest: int = 120,
         factor: int = 20,
     ) -> None:
         super().__init__()
-        self.names = checks.texts("names", names)
+        self.names = list(names)
         self.largest, factor = checks.integer("largest", largest, 2), checks.integer("factor", factor, 1)
-        self.pictures = np.stack([draw_class_pictures(level, self.rows) for level in self.levels.tolist()])
-        if self.pictures.shape[1:4] != (len(self.names), self.rows, 3):
+        self.images = np.stack([draw_class_images(level, self.rows) for level in self.levels.tolist()])
+        if self.images.shape[1:4] != (len(self.names), self.rows, 3):
             raise ValueError(
-                f"draw_class_pictures gave pictures of shape {self.pictures.shape[1:]}; {len(self.names)} classes, one per name, "
-                f"times {self.rows} pictures in uint8[3,H,W] are needed"
+                f"draw_class_images gave images of shape {self.images.shape[1:]}; {len(self.names)} classes, one per name, "
+                f"times {self.rows} images in uint8[3,H,W] are needed"
             )
-        self.spread = lesion_classes.default_difficulty(len(self.names))
+        self.spread = default_difficulty(len(self.names))
         most = min(100, self.largest)
         self.controls = (
             Choice("profile", "Imbalance profile", imbalance.PROFILES, "exponential", "How sizes differ between classes"),
@@ -71,18 +69,18 @@ class ImbalanceExplorer(Explorer):
         )  # fmt: skip
 
     def build(self, figure: Figure) -> Iterable[Artist]:
-        """Draw a bar for each class and, in a column below it, its pictures; look-alikes stand side by side."""
+        """Draw a bar for each class and, in a column below it, its images; look-alikes are side by side."""
         upper, lower = figure.subplots(2, 1, height_ratios=(1, 1.9))
         count = len(self.names)
-        self.bars = drawing.Bars(upper, np.full(count, self.largest))
+        self.bars = style.Bars(upper, np.full(count, self.largest))
         self.sizes = [upper.text(place, 0, "", ha="center", va="bottom", fontsize=9) for place in range(count)]
         upper.set(ylim=(0, 1.2 * self.largest), xlim=(-0.5, count - 0.5), ylabel="training pictures")
         upper.tick_params(bottom=False, labelbottom=False)
-        drawing.tidy(upper)
+        style.tidy(upper)
         figures.difficulty_bar(figure, upper)
-        self.shown = drawing.PixelImage(lower, drawing.mosaic(self.pictures[0].swapaxes(0, 1)))
-        drawing.class_axis(lower, self.names)
-        if count <= drawing.FEW:
+        self.shown = style.PixelImage(lower, style.mosaic(self.images[0].swapaxes(0, 1)))
+        style.class_axis(lower, self.names)
+        if count <= style.FEW:
             words = [name.replace(" ", "\n") for name in self.names]
             lower.set_xticks(range(count), words, fontsize=8, rotation=0, ha="center")
         for pair in range(0, count - 1, 2):
@@ -94,16 +92,15 @@ class ImbalanceExplorer(Explorer):
         return [self.bars.artist, *self.sizes, self.shown]
 
     def update(self, profile: str, factor: int, difficulty: float, hard: str) -> str:
-        """Set sizes and shades of the bars, and each class's pictures."""
+        """Set sizes and shades of the bars, and each class's images."""
         counts = imbalance.class_counts(profile, len(self.names), self.largest, factor)
         levels = np.rint(10 * difficulty * self._share(hard, counts)).astype(int)
-        self.bars.set(counts, drawing.shade(levels / 10))
-        few = len(counts) <= drawing.FEW
+        self.bars.set(counts, style.shade(levels / 10))
         for text, size, level in zip(self.sizes, counts.tolist(), levels.tolist(), strict=True):
-            text.set(y=size, text=f"{size}\n({level / 10:.1f})" if few else "")
-        chosen = self.pictures[levels, np.arange(len(counts))]
+            text.set(y=size, text=f"{size}\n({level / 10:.1f})" if len(counts) <= style.FEW else "")
+        chosen = self.images[levels, np.arange(len(counts))]
         there = np.arange(self.rows) < counts[:, None]
-        self.shown.pixels = drawing.mosaic(np.where(there[:, :, None, None, None], chosen, 240).swapaxes(0, 1))
+        self.shown.pixels = style.mosaic(np.where(there[:, :, None, None, None], chosen, 240).swapaxes(0, 1))
         return self._caption(profile, counts, levels / 10)
 
     def _share(self, hard: str, counts: np.ndarray) -> np.ndarray:
@@ -127,12 +124,11 @@ class ImbalanceExplorer(Explorer):
         )
 
 
-def lesion_pictures(names: Sequence[str], size: int = 40, seed: int = 0) -> Callable[[float, int], np.ndarray]:
-    """Return the ``draw_class_pictures`` of an :class:`ImbalanceExplorer` for the synthetic lesions, one class a name."""
-    from spbl_nb.data.synthetic import draw as lesions
+def lesion_images(names: Sequence[str], size: int = 40, seed: int = 0) -> Callable[[float, int], np.ndarray]:
+    """Return the ``draw_class_images`` of an :class:`ImbalanceExplorer` for the synthetic lesions, one class a name."""
 
-    def draw(difficulty: float, per_class: int) -> np.ndarray:
-        drawn = lesions.draw(np.full(len(names), per_class), difficulty, size, seed)
+    def draw_class_images(difficulty: float, per_class: int) -> np.ndarray:
+        drawn = draw.draw(np.full(len(names), per_class), difficulty, size, seed)
         return drawn.images.reshape(len(names), per_class, 3, size, size)
 
-    return draw
+    return draw_class_images

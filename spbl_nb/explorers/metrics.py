@@ -1,11 +1,8 @@
 """Explorers of metrics: a confusion matrix, the recall of each class, and every metric of the report beside it.
 
-:class:`MetricExplorer` takes what a trained network answered and spoils it: one class dies, or the decision leans
-towards rare classes. :class:`SimulatedMetricExplorer` has a classifier made to order, so that imbalance, separation, a
-hard class and the test set's own mix are moved one at a time while the others stand still.
-
-Taught in: notebooks/02_baseline_cnn, section 5 (:class:`MetricExplorer`), and notebooks/07_evaluation, section 4
-(:class:`SimulatedMetricExplorer`).
+:class:`MetricExplorer` spoils the answers of a trained network: one class dies, or the decision leans towards rare
+classes. :class:`SimulatedMetricExplorer` simulates a classifier, so that imbalance, separation, a hard class and the mix
+of the test set change one at a time.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,14 +16,13 @@ from matplotlib.patches import Rectangle
 
 from spbl_nb import checks, imbalance, metrics
 from spbl_nb.explorers.base import Choice, Explorer, Slider
-from spbl_nb.plots import figures
-from spbl_nb.plots import style as drawing
+from spbl_nb.plots import figures, style
 
 _GROUPS = (
-    ("counts\nsamples", drawing.SKY, {"accuracy": "accuracy", "weighted_harmonic": "weighted harmonic"}),
+    ("counts\nsamples", style.SKY, {"accuracy": "accuracy", "weighted_harmonic": "weighted harmonic"}),
     (
         "counts\nclasses",
-        drawing.BLUE,
+        style.BLUE,
         {
             "precision": "macro precision",
             "recall": "macro recall",
@@ -37,7 +33,7 @@ _GROUPS = (
             "g_mean": "G-mean",
         },
     ),
-    ("judges\nscores", drawing.GREEN, {"mauc": "MAUC (Hand & Till)"}),
+    ("judges\nscores", style.GREEN, {"mauc": "MAUC (Hand & Till)"}),
 )  # what each metric averages over, the colour of its bar, the attribute of the report and its words
 _METRICS = {name: words for _, _, members in _GROUPS for name, words in members.items()}
 _LIGHT = 1.6  # end of the scale of shares, so that black numbers can be read on the darkest cell
@@ -59,22 +55,22 @@ class _ReportExplorer(Explorer):
         count = len(self.names)
         self.image = figures.draw_confusion(axes["matrix"], np.zeros((count, count)), self.names)
         self.image.set_clim(0, _LIGHT)
-        self.cells = drawing.Labels(axes["matrix"], rise=-3)
+        self.cells = style.Labels(axes["matrix"], rise=-3)
         self._build_metrics(axes["metrics"])
-        self.recalls = drawing.Bars(axes["recalls"], np.zeros(count))
-        drawing.class_axis(axes["recalls"], self.names)
+        self.recalls = style.Bars(axes["recalls"], np.zeros(count))
+        style.class_axis(axes["recalls"], self.names)
         axes["recalls"].set(ylim=(0, 1.05), ylabel="recall")
-        if count <= drawing.FEW and max(map(len, self.names)) > 2:
+        if count <= style.FEW and max(map(len, self.names)) > 2:
             axes["recalls"].set_xticklabels([])
             axes["recalls"].set_xlabel("class, in the order of the matrix")
-        drawing.tidy(axes["recalls"])
-        (self.dead,) = axes["recalls"].plot([], [], "X", color=drawing.RED, markersize=8)
+        style.tidy(axes["recalls"])
+        (self.dead,) = axes["recalls"].plot([], [], "X", color=style.RED, markersize=8)
         return [self.image, self.cells, self.metrics.artist, *self.numbers, self.recalls.artist, self.dead]
 
     def _build_metrics(self, axes: Axes) -> None:
         places = np.arange(len(_METRICS))
         colours = [colour for _, colour, members in _GROUPS for _ in members]
-        self.metrics = drawing.Bars(axes, self.start, horizontal=True, facecolor=colours)
+        self.metrics = style.Bars(axes, self.start, horizontal=True, facecolor=colours)
         self.numbers = [axes.text(1.03, place, "", va="center", fontsize=9) for place in places.tolist()]
         end = -0.5
         for words, _, members in _GROUPS:
@@ -89,8 +85,8 @@ class _ReportExplorer(Explorer):
 
     def show_report(self, report: metrics.Report, values: np.ndarray) -> None:
         """Set matrix, metrics (``values`` in the order of the bars) and recalls."""
-        self.image.set_data(drawing.row_shares(report.confusion))
-        if len(self.names) <= drawing.FEW:
+        self.image.set_data(style.row_shares(report.confusion))
+        if len(self.names) <= style.FEW:
             rows, columns = np.nonzero(report.confusion)
             self.cells.put(columns, rows, [f"{number}" for number in report.confusion[rows, columns]])
         self.metrics.set(values)
@@ -100,12 +96,12 @@ class _ReportExplorer(Explorer):
         dead = report.dead_classes
         self.dead.set_data(dead, np.full(len(dead), 0.08))
 
-    def told(self, values: np.ndarray, *names: str) -> str:
-        """Say the values of some metrics, in brackets their change since the start."""
+    def describe_values(self, values: np.ndarray, *names: str) -> str:
+        """Return the values of some metrics in words, in brackets their change since the start."""
         by_name = dict(zip(_METRICS, zip(values, values - self.start, strict=True), strict=True))
         return ", ".join(f"{_METRICS[name]} {by_name[name][0]:.3f} ({by_name[name][1]:+.3f})" for name in names)
 
-    def never_recognised(self, report: metrics.Report, most: int = 4) -> str:
+    def describe_dead(self, report: metrics.Report, most: int = 4) -> str:
         """Name the dead classes, only the first few of many."""
         dead = [self.names[index] for index in report.dead_classes]
         rest = f" and {len(dead) - most} more" if len(dead) > most else ""
@@ -127,7 +123,7 @@ class MetricExplorer(_ReportExplorer):
         self, labels: np.ndarray, probability: np.ndarray, names: Sequence[str], train_counts: np.ndarray
     ) -> None:
         super().__init__()
-        self.names = checks.texts("names", names)
+        self.names = list(names)
         report = metrics.report(labels, probability, len(self.names))
         labels, probability = np.asarray(labels), np.asarray(probability)
         train_counts = checks.finite_array("train_counts", train_counts, ndim=1, length=len(self.names))
@@ -163,7 +159,7 @@ class MetricExplorer(_ReportExplorer):
     def build(self, figure: Figure) -> Iterable[Artist]:
         """Draw the report, and a frame around the row that is spoilt."""
         artists = super().build(figure)
-        self.row = Rectangle((-0.5, 0), len(self.names), 1, fill=False, edgecolor=drawing.RED, linewidth=2)
+        self.row = Rectangle((-0.5, 0), len(self.names), 1, fill=False, edgecolor=style.RED, linewidth=2)
         self.image.axes.add_patch(self.row)
         return [*artists, self.row]
 
@@ -180,8 +176,9 @@ class MetricExplorer(_ReportExplorer):
         )
         return (
             f"{done}; τ = {self.taus[self._nearest(tau)]:.1f}. In brackets the change since training: "
-            f"{self.told(values, 'accuracy', 'f1', 'g_mean_corrected', 'g_mean')}. {self.never_recognised(report)} The MAUC "
-            f"stays at {self.mauc:.3f}: it judges how scores rank samples, and neither τ nor a changed decision moves a rank."
+            f"{self.describe_values(values, 'accuracy', 'f1', 'g_mean_corrected', 'g_mean')}. {self.describe_dead(report)} "
+            f"The MAUC stays at {self.mauc:.3f}: it judges how scores rank samples, and neither τ nor a changed decision moves "
+            "a rank."
         )
 
     def report(self, tau: float, true: str, predicted: str, moved: int) -> tuple[metrics.Report, int]:
@@ -221,7 +218,7 @@ class SimulatedMetricExplorer(_ReportExplorer):
 
     def __init__(self, classes: int = 8, largest: int = 200, seed: int = 0) -> None:
         super().__init__()
-        classes = checks.integer("classes", classes, 2, drawing.FEW)
+        classes = checks.integer("classes", classes, 2, style.FEW)
         self.largest = checks.integer("largest", largest, 2)
         self.names = [chr(ord("A") + index) for index in range(classes)]
         rng = np.random.default_rng(checks.integer("seed", seed, 0))
@@ -275,12 +272,13 @@ class SimulatedMetricExplorer(_ReportExplorer):
         twin = self.names[self._look_alike(self.names.index(settings["hard"]))]
         looks = f"{settings['hard']} looks like {twin} ({settings['alike']:.1f})"
         looks = looks if settings["alike"] else "no class is harder than the others"
+        named = ("accuracy", "weighted_harmonic", "recall", "f1", "g_mean_corrected", "g_mean", "mauc")
         return (
             f"{sizes.sum()} test samples, {sizes.max()} to {sizes.min()} a class; whoever always answers “A” is right "
             f"{sizes[0] / sizes.sum():.0%} of the time. Separation {settings['separation']:.1f}, {looks}; "
             f"τ = {settings['tau']:.1f}. In brackets the change since the start: "
-            f"{self.told(values, 'accuracy', 'weighted_harmonic', 'recall', 'f1', 'g_mean_corrected', 'g_mean', 'mauc')}. "
-            f"{self.never_recognised(report)} Simulated samples."
+            f"{self.describe_values(values, *named)}. "
+            f"{self.describe_dead(report)} Simulated samples."
         )
 
     def _look_alike(self, own: int) -> int:

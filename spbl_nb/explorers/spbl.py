@@ -1,9 +1,7 @@
-"""Pictures of an SPBL run: the loop as a diagram, who arrives, what each pace measured, and the paces played.
+"""Figures of an SPBL run: the loop as a diagram, who arrives, what each pace measured, and a player of the paces.
 
-All but the diagram draw a list of :class:`spbl_nb.methods.spbl.PaceRecord`. Nothing is trained here, and the same picture serves
-a run on cached features, one of a whole network, and one of two hundred classes, where names give way to indices.
-
-Taught in: notebooks/05_spbl, sections 1 and 2.
+All but the diagram draw a list of :class:`spbl_nb.methods.spbl.PaceRecord`, of a run on cached features or of a whole
+network. Above 20 classes names give way to indices.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,13 +15,12 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from scipy.stats import rankdata
 
 from spbl_nb import checks
-from spbl_nb.explorers.base import Explorer
-from spbl_nb.explorers.controls import Player
+from spbl_nb.explorers.base import Explorer, Player
 from spbl_nb.methods.spbl import PaceRecord
-from spbl_nb.plots import style as drawing
+from spbl_nb.plots import style
 
 _BOXES = {
-    "seed set": (0, 1, ("jobs.part_of_each_class",)),
+    "seed set": (0, 1, ("job.part_of_each_class",)),
     "train the network": (1, 1, ("training.fit",)),
     "fit the head": (2, 1, ("svm.StackedSVC",)),
     "losses of the pool": (3, 1, ("self_paced.losses_of",)),
@@ -36,11 +33,8 @@ _HALF_WIDTH, _HALF_HEIGHT = 0.43, 0.24
 
 
 def loop_diagram() -> Figure:
-    """Draw the loop of SPBL: a box for each step with the functions that take it, and where balance acts.
-
-    Taught in: notebooks/05_spbl, section 1.
-    """
-    figure = drawing.new_figure(9.0, 3.1)
+    """Draw the loop of SPBL: a box for each step with the functions that take it, and where balance acts."""
+    figure = style.new_figure(9.0, 3.1)
     axes = figure.subplots()
     axes.set(xlim=(-0.47, 3.47), ylim=(-0.3, 1.3))
     axes.set_axis_off()
@@ -61,12 +55,12 @@ def loop_diagram() -> Figure:
         _arrow(axes, (x + _HALF_WIDTH, 1), (x + 1 - _HALF_WIDTH, 1))
         _arrow(axes, (x + 1 - _HALF_WIDTH, 0), (x + _HALF_WIDTH, 0))
     _arrow(axes, (3, 1 - _HALF_HEIGHT), (3, _HALF_HEIGHT))
-    _arrow(axes, (0.15, _HALF_HEIGHT), (0.8, 1 - _HALF_HEIGHT), color=drawing.BLUE)
-    _arrow(axes, (0.35, _HALF_HEIGHT), (1.75, 1 - _HALF_HEIGHT), color=drawing.RED, linestyle="--")
-    _arrow(axes, (2.8, _HALF_HEIGHT), (1.25, 1 - _HALF_HEIGHT), color=drawing.RED, linestyle="--")
-    axes.text(0.4, 0.56, "intended ", ha="right", va="bottom", fontsize=9, color=drawing.BLUE)
-    axes.text(0.98, 0.38, "released", ha="left", va="center", fontsize=9, color=drawing.RED)
-    axes.text(2.5, 0.46, "released,\nunbalanced", ha="left", va="center", fontsize=9, color=drawing.RED)
+    _arrow(axes, (0.15, _HALF_HEIGHT), (0.8, 1 - _HALF_HEIGHT), color=style.BLUE)
+    _arrow(axes, (0.35, _HALF_HEIGHT), (1.75, 1 - _HALF_HEIGHT), color=style.RED, linestyle="--")
+    _arrow(axes, (2.8, _HALF_HEIGHT), (1.25, 1 - _HALF_HEIGHT), color=style.RED, linestyle="--")
+    axes.text(0.4, 0.56, "intended ", ha="right", va="bottom", fontsize=9, color=style.BLUE)
+    axes.text(0.98, 0.38, "released", ha="left", va="center", fontsize=9, color=style.RED)
+    axes.text(2.5, 0.46, "released,\nunbalanced", ha="left", va="center", fontsize=9, color=style.RED)
     axes.text(3.04, 0.5, "next\npace", ha="left", va="center", fontsize=9)
     return figure
 
@@ -83,11 +77,8 @@ def arrivals(
 
     ``labels`` int[N] and ``images`` uint8[N,3,H,W] are those of the whole data set, in which the records' rows count;
     ``pace`` counts from 1. A class with few arrivals leaves places empty, and shows each of them on both sides.
-
-    Taught in: notebooks/05_spbl, section 2.
     """
     pace, each = checks.integer("pace", pace, 1, len(records)), checks.integer("each", each, 1, 100)
-    names = checks.texts("names", names)
     labels = checks.label_array("labels", labels, len(names), length=len(images))
     if images.dtype != np.uint8:
         raise ValueError(f"images has dtype {images.dtype}; allowed: uint8[N,3,H,W]")
@@ -100,16 +91,16 @@ def arrivals(
         counts[label] = len(own)
         for block, rows in zip(blocks, (own[:each], own[::-1][:each]), strict=True):
             block[label, : len(rows)] = images[rows]
-    figure = drawing.new_figure(1.9 + 0.95 * each, 0.5 + 0.43 * len(names))
+    figure = style.new_figure(1.9 + 0.95 * each, 0.5 + 0.43 * len(names))
     for axes, block, word in zip(figure.subplots(1, 2, sharey=True), blocks, ("easiest", "hardest"), strict=True):
         axes.imshow(
-            drawing.mosaic(block), extent=(0, each, len(names) - 0.5, -0.5), aspect="auto", interpolation="nearest"
+            style.mosaic(block), extent=(0, each, len(names) - 0.5, -0.5), aspect="auto", interpolation="nearest"
         )
         axes.set_title(f"new at pace {pace}: {word}", loc="left", fontsize=9)
         axes.set_xticks([])
         axes.tick_params(left=False)
         axes.spines[:].set_visible(False)
-        drawing.class_axis(axes, [f"{name} ({count})" for name, count in zip(names, counts, strict=True)], "y")
+        style.class_axis(axes, [f"{name} ({count})" for name, count in zip(names, counts, strict=True)], "y")
     return figure
 
 
@@ -117,13 +108,11 @@ def pace_table(records: Sequence[PaceRecord], names: Sequence[str]) -> Figure:
     """Draw complexity, penalty weight, change of the class size and validation recall, class by class and pace by pace.
 
     Complexities are in units of the least complex class of the pace; shades run over each panel. NaN stays empty.
-
-    Taught in: notebooks/05_spbl, section 2.
     """
     complexity = np.stack([record.complexity / np.nanmin(record.complexity) for record in records], axis=1)
     change = np.stack([record.counts_after - record.counts_before for record in records], axis=1)
     weights, recall = (np.stack(values, axis=1) for values in ([r.weights for r in records], _recalls(records)))
-    figure = drawing.new_figure(9.5, 1.0 + 0.26 * min(len(names), 25))
+    figure = style.new_figure(9.5, 1.0 + 0.26 * min(len(names), 25))
     panels = figure.subplots(1, 4, sharey=True)
     drawn = (
         ("complexity (least = 1)", np.log(complexity), [[f"{v:.{v < 9.95:d}f}" for v in row] for row in complexity]),
@@ -136,7 +125,7 @@ def pace_table(records: Sequence[PaceRecord], names: Sequence[str]) -> Figure:
         _shaded(axes, shades, texts)
         axes.set_title(title, fontsize=9)
         axes.set_xticks(range(len(records)), paces, fontsize=8)
-    drawing.class_axis(panels[0], names, "y")
+    style.class_axis(panels[0], names, "y")
     figure.supxlabel("pace, and share admitted", fontsize=9)
     return figure
 
@@ -146,8 +135,6 @@ class PacePlayer(Explorer):
 
     ``records`` are those of :func:`spbl_nb.methods.spbl.run`, two or more of one run; ``labels`` int[N] those of the data set,
     ``names`` C texts.
-
-    Taught in: notebooks/05_spbl, section 2.
     """
 
     title = "Pace player"
@@ -155,11 +142,11 @@ class PacePlayer(Explorer):
 
     def __init__(self, records: Sequence[PaceRecord], labels: np.ndarray, names: Sequence[str]) -> None:
         super().__init__()
-        self.records = checks.sequence("records", records)
+        self.records = list(records)
         last = len(self.records)
         if last < 2:
             raise ValueError(f"records has {last} entries; at least 2 paces are needed to play")
-        self.names = checks.texts("names", names, len(self.records[0].ease))
+        self.names = list(names)
         rows, labels = self.records[0].rows, checks.label_array("labels", labels, len(self.names))
         if len(labels) <= rows.max():
             raise ValueError(
@@ -183,19 +170,19 @@ class PacePlayer(Explorer):
         (share, sizes), (complexity, recall) = figure.subplots(2, 2, sharex=True)
         count = len(self.names)
         nothing = np.zeros(count)
-        self.new_bars = drawing.Bars(share, nothing, facecolor=drawing.ORANGE, hatch=drawing.HATCH)
-        self.old_bars = drawing.Bars(share, nothing)
+        self.new_bars = style.Bars(share, nothing, facecolor=style.ORANGE, hatch=style.HATCH)
+        self.old_bars = style.Bars(share, nothing)
         share.set(ylim=(0, 1.08), ylabel="share of the pool")
-        self.lost_bars = drawing.Bars(sizes, nothing, facecolor="white", linestyle="--", edgecolor=drawing.RED)
-        self.gained_bars = drawing.Bars(sizes, nothing, facecolor=drawing.ORANGE, hatch=drawing.HATCH)
-        self.kept_bars = drawing.Bars(sizes, nothing)
+        self.lost_bars = style.Bars(sizes, nothing, facecolor="white", linestyle="--", edgecolor=style.RED)
+        self.gained_bars = style.Bars(sizes, nothing, facecolor=style.ORANGE, hatch=style.HATCH)
+        self.kept_bars = style.Bars(sizes, nothing)
         most = max(max(record.counts_before.max(), record.counts_after.max()) for record in self.records)
         sizes.set(ylim=(0, 1.08 * most), ylabel="samples")
-        self.rank_bars = drawing.Bars(complexity, nothing, facecolor=drawing.SKY)
-        (self.weight_marks,) = complexity.plot([], [], "D", color=drawing.BLACK, markersize=5 if count <= 60 else 3)
+        self.rank_bars = style.Bars(complexity, nothing, facecolor=style.SKY)
+        (self.weight_marks,) = complexity.plot([], [], "D", color=style.BLACK, markersize=5 if count <= 60 else 3)
         complexity.set(ylim=(0, 1.1 * count), ylabel="rank among classes")
-        self.recall_bars = drawing.Bars(recall, nothing, facecolor=drawing.GREEN)
-        (self.before_marks,) = recall.plot([], [], "_", color=drawing.BLACK, markersize=9 if count <= 60 else 3)
+        self.recall_bars = style.Bars(recall, nothing, facecolor=style.GREEN)
+        (self.before_marks,) = recall.plot([], [], "_", color=style.BLACK, markersize=9 if count <= 60 else 3)
         recall.set(ylim=(0, 1.08), ylabel="validation recall")
         moving = [self.new_bars, self.old_bars, self.lost_bars, self.gained_bars, self.kept_bars, self.rank_bars]
         keys = (
@@ -205,8 +192,8 @@ class PacePlayer(Explorer):
             (recall, {"after the pace": self.recall_bars.artist, "before it": self.before_marks}),
         )
         for axes, marks in keys:
-            drawing.class_axis(axes, self.names)
-            drawing.tidy(axes)
+            style.class_axis(axes, self.names)
+            style.tidy(axes)
             axes.legend(
                 marks.values(), marks, loc="lower left", bbox_to_anchor=(0, 0.99), ncols=3, frameon=False, fontsize=8
             )
@@ -249,8 +236,8 @@ class PacePlayer(Explorer):
 def _arrow(
     axes: Axes, start: tuple[float, float], end: tuple[float, float], color: str = "0.3", linestyle: str = "-"
 ) -> None:
-    style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 12, "linewidth": 1.4}
-    axes.add_patch(FancyArrowPatch(start, end, color=color, linestyle=linestyle, shrinkA=0, shrinkB=0, **style))
+    look: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 12, "linewidth": 1.4}
+    axes.add_patch(FancyArrowPatch(start, end, color=color, linestyle=linestyle, shrinkA=0, shrinkB=0, **look))
 
 
 def _arriving(records: Sequence[PaceRecord]) -> list[np.ndarray]:
@@ -277,7 +264,7 @@ def _shaded(axes: Axes, shades: np.ndarray, texts: Sequence[Sequence[str]]) -> N
     low, high = (shades[known].min(), shades[known].max()) if known.any() else (0.0, 1.0)
     share = (shades - low) / (high - low) if high > low else 0 * shades
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1.25, aspect="auto", interpolation="nearest")
-    for row, column in np.argwhere(known) if len(texts) <= drawing.FEW else ():
+    for row, column in np.argwhere(known) if len(texts) <= style.FEW else ():
         colour = "white" if share[row, column] > 0.7 else "black"
         axes.text(column, row, texts[row][column], ha="center", va="center", fontsize=7.5, color=colour)
     axes.tick_params(left=False, bottom=False)
