@@ -239,7 +239,7 @@ class Config:
     head: str | None = _setting(None, _optional(_name(HEADS)), "what scores the test pictures in the end")
     svm_cost: float = _setting(1.0, _number(0, open_low=True), "C of the SVM")
     svm_memory: float = _setting(
-        4.0, _number(0, 1e6), "room for the SVM's whole kernel matrix, GiB; beyond it the SVM is fitted in parts"
+        4.0, _number(0, 1e6), "room for the SVM's whole kernel matrix, GiB; beyond it plain SVC does the work"
     )
     feature_cache: bool = _setting(
         False, checks.boolean, "freeze the backbone after the seed stage and train the paces on its features"

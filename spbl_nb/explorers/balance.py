@@ -19,9 +19,9 @@ from matplotlib.ticker import MaxNLocator
 from scipy.stats import rankdata
 
 from spbl_nb import balance, checks, metrics, pace
-from spbl_nb.cached_head import CachedFeatures, CachedHead
 from spbl_nb.explorers.base import Choice, Explorer, Player, Slider
 from spbl_nb.plots import style
+from spbl_nb.svm import CachedFeatures, CachedHead
 
 _METRICS = {
     "accuracy": "accuracy", "recall": "macro recall", "f1": "macro F1", "g_mean_corrected": "G-mean, 0 as 0.001",

@@ -8,9 +8,9 @@ from scipy.stats import spearmanr
 from sklearn.svm import SVC
 
 from spbl_nb import balance, metrics, pace
-from spbl_nb.cached_head import CachedFeatures, CachedHead
 from spbl_nb.explorers.balance import BalanceExplorer, ReconstructionPlayer
 from spbl_nb.explorers.base import check_explorer
+from spbl_nb.svm import CachedFeatures, CachedHead
 
 SIZES = np.array([12, 40, 6, 25])
 NAMES = ["scarce", "common", "rare", "frequent"]

@@ -3,7 +3,6 @@
 import numpy as np
 
 from spbl_nb import metrics, pace
-from spbl_nb.cached_head import CachedFeatures
 from spbl_nb.explorers.balance import BalanceExplorer, ReconstructionPlayer
 from spbl_nb.explorers.base import Choice, Player, Toggle
 from spbl_nb.explorers.ghm import GHMExplorer
@@ -13,6 +12,7 @@ from spbl_nb.explorers.pace import CurriculumPlayer, PaceExplorer
 from spbl_nb.explorers.spbl import PacePlayer
 from spbl_nb.methods.self_paced import SelfPacedRecord
 from spbl_nb.methods.spbl import PaceRecord
+from spbl_nb.svm import CachedFeatures
 
 NAMES = ["common", "frequent", "scarce", "rare"]
 SIZES = np.array([40, 25, 12, 6])
