@@ -1,9 +1,9 @@
 """Metrics of a classifier on imbalanced data, each under the name that says what it is.
 
 Accuracy is the mean over samples and can be high while rare classes are never found; macro precision, recall and F1 are
-means over classes; the G-mean is the geometric mean of the recalls and is 0 as soon as one class is dead. The MAUC is
-that of Hand & Till (2001), which judges scores instead of decisions. What the SPBL release prints as "micromauc" is no
-AUC at all but a harmonic mean, and is called :attr:`Report.weighted_harmonic` here.
+means over classes; the G-mean is the geometric mean of the recalls and is 0 as soon as one class is dead; the MAUC
+(Hand & Till 2001) judges scores instead of decisions. What the SPBL release prints as "micromauc" is no AUC but a
+harmonic mean, called :attr:`Report.weighted_harmonic` here.
 
 A class without support has no recall: its values are NaN, it is left out of the means, and the report names it. A class
 with support that is never predicted has precision and F1 of 0, as in scikit-learn.
@@ -11,7 +11,7 @@ with support that is never predicted has precision and F1 of 0, as in scikit-lea
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,19 +23,6 @@ if TYPE_CHECKING:
 
 DEAD_RECALL = 0.001  # what the SPBL release puts in place of a recall of zero in its G-mean
 DOMINANCE_WEIGHT = 0.1  # alpha of the index-balanced accuracy, as in imbalanced-learn
-
-SUMMARY = (
-    "accuracy",
-    "precision",
-    "recall",
-    "f1",
-    "specificity",
-    "g_mean",
-    "g_mean_corrected",
-    "index_balanced_accuracy",
-    "mauc",
-    "weighted_harmonic",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +99,9 @@ class Report:
         return "\n".join(lines)
 
 
+SUMMARY = tuple(one.name for one in fields(Report) if one.type is float)
+
+
 def report(
     labels: np.ndarray, scores: np.ndarray, num_classes: int | None = None, predicted: np.ndarray | None = None
 ) -> Report:
@@ -142,15 +132,12 @@ def report_from_confusion(confusion: np.ndarray) -> Report:
     ``mauc`` is NaN. Raises ValueError for a matrix that is not square, has negative or fractional entries, or is empty.
     """
     matrix = np.asarray(confusion)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 2:
-        raise ValueError(f"confusion has shape {matrix.shape}; allowed: [C, C], C >= 2 (rows true, columns predicted)")
-    if matrix.dtype.kind not in "iu":
-        raise ValueError(f"confusion has dtype {matrix.dtype}; allowed: integers, the number of samples in each cell")
+    if matrix.ndim != 2 or len(matrix) != matrix.shape[1] or len(matrix) < 2 or matrix.dtype.kind not in "iu":
+        found = f"confusion has shape {matrix.shape} and dtype {matrix.dtype}"
+        raise ValueError(f"{found}; allowed: integers [C, C], C >= 2 (rows true, columns predicted)")
     if matrix.min() < 0 or matrix.sum() == 0:
-        raise ValueError(
-            f"confusion has smallest entry {matrix.min()} and {matrix.sum()} samples; allowed: counts of 0 or more, and "
-            "at least one sample"
-        )
+        found = f"confusion has smallest entry {matrix.min()} and {matrix.sum()} samples"
+        raise ValueError(f"{found}; allowed: counts of 0 or more, at least one sample")
     return _from_confusion(matrix.astype(np.int64), math.nan, {"mauc": "a confusion matrix holds no scores"})
 
 
@@ -158,11 +145,9 @@ def mauc(labels: np.ndarray, scores: np.ndarray) -> float:
     """Return the M measure of Hand & Till (2001), the mean AUC over pairs of classes.
 
     A(i|j) is the probability that a random sample of class i gets a higher class-i score than a random sample of class
-    j, ties counting one half (mid-ranks); M is the mean of A(i|j) over all ordered pairs of classes with support. It
-    equals scikit-learn's ``roc_auc_score(multi_class="ovo", average="macro")``, but costs one sort per score column
-    instead of one ROC curve per pair of classes, and rows need not sum to 1.
-
-    ``labels`` int[N], ``scores`` float[N,C], finite. NaN when fewer than two classes have support.
+    j, ties counting one half; M is the mean of A(i|j) over all ordered pairs of classes with support, as in
+    scikit-learn's ``roc_auc_score(multi_class="ovo", average="macro")``, at one sort per score column. Rows need not
+    sum to 1. ``labels`` int[N], ``scores`` float[N,C], finite. NaN when fewer than two classes have support.
     """
     return _mauc(*_checked(labels, scores))
 

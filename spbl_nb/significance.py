@@ -30,10 +30,7 @@ Values = Mapping[str, Mapping[Hashable, float]]
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval of a mean. ``method`` is "BCa bootstrap", "Student t" or "none" (``low``, ``high`` NaN).
-
-    ``reason`` says in words why it is not the BCa bootstrap, and is empty where it is.
-    """
+    """A confidence interval of a mean; ``reason`` says why ``method`` is not "BCa bootstrap" but "Student t" or "none"."""
 
     low: float
     high: float
@@ -138,16 +135,10 @@ def paired_comparison(
 ) -> tuple[Comparison, ...]:
     """Return one :class:`Comparison` with the baseline for every other method, in the order of ``values``.
 
-    Parameters
-    ----------
-    values : ``{method: {seed: value}}``, finite, the same seeds for all.
-    baseline : the method all others are compared with.
-    primary : the one comparison declared before results were seen. It is tested alone, and Holm's correction runs over
-        the rest, the secondary family. None: one family of all.
-    level : of the intervals, which are not corrected for the number of comparisons.
-    resampling_seed : of the bootstrap, and of the flips where they are too many to count.
-
-    Raises ValueError for unknown names (nearest suggested), unpaired seeds (named), and values that are not finite.
+    ``primary`` is the one comparison declared before results were seen: it is tested alone, and Holm's correction runs
+    over the rest, the secondary family (None: one family of all). ``level`` is that of the intervals, which are not
+    corrected for the number of comparisons; ``resampling_seed`` that of the bootstrap, and of drawn flips. Raises
+    ValueError for unknown names (nearest suggested), unpaired seeds (named), and values that are not finite.
     """
     seeds, table = _paired_table(values, checks.instance("baseline", baseline, str))
     numbers = [checks.integer(f"a seed of values[{baseline!r}]", seed, 0) for seed in seeds]
@@ -181,12 +172,10 @@ def paired_comparison(
 def mean_interval(differences: np.ndarray, level: float = 0.95, resampling_seed: int = 0) -> Interval:
     """Return a confidence interval of the mean of float[n]: BCa bootstrap (Efron 1987), where that can be honest.
 
-    No bootstrap interval of a mean leaves the range of the differences, and that range itself misses the centre of a
-    symmetric distribution in 2^(1-n) of all cases. So with fewer seeds than :func:`seeds_needed` (6 at 95 %) it is
-    Student's t interval, which assumes normal differences. Equal differences or a single one give no interval.
-
-    With few seeds the bootstrap is still too narrow: for normal differences its 95 % interval covers the mean 87 times
-    in 100 at n = 6, 90 at n = 10 and 94 at n = 20; it is the exact test that keeps what it promises.
+    The range of n differences misses the centre of a symmetric distribution in 2^(1-n) of all cases, and no bootstrap
+    interval leaves it. So with fewer seeds than :func:`seeds_needed` (6 at 95 %) it is Student's t interval, which
+    assumes normal differences. Equal differences or a single one give no interval. With few seeds the bootstrap is
+    still too narrow: for normal differences it covers the mean 87 times in 100 at n = 6, 90 at 10 and 94 at 20.
     """
     level = checks.real("level", level, 0, 1, open_low=True, open_high=True)
     seed = checks.integer("resampling_seed", resampling_seed, 0)
@@ -208,7 +197,6 @@ def holm(p_values: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return float[m], Holm's (1979) adjusted p-values of one family, in the order given.
 
     The smallest is multiplied by m, the next by m - 1, and so on; none may be below the one before, nor above 1.
-    Rejecting where the adjusted p is at most alpha keeps the chance of any false rejection at alpha.
     """
     raw = checks.finite_array("p_values", p_values, ndim=1)
     for index, value in enumerate(raw):
@@ -243,8 +231,7 @@ def attainable_sentence(seeds: int, comparisons: int = 1, alpha: float = 0.05) -
 def nemenyi_critical_difference(methods: int, blocks: int, alpha: float = 0.05) -> float:
     """Return the difference of mean ranks from which two of K ``methods`` differ, over N ``blocks``.
 
-    q * sqrt(K (K + 1) / (6 N)), where q is the quantile of the studentized range for K groups and infinite degrees of
-    freedom, divided by sqrt(2) (Demšar 2006, section 3.2.2 and table 5).
+    q * sqrt(K (K + 1) / (6 N)), q the quantile of the studentized range over sqrt(2) (Demšar 2006, section 3.2.2).
     """
     methods, blocks = checks.integer("methods", methods, 2, MOST_METHODS), checks.integer("blocks", blocks, 1)
     return _critical_difference(methods, blocks, checks.real("alpha", alpha, 0, 1, open_low=True, open_high=True))
@@ -254,11 +241,9 @@ def rank_methods(values: Values, *, higher_is_better: bool = True, alpha: float 
     """Return the :class:`Ranking` of methods over blocks: within each block rank 1 is best, ties share their mean rank.
 
     ``values`` is ``{method: {block: value}}``, all methods on the same blocks; a block is a seed or (data set, seed).
-    The test is Friedman's with its chi-square approximation, which is rough below about ten blocks. Where it is not
-    significant, the groups tell nothing. Blocks count as independent, which seeds on the same images are not quite:
-    over data sets and seeds, the critical difference is rather too small than too large.
-
-    Raises ValueError for fewer than two methods, blocks that not all methods have (named), values that are not finite.
+    The test is Friedman's with its chi-square approximation, which is rough below about ten blocks; where it is not
+    significant, the groups tell nothing. Blocks count as independent, which seeds on the same images are not quite, so
+    the critical difference over data sets and seeds is rather too small than too large.
     """
     alpha = checks.real("alpha", alpha, 0, 1, open_low=True, open_high=True)
     blocks, table = _paired_table(values, None)
@@ -274,15 +259,10 @@ def rank_methods(values: Values, *, higher_is_better: bool = True, alpha: float 
 
 def _paired_table(values: Values, baseline: str | None) -> tuple[list[Hashable], dict[str, np.ndarray]]:
     """Return the blocks of the baseline (None: of the first method), and per method float[blocks] in that order."""
-    if not isinstance(values, Mapping) or len(values) < 2:
-        raise ValueError(
-            f"values is {values!r:.80}; allowed: {{method: {{seed: value}}}}, two methods or more (see collect)"
-        )
-    for method, of_method in values.items():
-        if not isinstance(of_method, Mapping) or not of_method:
-            raise ValueError(
-                f"values[{method!r}] is {of_method!r:.80}; allowed: {{seed: value}}, one or more (see collect)"
-            )
+    nested = isinstance(values, Mapping) and all(isinstance(one, Mapping) and one for one in values.values())
+    if not nested or len(values) < 2:
+        allowed = "{method: {seed: value}}, two methods or more and a seed or more (see collect)"
+        raise ValueError(f"values is {values!r:.80}; allowed: {allowed}")
     reference = next(iter(values)) if baseline is None else checks.one_of("baseline", baseline, values)
     blocks = list(values[reference])
     for method, of_method in values.items():
@@ -290,10 +270,8 @@ def _paired_table(values: Values, baseline: str | None) -> tuple[list[Hashable],
         lacking[reference] = [block for block in of_method if block not in values[reference]]
         named = "; ".join(f"{name!r} lacks {', '.join(map(str, which))}" for name, which in lacking.items() if which)
         if named:
-            raise ValueError(
-                f"values of {method!r} and {reference!r} are not paired: {named}. "
-                "Run what is missing, or leave it out for every method"
-            )
+            what = f"values of {method!r} and {reference!r} are not paired: {named}"
+            raise ValueError(f"{what}. Run what is missing, or leave it out for every method")
     return blocks, {
         method: np.array([checks.real(f"values[{method!r}][{block}]", of_method[block]) for block in blocks])
         for method, of_method in values.items()
