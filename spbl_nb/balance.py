@@ -1,13 +1,12 @@
 """Balance learning: how complex each class is, what weight it gets, and how often its samples are shown.
 
 A class is *complex* when it is rare, or hard, or both: H_c = exp(L_c) / N_c, where L_c is the mean loss of its selected
-samples and N_c its size. More complex classes get larger penalty weights, and the curriculum is rearranged so that the
-least complex class shows the fewest samples and the most complex the most. The penalty weights come from misclassification
-costs: costs that are *consistent* can be replaced exactly by one weight per class (Zhou and Liu 2010).
+samples and N_c its size. More complex classes get larger penalty weights and show more samples. The weights come from
+misclassification costs: *consistent* ones can be replaced exactly by one weight per class (Zhou and Liu 2010).
 
 Eases, complexities and weights are float64[C]; a class of which nothing is selected has neither ease nor complexity
-(NaN), keeps the weight 1 and is left as it is. ``rng`` is None, an int, a Generator or a RandomState. Every function
-raises ValueError that names the wrong argument.
+(NaN), keeps the weight 1 and is left as it is. Ties count in the order of the classes. ``rng`` is None, an int, a
+Generator or a RandomState. A wrong argument is a ValueError that names it.
 """
 
 import numpy as np
@@ -48,10 +47,8 @@ def class_complexity(loss: np.ndarray, labels: np.ndarray, selected: np.ndarray,
 def mixed_complexity(mean_loss: np.ndarray, sizes: np.ndarray, difficulty_share: float) -> np.ndarray:
     """Return float64[C], exp(L_c)^(2s) / N_c^(2-2s): complexity with its two parts weighed differently.
 
-    At the share s = 1/2 it is the complexity of :func:`class_complexity`; at 0 only rarity counts, at 1 only difficulty.
-    ``mean_loss`` float[C] >= 0 (NaN: nothing selected), ``sizes`` float[C] > 0, ``difficulty_share`` in [0, 1].
-
-    This mixture is ours, for the explorer; the paper and its release know the middle only.
+    At the share s = 1/2 it is :func:`class_complexity`; at 0 only rarity counts, at 1 only difficulty. ``mean_loss``
+    float[C] >= 0 (NaN: nothing selected), ``sizes`` float[C] > 0. This mixture is ours, for the explorer.
     """
     share = checks.real("difficulty_share", difficulty_share, 0, 1)
     sizes = checks.finite_array("sizes", sizes, ndim=1, low=0, open_low=True, per="class")
@@ -64,8 +61,8 @@ def mixed_complexity(mean_loss: np.ndarray, sizes: np.ndarray, difficulty_share:
 def scaled_ease(ease: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Return float64[C], ease scaled to [min N, max N] and rounded up, as the release does before it ranks classes.
 
-    Only ranks matter afterwards, so the rounding does one thing: it makes ties. Where all eases are equal, for which the
-    release divides by zero, every class gets min N. NaN stays NaN. ``ease`` float[C] >= 0, ``sizes`` float[C] > 0 the N_c.
+    Only ranks matter afterwards, so the rounding only makes ties. Where all eases are equal, for which the release
+    divides by zero, every class gets min N. ``ease`` float[C] >= 0 (NaN stays), ``sizes`` float[C] > 0: the N_c.
     Source: the SPBL release, step 4c.
     """
     sizes = checks.finite_array("sizes", sizes, ndim=1, low=0, open_low=True, per="class")
@@ -129,9 +126,9 @@ def penalty_weights(
     largest, **and all between them get a random permutation** of the rest. ``"proportional"`` draws nothing: complexity
     over the smallest complexity, capped at ``max_cost``.
 
-    ``complexity`` float[C] > 0; a class with NaN gets 1 and draws nothing; ties count in the order of the classes.
-    ``max_cost``, 1 to 1e100, bounds the largest weight over the smallest. With ``rng`` None every call starts the
-    release's constant stream again, so its "random" weights never change. Source: the SPBL release, step 4d.
+    ``complexity`` float[C] > 0; a class with NaN gets 1 and draws nothing. ``max_cost``, 1 to 1e100, bounds the weights.
+    With ``rng`` None every call starts the release's constant stream again, so its "random" weights never change.
+    Source: the SPBL release, step 4d.
     """
     checks.one_of("assignment", assignment, ASSIGNMENTS)
     max_cost = checks.real("max_cost", max_cost, 1, _LARGEST_COST)
@@ -156,15 +153,15 @@ def reconstruct_curriculum(
 ) -> np.ndarray:
     """Return int64[C], how many samples each class shows after the curriculum is rearranged.
 
-    The selected counts, sorted, are handed out by complexity: the least complex class gets the smallest count, the most
-    complex the largest. Two caps follow. No class gains more than ``max_added``. With m = ``keep_factor`` *
-    ceil(mean count), a class smaller than m loses nothing and no other falls below m; 0 lets every class shrink freely.
-
-    ``selected_counts`` int[C] >= 0; ``complexity`` float[C] > 0, ties in the order of the classes. A class with NaN is
+    The selected counts (int[C] >= 0), sorted, are handed out by complexity (float[C] > 0): the least complex class gets
+    the smallest. Two caps follow. No class gains more than ``max_added``. With m = ``keep_factor`` * ceil(mean count), a
+    class smaller than m loses nothing and no other falls below m; 0 lets every class shrink freely. A class with NaN is
     left as it is and is no part of the mean. Source: the SPBL release, step 4e.
     """
     complexity = _complexity(complexity)
-    counts = _integers("selected_counts", selected_counts, len(complexity), 0)
+    counts = _integers("selected_counts", selected_counts)
+    if counts.shape != complexity.shape or counts.min() < 0:
+        raise ValueError(f"selected_counts is {counts}; allowed: {len(complexity)} counts of 0 or more, one per class")
     max_added = checks.integer("max_added", max_added, 0)
     keep_factor = checks.real("keep_factor", keep_factor, 0)
     known = np.flatnonzero(~np.isnan(complexity))
@@ -183,15 +180,12 @@ def reconstruct_curriculum(
 def resample(labels: np.ndarray, change: np.ndarray, rng: object = None, *, replacement: bool = False) -> np.ndarray:
     """Return int64[M], positions into ``labels`` after class c has gained or lost ``change[c]`` samples.
 
-    A class that gains keeps all it has and adds duplicates. A class that loses r of R keeps R - r. Without
-    ``replacement`` nothing is drawn twice before all of the class was drawn once, so a shrunken class holds distinct
-    samples. With it every draw is from the whole class, as in the release, where a shrunken class may hold a sample
-    twice and miss others.
-
-    ``labels`` int[N] in 0..C-1; ``change`` int[C]; ``rng`` None is fresh entropy. A class that is to gain samples and has
-    none, or would lose all it has, is a ValueError. Source: the SPBL release, step 4g (with ``replacement``).
+    A class that gains keeps all it has and adds duplicates; one that loses r of R keeps R - r. Without ``replacement``
+    nothing is drawn twice before all of the class was drawn once; with it every draw is from the whole class, as in the
+    release (step 4g), where a shrunken class may hold a sample twice and miss others. ``labels`` int[N] in 0..C-1,
+    ``change`` int[C]; ``rng`` None is fresh entropy. No class gains from nothing or loses all.
     """
-    change = _integers("change", change, None)
+    change = _integers("change", change)
     labels = checks.label_array("labels", labels, len(change))
     rng = checks.random_generator(rng)
     by_class = np.argsort(labels, kind="stable")
@@ -267,14 +261,8 @@ def _complexity(complexity: np.ndarray) -> np.ndarray:
     return checks.finite_array("complexity", complexity, ndim=1, low=0, open_low=True, gaps=True, per="class")
 
 
-def _integers(name: str, values: np.ndarray, length: int | None, low: int | None = None) -> np.ndarray:
-    """Return int64[C], one integer per class, none below ``low``."""
+def _integers(name: str, values: np.ndarray) -> np.ndarray:
     array = np.asarray(values)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
         raise ValueError(f"{name} has shape {array.shape} and dtype {array.dtype}; allowed: integers, one per class")
-    if length is not None and len(array) != length:
-        raise ValueError(f"{name} has {len(array)} entries; {length} are needed, one per class")
-    if low is not None and array.min() < low:
-        where = int(array.argmin())
-        raise ValueError(f"{name}[{where}] is {array[where]}; allowed: integers of {low} or more, one per class")
     return array.astype(np.int64)

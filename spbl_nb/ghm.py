@@ -1,10 +1,9 @@
 """Gradient harmonizing (GHM): samples with crowded gradient norms count less, so that every norm has the same say.
 
-In a detector, most samples are easy and have tiny gradients, yet there are so many that they rule the sum; a few
-outliers have the largest gradients, and they are wrong labels more often than not. GHM counts how many samples have a
-gradient norm g in each of M equal bins of [0, 1] and divides the loss of a sample by that density. The counts may be
-smoothed over steps, which the modules do; the functions know only the batch at hand. With several processes the counts
-of all are summed.
+In a detector, most samples are easy and have tiny gradients, yet so many that they rule the sum; a few outliers, often
+wrong labels, have the largest. GHM counts how many samples have a gradient norm g in each of M equal bins of [0, 1] and
+divides the loss of a sample by that density. The modules smooth the counts over steps; the functions know only the
+batch at hand. With several processes the counts of all are summed.
 
 Nothing here reads a value back from the device, so a GPU never has to wait. Gradient norms and losses are calculated in
 float32 at least: in half precision a norm of nearly 1 falls on the last edge, and the hardest samples get lost.
@@ -36,13 +35,10 @@ def ghm_c(
     Each element is a yes-or-no question of its own; several classes are several questions (:func:`one_vs_all`). The
     gradient norm is g = |sigmoid(logit) - target|. See :func:`harmonized_weights` for the weight.
 
-    Parameters
-    ----------
-    logits, target : float of one shape, any; targets in [0, 1], through which no gradient flows.
-    valid : float or bool of the same shape, above 0 where an element counts; None: all count. Others may hold anything,
-        and have gradient 0. Without any valid element the loss is 0.
-    bins : M, at least 1.
-    smooth : maps the counts of this batch to the counts to divide by, as the module :class:`GHMC` does.
+    ``logits`` and ``target`` are float of one shape, targets in [0, 1], through which no gradient flows. ``valid``, float
+    or bool of that shape, is above 0 where an element counts (None: all count); others may hold anything and have
+    gradient 0. Without any valid element the loss is 0. ``bins`` is M; ``smooth`` maps the counts of this batch to the
+    counts to divide by, as :class:`GHMC` does.
 
     With several processes each returns its own share times their number: the mean over processes, which distributed
     training takes of the gradients, is the loss of the whole batch. All of them must take part.

@@ -1,13 +1,11 @@
 """Self-paced selection: which samples a model learns from now, and how that share grows.
 
 Self-paced learning (Kumar, Packer and Koller 2010) gives every sample a weight v in [0, 1] and minimises
-v*loss + f(v; age). The regulariser f rewards admitting samples, and the age is the threshold: up to this loss a sample
-counts as easy. The best v has a closed form, so one pace is: weigh, train, raise the age. Selected from the whole data
-set, easy samples tend to come from easy classes. Diversity, a quota per class and a quota per predicted class each
-counter that.
+v*loss + f(v; age). The age is the threshold up to which a loss counts as easy. The best v has a closed form, so one
+pace is: weigh, train, raise the age. Easy samples tend to come from easy classes; diversity, a quota per class and a
+quota per predicted class each counter that.
 
-Losses are float[N], finite and >= 0; among equal values the sample with the lower index comes first. Every function
-raises ValueError that names the wrong argument.
+Losses are float[N], finite and >= 0; ties go to the lower index. A wrong argument is a ValueError that names it.
 """
 
 import math
@@ -45,11 +43,9 @@ def self_paced_weights(
     logistic      (1 + e^-a) / (1 + e^(l-a))                           a >= 0
     ============  ===================================================  =================================
 
-    With ``rescale`` the losses are first divided by the next float above the largest of them, and both ages are shares
-    of the largest loss. The logarithmic form, whose age is below 1, is meant for such losses.
-
-    Sources: Kumar et al. 2010 (hard); Jiang et al. 2014, Easy Samples First (linear, logarithmic, mixture); Xu et al.
-    2015, Multi-View Self-Paced Learning for Clustering (logistic).
+    ``rescale`` divides the losses by the next float above the largest, so that ages are shares of the largest loss; the
+    logarithmic form is meant for such losses. Sources: Kumar et al. 2010 (hard); Jiang et al. 2014, Easy Samples First
+    (linear, logarithmic, mixture); Xu et al. 2015, Multi-View Self-Paced Learning for Clustering (logistic).
     """
     age, t, lower_age = _form_parameters(form, age, t, lower_age)
     loss = _losses(loss)
@@ -111,12 +107,10 @@ def self_paced_regularizer(
 def diverse_selection(loss: np.ndarray, groups: np.ndarray, age: float, diversity: float) -> np.ndarray:
     """Return bool[N]: the samples that self-paced learning with diversity (SPLD) selects.
 
-    It minimises  sum(v*loss) - age * sum(v) - diversity * sum over groups of sqrt(number selected in the group),
-    so the second sample of a group must be easier than the first: the sample of rank i in its group (1 is the lowest
-    loss) is selected where loss < age + diversity / (sqrt(i) + sqrt(i-1)). With ``diversity`` 0 this is the hard form.
-
-    ``groups`` int[N] >= 0 are classes or clusters of features; ``age`` and ``diversity`` are >= 0, in the unit of the
-    loss. Source: Jiang et al. 2014, Self-Paced Learning with Diversity.
+    It minimises  sum(v*loss) - age * sum(v) - diversity * sum over groups of sqrt(number selected in the group):
+    the sample of rank i in its group (1 is the lowest loss) is selected where loss < age + diversity / (sqrt(i) +
+    sqrt(i-1)). ``groups`` int[N] >= 0 are classes or clusters of features; ``age`` and ``diversity`` (0: the hard form)
+    are >= 0, in the unit of the loss. Source: Jiang et al. 2014, Self-Paced Learning with Diversity.
     """
     loss = _losses(loss)
     groups = checks.label_array("groups", groups, length=len(loss))
@@ -144,11 +138,8 @@ def diverse_age(loss: np.ndarray, groups: np.ndarray, fraction: float, diversity
 def select_easiest(loss: np.ndarray, labels: np.ndarray, fraction: float, num_classes: int | None = None) -> np.ndarray:
     """Return bool[N]: in every class the ceil(fraction * N_c) samples of lowest loss, ties by index.
 
-    The product is taken in float64, as the SPBL release does, so 0.07 of 100 samples are 8, not 7. A class of one
-    sample keeps it at every fraction above 0.
-
+    The product is taken in float64, as in the SPBL release (step 4a of each pace), so 0.07 of 100 samples are 8, not 7.
     ``labels`` int[N] in 0..C-1; ``fraction`` in [0, 1]; ``num_classes`` is C, only to check the labels against.
-    Source: the SPBL release, step 4a of each pace.
     """
     loss = _losses(loss)
     labels = checks.label_array("labels", labels, num_classes, length=len(loss))
@@ -160,12 +151,9 @@ def select_easiest(loss: np.ndarray, labels: np.ndarray, fraction: float, num_cl
 def co_select(probability: np.ndarray, predicted: np.ndarray, class_counts: np.ndarray, fraction: float) -> np.ndarray:
     """Return bool[N]: in every predicted class c the ceil(class_counts[c] * fraction) most probable, ties by index.
 
-    This is the selection of self-paced co-training (SPaCo), whose pool has no labels: the predicted class stands for
-    the true one, and class sizes come from the labelled set. A class with fewer predicted samples gives all it has.
-
-    ``probability`` float[N] of the predicted class, may exceed 1 (SPaCo adds 0.3 to what the other view selected);
-    ``predicted`` int[N] in 0..C-1; ``class_counts`` float[C] >= 0; ``fraction`` in [0, 1].
-    Source: Ma et al. 2017, Self-paced Co-training, and its release.
+    The selection of self-paced co-training (Ma et al. 2017, SPaCo, and its release), whose pool has no labels: class
+    sizes come from the labelled set. ``probability`` float[N] of the predicted class, may exceed 1 (SPaCo adds 0.3 to
+    what the other view selected); ``predicted`` int[N] in 0..C-1; ``class_counts`` float[C] >= 0; ``fraction`` in [0, 1].
     """
     probability = checks.finite_array("probability", probability, ndim=1)
     counts = checks.finite_array("class_counts", class_counts, ndim=1, low=0, per="class")
@@ -177,8 +165,7 @@ def co_select(probability: np.ndarray, predicted: np.ndarray, class_counts: np.n
 def keep_at_least(weights: np.ndarray, loss: np.ndarray, labels: np.ndarray, least: int) -> np.ndarray:
     """Return float[N], the weights with the ``least`` (>= 0) easiest samples of every class raised from 0 to 1.
 
-    A young age may admit nothing of a hard class, and a class that never trains can never become easy. Weights above 0
-    stay. ``weights`` float[N]; ``labels`` int[N] in 0..C-1.
+    A young age may admit nothing of a hard class, which then never becomes easy. ``weights`` float[N], ``labels`` int[N].
     """
     loss = _losses(loss)
     labels = checks.label_array("labels", labels, length=len(loss))
@@ -190,8 +177,7 @@ def keep_at_least(weights: np.ndarray, loss: np.ndarray, labels: np.ndarray, lea
 def quantile_age(loss: np.ndarray, fraction: float) -> float:
     """Return the smallest age at which the hard form admits ceil(fraction * N) of these losses, more only under ties.
 
-    It is one float above the last admitted loss, because the hard form asks for a loss *below* the age. ``fraction`` in
-    [0, 1]; 0 gives age 0, which admits nothing.
+    It is one float above the last admitted loss, because the hard form asks for a loss *below* the age; 0 at fraction 0.
     """
     loss = _losses(loss)
     admitted = math.ceil(checks.real("fraction", fraction, 0, 1) * len(loss))
@@ -255,9 +241,7 @@ def _form_parameters(form: str, age: float, t: float, lower_age: float | None) -
 
 
 def _listed_fractions(schedule: Sequence[float], paces: int) -> np.ndarray:
-    fractions = checks.finite_array("schedule", schedule, ndim=1)
-    if len(fractions) != paces:
-        raise ValueError(f"schedule has {len(fractions)} entries; {paces} are needed, one per pace")
+    fractions = checks.finite_array("schedule", schedule, ndim=1, length=paces, per="pace")
     if fractions.min() < 0 or fractions[-1] != 1 or (np.diff(fractions) < 0).any():
         raise ValueError(f"schedule is {fractions.tolist()}; allowed: shares in [0, 1] that never fall and end at 1")
     return fractions
