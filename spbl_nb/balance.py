@@ -159,9 +159,9 @@ def reconstruct_curriculum(
     left as it is and is no part of the mean. Source: the SPBL release, step 4e.
     """
     complexity = _complexity(complexity)
-    counts = _integers("selected_counts", selected_counts)
-    if counts.shape != complexity.shape or counts.min() < 0:
-        raise ValueError(f"selected_counts is {counts}; allowed: {len(complexity)} counts of 0 or more, one per class")
+    counts = _integers("selected_counts", selected_counts, 0)
+    if len(counts) != len(complexity):
+        raise ValueError(f"selected_counts has {len(counts)} entries; {len(complexity)} are needed, one per class")
     max_added = checks.integer("max_added", max_added, 0)
     keep_factor = checks.real("keep_factor", keep_factor, 0)
     known = np.flatnonzero(~np.isnan(complexity))
@@ -261,8 +261,12 @@ def _complexity(complexity: np.ndarray) -> np.ndarray:
     return checks.finite_array("complexity", complexity, ndim=1, low=0, open_low=True, gaps=True, per="class")
 
 
-def _integers(name: str, values: np.ndarray) -> np.ndarray:
+def _integers(name: str, values: np.ndarray, low: int = -(2**62)) -> np.ndarray:
     array = np.asarray(values)
     if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
         raise ValueError(f"{name} has shape {array.shape} and dtype {array.dtype}; allowed: integers, one per class")
+    if array.min() < low:
+        raise ValueError(
+            f"{name}[{array.argmin()}] is {array.min()}; allowed: integers of {low} or more, one per class"
+        )
     return array.astype(np.int64)

@@ -58,13 +58,10 @@ def test_bad_factor(factor):
     ("call", "message"),
     [
         (lambda: imbalance.class_counts("stepp", 3, 10, 2), "did you mean 'step'"),
-        (lambda: imbalance.class_counts("step", 1, 10, 2), "num_classes is 1"),
-        (lambda: imbalance.class_counts("step", 3, 0, 2), "largest is 0"),
         (lambda: imbalance.class_counts("step", 3, np.array([3, 4]), 2), "one per class"),
         (lambda: imbalance.class_counts("step", 3, 4, 100), "leaves class 2 without a sample"),
         (lambda: imbalance.subsample(np.array([0, 2]), "natural"), "no sample of class 1"),
-        (lambda: imbalance.subsample(np.array([0.0, 1.0]), "natural"), "dtype float64"),
-        (lambda: imbalance.subsample(np.array([], int), "natural"), "empty"),
+        (lambda: imbalance.subsample(np.zeros(9, int), "exponential"), "num_classes is 1"),
     ],
 )
 def test_errors(call, message):

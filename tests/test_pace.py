@@ -259,54 +259,6 @@ def test_pace_fractions_never_fall_and_end_at_1(paces, schedule, start, power):
         assert fractions[1] > fractions[0]
 
 
-L, G = [0.1, 0.2], [0, 1]
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: pace.self_paced_weights(L, math.nan), r"age is nan; allowed: a finite number in \[0, inf\)"),
-        (lambda: pace.self_paced_weights(L, "1"), "age is '1'"),
-        (lambda: pace.self_paced_weights(L, 0, "linear"), r"age is 0; allowed: a finite number in \(0, inf\)"),
-        (lambda: pace.self_paced_weights(L, 1, "logarithmic"), r"age is 1; allowed: a finite number in \(0, 1\)"),
-        (lambda: pace.self_paced_weights(L, 1, "polynomial", t=1), r"t is 1; allowed: a finite number in \(1, inf\)"),
-        (lambda: pace.self_paced_weights(L, 1, "mixture"), r"lower_age is missing.*\(0, 1\)"),
-        (lambda: pace.self_paced_weights(L, 1, "mixture", lower_age=1), r"lower_age is 1; .* in \(0, 1\)"),
-        (lambda: pace.self_paced_weights(L, 1, "liner"), "did you mean 'linear'"),
-        (lambda: pace.self_paced_weights([0.1, -0.2], 1), r"loss\[1\] is -0.2; allowed: \[0, inf\)"),
-        (lambda: pace.self_paced_weights([0.1, math.inf], 1), r"loss\[1\] is inf"),
-        (lambda: pace.self_paced_weights([], 1), "loss is empty"),
-        (lambda: pace.self_paced_weights([L], 1), "loss has shape"),
-        (lambda: pace.self_paced_weights([[0.1], L], 1), "loss cannot be read as an array"),
-        (lambda: pace.self_paced_weights(["a"], 1), "loss has dtype <U1; allowed: real numbers"),
-        (lambda: pace.self_paced_regularizer([0.1, 1.2], 1), r"weights reach from 0.1 to 1.2; allowed: \[0, 1\]"),
-        (lambda: pace.diverse_selection(L, None, 1, 1), "groups has shape"),
-        (lambda: pace.diverse_selection(L, [0, -1], 1, 1), r"groups\[1\] is -1"),
-        (lambda: pace.diverse_selection(L, G, 1, -1), "diversity is -1"),
-        (lambda: pace.diverse_age(L, G, 2, 1), "fraction is 2"),
-        (lambda: pace.select_easiest(L, [0], 0.5), "labels has 1 entries; 2 are needed"),
-        (lambda: pace.select_easiest(L, [0, 2], 0.5, 2), r"labels\[1\] is 2; allowed: 0..1"),
-        (lambda: pace.select_easiest(L, [0.0, 1.0], 0.5), "dtype float64"),
-        (lambda: pace.select_easiest(L, G, 1.1), r"fraction is 1.1; allowed: a finite number in \[0, 1\]"),
-        (lambda: pace.select_easiest(L, G, 0.5, 0), "num_classes is 0"),
-        (lambda: pace.co_select([math.nan, 1], G, [1, 1], 0.5), r"probability\[0\] is nan"),
-        (lambda: pace.co_select(L, [0, 2], [1, 1], 0.5), r"predicted\[1\] is 2; allowed: 0..1"),
-        (lambda: pace.co_select(L, G, [1, -1], 0.5), r"class_counts\[1\] is -1; allowed: \[0, inf\)"),
-        (lambda: pace.keep_at_least(L, L, G, -1), "least is -1"),
-        (lambda: pace.growing_ages(0, 1.3, 4), "first is 0"),
-        (lambda: pace.growing_ages(1, 10, 400), "grows beyond any float"),
-        (lambda: pace.pace_fractions(0), "paces is 0"),
-        (lambda: pace.pace_fractions(3, "linar"), "did you mean 'linear'"),
-        (lambda: pace.pace_fractions(3, "geometric", start=0), r"start is 0; allowed: a finite number in \(0, 1\]"),
-        (lambda: pace.pace_fractions(3, [0.5, 1]), "schedule has 2 entries; 3 are needed"),
-        (lambda: pace.pace_fractions(3, [0.5, 0.4, 1]), "never fall and end at 1"),
-    ],
-)
-def test_wrong_arguments_are_named(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
-
-
 @given(pools(), st.integers(0, 4))
 @settings(max_examples=60, deadline=None)
 def test_keep_at_least_raises_the_easiest_of_every_class(pool, least):

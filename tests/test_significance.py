@@ -424,24 +424,3 @@ GOOD = {"ce": {0: 0.5, 1: 0.6}, "spl": {0: 0.6, 1: 0.6}, "spbl_clean": {0: 0.7, 
 def test_a_wrong_comparison_is_named(change, options, message):
     with pytest.raises(ValueError, match=message):
         significance.paired_comparison(GOOD | change, **{"baseline": "ce"} | options)
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: significance.paired_comparison({"ce": {0: 1.0}}, "ce"), "values is .*two methods or more"),
-        (lambda: significance.mean_and_deviation([]), "values is empty"),
-        (lambda: significance.mean_interval([0.1, math.inf]), r"differences\[1\] is inf"),
-        (lambda: significance.sign_flip_test([[0.1]]), "differences has shape"),
-        (lambda: significance.holm([0.5, 1.5]), r"p_values\[1\] is 1.5"),
-        (lambda: significance.smallest_attainable_p(0), "seeds is 0"),
-        (lambda: significance.attainable_sentence(3, 0), "comparisons is 0"),
-        (lambda: significance.seeds_needed(5, alpha=5), "alpha is 5"),
-        (lambda: significance.nemenyi_critical_difference(1, 3), "methods is 1"),
-        (lambda: significance.rank_methods(GOOD, alpha=2), "alpha is 2"),
-        (lambda: significance.rank_methods(GOOD | {"spl": {0: 1.0}}), "'spl' lacks 1"),
-    ],
-)
-def test_wrong_arguments_are_named(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
