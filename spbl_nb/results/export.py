@@ -104,12 +104,9 @@ def marked_ranking(found: significance.Ranking, table: pd.DataFrame) -> signific
 def ranks(found: report.Ranks) -> pd.DataFrame:
     """Return the mean rank of each method over all blocks, and over the seeds of each data set alone."""
     columns = {"all": found.overall, **found.by_dataset}
-    places = {name: dict(zip(one.methods, one.mean_ranks, strict=True)) for name, one in columns.items()}
-    rows = [
-        {"method": method} | {f"{name} ({columns[name].blocks})": f"{places[name][method]:.2f}" for name in columns}
-        for method in found.overall.methods
-    ]
-    return pd.DataFrame(rows)
+    places = {f"{name} ({one.blocks})": pd.Series(one.mean_ranks, one.methods) for name, one in columns.items()}
+    table = pd.DataFrame(places).loc[list(found.overall.methods)]
+    return table.map("{:.2f}".format).rename_axis("method").reset_index()
 
 
 def sides(found: report.Classes) -> dict[str, np.ndarray]:
@@ -121,12 +118,12 @@ def sides(found: report.Classes) -> dict[str, np.ndarray]:
 
 def cost_parts(found: pd.DataFrame) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
     """Return ({method: {part: seconds}}, {method: deviation of the whole}) from the rows of one data set."""
-    names = [name for name in found.columns if name not in report.COST_COLUMNS]
-    rows = {row["method"]: row for row in found.to_dict("records")}
-    parts = {
-        method: {name: rows[method][name] for name in names if rows[method][name]} for method in report.ordered(rows)
-    }
-    return parts, {method: rows[method]["deviation"] for method in parts}
+    rows = found.set_index("method").loc[report.ordered(found["method"])]
+    parts = rows.drop(columns=report.COST_COLUMNS, errors="ignore").T.to_dict()
+    return (
+        {method: {part: value for part, value in mine.items() if value} for method, mine in parts.items()},
+        rows["deviation"].to_dict(),
+    )
 
 
 def costs(found: pd.DataFrame) -> pd.DataFrame:
@@ -143,15 +140,14 @@ def costs(found: pd.DataFrame) -> pd.DataFrame:
 
 def who_pays(found: Iterable[report.Classes]) -> pd.DataFrame:
     """Return the rank correlations of :func:`report.who_pays` over several data sets for a reader."""
-    parts = [report.who_pays(one) for one in found]
-    if not parts:
-        return pd.DataFrame()
-    table = pd.concat(parts, ignore_index=True)
-    shown = table[["data set", "method", "seeds"]].copy()
+    table = pd.concat([pd.DataFrame(), *map(report.who_pays, found)], ignore_index=True)
     for side in ("size", "difficulty", "complexity"):
         if side in table:
-            shown[f"recall with {side}"] = ["–" if pd.isna(value) else format_signed(value, 2) for value in table[side]]
-    return shown.assign(**{_DEAD: table["dead"]})
+            table[side] = ["–" if pd.isna(value) else format_signed(value, 2) for value in table[side]]
+            table = table.rename(columns={side: f"recall with {side}"})
+    if "dead" in table:
+        table[_DEAD] = table.pop("dead")
+    return table
 
 
 def beside_published(kept: Sequence[Run]) -> tuple[pd.DataFrame, tuple[published.Badge, ...]]:

@@ -66,7 +66,7 @@ def collect(root: str | os.PathLike, preset: str) -> Collection:
     names = sorted({folder.parts[-4] for folder in root.glob("*/*/*/seed-*") if folder.parts[-4][0] != "."})
     if not isinstance(preset, str) or not preset or set(preset) & set("*?[]/\\"):
         raise ValueError(
-            f"preset is {preset!r}; a report is on one configuration, for numbers of different budgets cannot be compared: "
+            f"preset is {preset!r}; a report is on one configuration, because numbers of different budgets cannot be compared: "
             f"name one of {', '.join(names) or 'the presets'}"
         )
     found = store.scan(root, preset)
@@ -95,8 +95,8 @@ def _reason_to_leave_out(run: Run, preset: str, newest: dict[Any, Run]) -> str:
         return "it was made on another state of the data than the newest run"
     settings, others = _settings(run), _settings(newest.get("settings", run))
     if changed := [key for key in sorted(settings.keys() & others.keys()) if settings[key] != others[key]]:
-        told = ", ".join(f"{key} {settings[key]!r} instead of {others[key]!r}" for key in changed)
-        return f"it was made with other settings than the newest run: {told}"
+        changes = ", ".join(f"{key} {settings[key]!r} instead of {others[key]!r}" for key in changed)
+        return f"it was made with other settings than the newest run: {changes}"
     if seed in newest and mine["split_sha256"] != newest[seed].result["fingerprint"]["split_sha256"]:
         return "its split is not that of the newest run with this seed"
     for key in ("settings", dataset, seed):
