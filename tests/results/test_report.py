@@ -6,7 +6,7 @@ import report_runs as made
 from saved_runs import TINY
 
 from spbl_nb import significance
-from spbl_nb.results import report, store, tables
+from spbl_nb.results import report, tables
 
 
 def collected(root):
@@ -63,28 +63,11 @@ def test_a_setting_that_an_older_library_did_not_know_is_no_difference(tmp_path)
     assert collected(tmp_path)[1] == [("ce", 0), ("ce", 1), ("ce", 2)]
 
 
-def test_broken_runs_are_named_below_the_runs_folder(tmp_path):
-    made.save(tmp_path, seed=0)
-    (made.save(tmp_path, seed=1) / store.SCORES).unlink()
-    found, kept = collected(tmp_path)
-    assert kept == [("ce", 0)]
-    ((place, reason),) = found.broken
-    assert place == "smoke/blobs/ce/seed-1"
-    assert reason.startswith("smoke/blobs/ce/seed-1/scores.npz is missing")
-
-
 @pytest.mark.parametrize("preset", ["", "*", "smo?e", "a/b"])
 def test_presets_are_never_mixed(tmp_path, preset):
     made.save(tmp_path)
     with pytest.raises(ValueError, match=r"a report is on one configuration.*name one of smoke"):
         report.collect(tmp_path, preset)
-
-
-def test_other_configurations_are_offered_by_name(tmp_path):
-    made.save(tmp_path)
-    found = report.collect(tmp_path, "fast")
-    assert (found.runs, found.elsewhere, found.trial) == ([], ["smoke"], False)
-    assert report.collect(tmp_path / "nothing", "fast").elsewhere == []
 
 
 def test_a_trial_is_known_by_its_settings_too():
@@ -192,11 +175,6 @@ def test_classes_have_mean_recalls_and_the_complexity_that_the_primary_measured(
     assert found.seeds == {"spbl_clean": 2, "spbl_released": 1}
     np.testing.assert_allclose(found.sizes, [60, 20, 10])
     np.testing.assert_allclose(found.difficulty, [0.1, 0.2, 0.3])
-
-
-def test_files_without_values_per_class_give_no_classes():
-    assert classes_of([made.run()]) is None
-    assert classes_of([]) is None
 
 
 def test_classes_without_complexity_and_difficulty():

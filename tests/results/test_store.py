@@ -1,6 +1,5 @@
 """The result store: complete or absent, the same twice, and never overwritten."""
 
-import errno
 import json
 import multiprocessing
 import os
@@ -194,19 +193,6 @@ except OSError as error:
     assert "could not write the run" in answer.stdout, answer.stderr
     assert "nothing was left there" in answer.stdout
     assert [path for path in tmp_path.rglob("*") if path.name != store.STAGING] == []
-
-
-def test_no_space_when_flushing_leaves_nothing(tmp_path, monkeypatch):
-    def no_space(_handle):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", no_space)
-    with pytest.raises(OSError, match=r"No space left on device.*nothing was left there") as caught:
-        save_run(tmp_path)
-    assert caught.value.errno == errno.ENOSPC
-    monkeypatch.undo()
-    assert store.scan(tmp_path).complete == []
-    assert save_run(tmp_path).written
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_anything(tmp_path):
