@@ -29,6 +29,7 @@ def requirements(monkeypatch):
     return ask
 
 
+@pytest.mark.slow
 def test_a_sound_environment(tmp_path):
     """The environment of the tests has everything, so nothing may be found missing."""
     findings = environment.check(tmp_path / "a" / "b")
@@ -39,11 +40,9 @@ def test_a_sound_environment(tmp_path):
 
 
 def test_an_old_python(monkeypatch):
-    version = namedtuple("version", "major minor micro")
-    monkeypatch.setattr(sys, "version_info", version(3, 9, 1))
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
     found = environment._python()
-    assert found.level == FAIL
-    assert found.found == "3.9.1"
+    assert (found.level, found.found) == (FAIL, "3.9.1")
     assert "Python 3.10 or newer" in found.fix
 
 
@@ -65,24 +64,20 @@ def test_a_package_that_is_not_installed_cannot_say_what_it_needs(monkeypatch):
     assert "pip install -e ." in found.fix
 
 
-MISMATCH = """Traceback (most recent call last):
-  File "torchvision/_meta_registrations.py", line 163, in <module>
-RuntimeError: operator torchvision::nms does not exist
-"""
-
-
 @pytest.mark.parametrize(
     ("errors", "words"),
     [
-        (MISMATCH, "they do not belong together, e.g. a CPU-only torch"),
+        (
+            "RuntimeError: operator torchvision::nms does not exist\n",
+            "they do not belong together, e.g. a CPU-only torch",
+        ),
         ("ModuleNotFoundError: No module named 'torchvision'\n", "No module named 'torchvision'"),
         ("", "died without a word"),
     ],
 )
 def test_torch_that_does_not_import_is_explained(monkeypatch, errors, words):
-    monkeypatch.setattr(
-        subprocess, "run", lambda command, **_options: subprocess.CompletedProcess(command, 1, stdout="", stderr=errors)
-    )
+    answer = subprocess.CompletedProcess("python", 1, stdout="", stderr=errors)
+    monkeypatch.setattr(subprocess, "run", lambda *_command, **_options: answer)
     (found,) = environment._torch_pair()
     assert found.level == FAIL
     assert words in found.found
@@ -90,10 +85,8 @@ def test_torch_that_does_not_import_is_explained(monkeypatch, errors, words):
 
 
 def test_a_gpu_is_named_and_optional(monkeypatch):
-    def answer(command, **_options):
-        return subprocess.CompletedProcess(command, 0, stdout='["2.11", "0.26", "Fast GPU"]\n', stderr="")
-
-    monkeypatch.setattr(subprocess, "run", answer)
+    answer = subprocess.CompletedProcess("python", 0, stdout='["2.11", "0.26", "Fast GPU"]\n', stderr="")
+    monkeypatch.setattr(subprocess, "run", lambda *_command, **_options: answer)
     found = find(environment._torch_pair(), "GPU")
     assert found.level == OK
     assert "Fast GPU" in found.found
@@ -117,19 +110,12 @@ def test_widgets_without_their_front_end(monkeypatch, tmp_path):
     assert "jupyterlab_widgets" in found.fix
 
 
-def test_a_runs_folder_that_cannot_be_written(tmp_path):
-    (tmp_path / "file").write_text("")
-    found = environment._writable(tmp_path / "file")
-    assert found.level == FAIL
-    assert "--runs-dir" in found.fix
-
-
 @pytest.mark.parametrize(("free", "level"), [(10**8, FAIL), (10**9, WARN), (10**10, OK)])
 def test_free_disk(monkeypatch, tmp_path, free, level):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(environment.shutil, "disk_usage", lambda _folder: usage(0, 0, free))
-    assert environment._disk(tmp_path / "not" / "yet").level == level
-
-
-def test_a_finding_reads_as_a_line():
-    assert str(environment.Finding(OK, "Python", "3.11.7")) == "[  OK  ] Python: 3.11.7"
+    assert find(environment._disk(tmp_path / "not" / "yet"), "disk").level == level
+    (tmp_path / "file").write_text("")
+    unwritable = find(environment._disk(tmp_path / "file"), "runs folder")
+    assert unwritable.level == FAIL
+    assert "--runs-dir" in unwritable.fix

@@ -43,14 +43,7 @@ _log.addHandler(logging.NullHandler())
 
 
 class NotebookError(RuntimeError):
-    """A notebook did not run clean to its end; ``.failed`` is the path of what was executed, or None."""
-
-    def __init__(self, message: str, failed: Path | None = None) -> None:
-        super().__init__(message)
-        self.failed = failed
-
-    def __reduce__(self) -> tuple:
-        return type(self), (self.args[0], self.failed)
+    """A notebook did not run clean to its end."""
 
 
 class TimeLimitError(NotebookError):
@@ -65,17 +58,18 @@ def execute(
     time_limit: float | None = None,
     folder: str | os.PathLike | None = None,
     threads: int | None = None,
+    failed: str | os.PathLike | None = None,
 ) -> nbformat.NotebookNode:
     """Run ``notebook`` with the given parameter ``values`` and write the executed notebook to ``output``.
 
     ``time_limit`` is the number of seconds that the whole notebook may take, its kernel's start included; without it the
     notebook's own parameter ``TIME_LIMIT`` counts, if it has one (0: no limit). ``folder`` is its working folder
     (default: the notebook's own). ``threads`` is the number of threads that the kernel's numerical libraries may use
-    (default: as the environment says).
+    (default: as the environment says). ``failed`` is where a notebook that fails is kept (default:
+    ``<output>.failed.ipynb``); success removes what an earlier failure left there.
 
     Raises :class:`parameters.ParameterError` before anything is started; :class:`TimeLimitError` or
-    :class:`NotebookError` if it fails. What was executed is then kept as ``<output>.failed.ipynb``, and what was under
-    ``output`` before is unchanged.
+    :class:`NotebookError` naming the kept notebook if it fails. What was under ``output`` before is then unchanged.
     """
     notebook, output = Path(notebook).absolute(), Path(output).absolute()
     known = parameters.declared(notebook)
@@ -86,16 +80,16 @@ def execute(
         time_limit = checks.real("time_limit", time_limit, 0, open_low=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{output.stem}.{uuid.uuid4().hex[:8]}.partial.ipynb")
-    failed = output.with_name(f"{output.stem}.failed.ipynb")
+    failed = Path(failed or output.with_name(f"{output.stem}.failed.ipynb"))
     try:
         executed = _run(notebook, partial, values, time_limit, Path(folder or notebook.parent), threads)
         nbformat.write(executed, partial)
         os.replace(partial, output)
     except NotebookError as error:
         if partial.exists():
+            failed.parent.mkdir(parents=True, exist_ok=True)
             os.replace(partial, failed)
-            error.failed = failed
-            error.args = (f"{error.args[0]} (what was executed: {failed})",)
+            error.args = (f"{error} (what was executed: {failed})",)
         raise
     finally:
         partial.unlink(missing_ok=True)

@@ -8,7 +8,6 @@ deploy on (SLURM, Kubernetes, SSH) will do, if its workers see the same folders.
 """
 
 import contextlib
-import dataclasses
 import errno
 import functools
 import importlib.util
@@ -157,7 +156,6 @@ def work(task: Task) -> Outcome:
             break
         else:
             drop_checkpoints(task)
-            _failed_copy(task).unlink(missing_ok=True)
             return Outcome(task, DONE, time.perf_counter() - started, _numbers(task))
     return Outcome(task, FAILED, time.perf_counter() - started, problem=problem)
 
@@ -173,11 +171,14 @@ def _attempt(task: Task) -> None:
     with store.staging(task.runs_dir) as stage:
         finished = stage / task.folder
         executed = stage / f"{name}.ipynb"
-        values = _own_values(task, stage) | task.values
-        try:
-            execute.execute(task.notebook, executed, values, time_limit=task.time_limit, threads=task.threads)
-        except execute.NotebookError as error:
-            raise _with_kept_notebook(task, error) from None
+        execute.execute(
+            task.notebook,
+            executed,
+            _own_values(task, stage) | task.values,
+            time_limit=task.time_limit,
+            threads=task.threads,
+            failed=Path(task.runs_dir) / "failed" / f"{task.plain_name}.ipynb",
+        )
         if task.leaves_run and not (finished / store.RESULT).is_file():
             raise execute.NotebookError(f"{name} ran to its end, but did not leave its result {store.RESULT}")
         finished.mkdir(parents=True, exist_ok=True)
@@ -234,20 +235,6 @@ def drop_checkpoints(task: Task) -> None:
     for pattern in (f"{task.plain_name}-*.pt*", f".{task.plain_name}-*.partial"):
         for checkpoint in folder.glob(pattern):
             checkpoint.unlink(missing_ok=True)
-
-
-def _failed_copy(task: Task) -> Path:
-    return Path(task.runs_dir) / "failed" / f"{task.plain_name}.ipynb"
-
-
-def _with_kept_notebook(task: Task, error: execute.NotebookError) -> execute.NotebookError:
-    """Take what was executed out of the staging folder, which goes away, and name its new place."""
-    if error.failed is None:
-        return error
-    kept = _failed_copy(task)
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(error.failed, kept)
-    return type(error)(str(error).replace(str(error.failed), str(kept)), kept)
 
 
 def run_tasks(
@@ -310,25 +297,23 @@ def _as_finished(futures: "dict[Future, Task]") -> Iterator[Outcome]:
     for future in as_completed(futures):
         task = futures[future]
         try:
-            outcome = dataclasses.replace(future.result(), task=task)
+            outcome = future.result()
         except Exception as error:  # whatever Dask says of a worker that died too often, or of a lost scheduler
             yield Outcome(task, FAILED, problem=f"the worker failed: {type(error).__name__}: {error}")
-        else:
-            future.release()  # else Dask makes it again when the worker that remembers the outcome dies
-            yield _arrived(outcome)
+            continue
+        future.release()  # else Dask makes it again when the worker that remembers the outcome dies
+        if outcome.status == DONE and not _appears(task.target):
+            problem = f"a worker finished it, but {task.target} is not here; all workers must see the same folders"
+            outcome = Outcome(task, FAILED, problem=problem)
+        yield outcome
 
 
-def _arrived(outcome: Outcome) -> Outcome:
-    """Return the outcome, or a failure if what was done elsewhere is not to be seen here."""
-    give_up = time.monotonic() + _ARRIVAL_SECONDS  # a network disk may take a while
-    while outcome.status == DONE and not outcome.task.target.exists():
-        if time.monotonic() > give_up:
-            problem = (
-                f"a worker finished it, but {outcome.task.target} is not here; all workers must see the same folders"
-            )
-            return dataclasses.replace(outcome, status=FAILED, problem=problem)
+def _appears(folder: Path) -> bool:
+    """Wait until a folder is there, which may take a while on a network disk; return False if it does not come."""
+    give_up = time.monotonic() + _ARRIVAL_SECONDS
+    while not folder.exists() and time.monotonic() < give_up:
         time.sleep(0.1)
-    return outcome
+    return folder.exists()
 
 
 @contextlib.contextmanager

@@ -89,9 +89,9 @@ def test_a_failure_is_named_and_the_old_output_stays(run, failure):
     with pytest.raises(runner.NotebookError, match=message) as caught:
         run(code)
     assert run.output.read_text() == "the result of last week"
-    assert caught.value.failed == run.output.with_name("tiny.failed.ipynb")
-    assert str(caught.value.failed) in str(caught.value)
-    nbformat.validate(nbformat.read(caught.value.failed, as_version=4))
+    failed = run.output.with_name("tiny.failed.ipynb")
+    assert f"(what was executed: {failed})" in str(caught.value)
+    nbformat.validate(nbformat.read(failed, as_version=4))
     assert len(list(run.output.parent.iterdir())) == 2
     run("1")
     assert [path.name for path in run.output.parent.iterdir()] == ["tiny.ipynb"], "success removes the failed copy"

@@ -251,9 +251,12 @@ def test_a_worker_that_always_dies_is_reported(task, scheduler):
     assert "the worker failed" in outcome.problem
 
 
-def test_what_is_done_on_another_disk_is_no_result(task, monkeypatch):
+def test_what_is_done_on_another_disk_is_no_result(scheduler, task, monkeypatch):
     monkeypatch.setattr(workers, "_ARRIVAL_SECONDS", 0)
-    outcome = workers._arrived(workers.Outcome(task("elsewhere", "1"), workers.DONE))
+    made = task("elsewhere", "1")
+    with Client(scheduler) as client:
+        future = client.submit(workers.Outcome, made, workers.DONE)
+        (outcome,) = workers._as_finished({future: made})
     assert outcome.status == workers.FAILED
     assert "all workers must see the same folders" in outcome.problem
 
