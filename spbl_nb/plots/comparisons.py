@@ -15,35 +15,21 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from spbl_nb.plots.style import (
-    BLACK,
-    BLUE,
-    DPI,
-    FAINT,
-    FEW,
-    MARKERS,
-    PALETTE,
-    RED,
-    SKY,
-    class_axis,
-    name_points,
-    new_figure,
-    tidy,
-)
+from spbl_nb.plots import style
 from spbl_nb.significance import Comparison, Ranking
 
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "+++")
 _GREY = "0.35"
 _SHORT = 3  # characters of a name that fits beside a point
-_DOTS = {"color": SKY, "edgecolor": "0.3", "linewidth": 0.6, "size": 5, "jitter": False, "zorder": 3}
+_DOTS = {"color": style.SKY, "edgecolor": "0.3", "linewidth": 0.6, "size": 5, "jitter": False, "zorder": 3}
 
 
 def watermark(figure: Figure, text: str = "smoke: no result") -> Figure:
     """Lay a text across a figure whose numbers mean nothing, and return the figure."""
     size = min(34, 14 * figure.get_figheight())
     halo = [withStroke(linewidth=2, foreground="white")]
-    style: dict[str, Any] = {"size": size, "rotation": 18, "color": "#A01E1E", "alpha": 0.25, "path_effects": halo}
-    figure.text(0.5, 0.5, text, ha="center", va="center", zorder=99, **style)
+    look: dict[str, Any] = {"size": size, "rotation": 18, "color": "#A01E1E", "alpha": 0.25, "path_effects": halo}
+    figure.text(0.5, 0.5, text, ha="center", va="center", zorder=99, **look)
     return figure
 
 
@@ -58,9 +44,9 @@ def compare_methods(values: np.ndarray, methods: Sequence[str], metrics: Sequenc
     method, metric, _ = np.indices(np.shape(values)).reshape(3, -1)
     long = {"x": np.ravel(values), "y": np.asarray(metrics)[metric], "hue": np.asarray(methods)[method]}
     places = range(len(methods))
-    palette, markers = ([kinds[place % len(kinds)] for place in places] for kinds in (PALETTE, MARKERS))
+    palette, markers = ([kinds[place % len(kinds)] for place in places] for kinds in (style.PALETTE, style.MARKERS))
     common: dict[str, Any] = {"hue_order": list(methods), "palette": palette, "orient": "h"}
-    figure = new_figure(8.5, 1.1 + len(metrics) * max(0.5, 0.26 * len(methods)))
+    figure = style.new_figure(8.5, 1.1 + len(metrics) * max(0.5, 0.26 * len(methods)))
     axes = figure.subplots()
     dodge = 0.8 - 0.8 / len(methods) if len(methods) > 1 else False
     means: dict[str, Any] = {"errorbar": "sd", "capsize": 0.1, "linestyle": "none", "err_kws": {"linewidth": 1.5}}
@@ -72,7 +58,7 @@ def compare_methods(values: np.ndarray, methods: Sequence[str], metrics: Sequenc
     axes.hlines(divisions, 0, 1, transform=axes.get_yaxis_transform(), color="0.8", linewidth=0.8)
     axes.legend().remove()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(len(methods), 5), frameon=False)
-    tidy(axes, "x")
+    style.tidy(axes, "x")
     return figure
 
 
@@ -81,11 +67,11 @@ def seeds_and_means(groups: Mapping[str, Sequence[float]], label: str) -> Figure
 
     ``groups`` has the values over seeds by name; ``label`` names the value. The deviation is the sample's (n - 1).
     """
-    figure = new_figure(8.5, 0.9 + 0.5 * len(groups))
+    figure = style.new_figure(8.5, 0.9 + 0.5 * len(groups))
     axes = figure.subplots()
     _draw_seeds(axes, {f"{name} (n = {len(values)})": values for name, values in groups.items()})
     axes.set(xlabel=f"{label}: dots are seeds, squares mean ± standard deviation over seeds")
-    tidy(axes, "x")
+    style.tidy(axes, "x")
     return figure
 
 
@@ -96,7 +82,7 @@ def scores(values: Mapping[str, Mapping[str, Sequence[float]]], marks: Mapping[s
     names of methods.
     """
     methods = list(dict.fromkeys(method for panel in values.values() for method in panel))
-    figure = new_figure(9, 1.1 + 0.3 * len(methods))
+    figure = style.new_figure(9, 1.1 + 0.3 * len(methods))
     panels = figure.subplots(1, len(values), sharey=True, squeeze=False)[0]
     for axes, (metric, panel) in zip(panels, values.items(), strict=True):
         _draw_seeds(axes, {method: panel.get(method, ()) for method in methods})
@@ -114,8 +100,8 @@ def _draw_seeds(axes: Axes, rows: Mapping[str, Sequence[float]]) -> None:
     x = np.concatenate([np.asarray(values, dtype=float) for values in rows.values()])
     y = np.repeat(list(rows), [len(values) for values in rows.values()])
     common: dict[str, Any] = {"x": x, "y": y, "order": list(rows), "orient": "h", "ax": axes}
-    means: dict[str, Any] = {"marker": "s", "color": BLUE, "markersize": 6, "linestyle": "none"}
-    seaborn.pointplot(**common, **means, errorbar="sd", capsize=0.2, err_kws={"linewidth": 1.5, "color": BLUE})
+    means: dict[str, Any] = {"marker": "s", "color": style.BLUE, "markersize": 6, "linestyle": "none"}
+    seaborn.pointplot(**common, **means, errorbar="sd", capsize=0.2, err_kws={"linewidth": 1.5, "color": style.BLUE})
     seaborn.stripplot(**common, **_DOTS)
     axes.set(xlabel="", ylabel="")
 
@@ -127,7 +113,7 @@ def differences(comparisons: Sequence[Comparison], metric: str, marks: Mapping[s
     """
     import seaborn
 
-    figure = new_figure(9, 1.2 + 0.36 * len(comparisons))
+    figure = style.new_figure(9, 1.2 + 0.36 * len(comparisons))
     axes = figure.subplots()
     axes.axvline(0, color=_GREY, linewidth=1)
     rows = range(len(comparisons))
@@ -137,9 +123,9 @@ def differences(comparisons: Sequence[Comparison], metric: str, marks: Mapping[s
     )
     for row, one in enumerate(comparisons):
         if one.interval.method != "none":
-            axes.plot([one.interval.low, one.interval.high], [row, row], color=BLUE, linewidth=2, zorder=2)
-        filled = BLUE if one.family == "primary" else "white"
-        axes.plot(one.mean, row, "s", color=BLUE, markerfacecolor=filled, markersize=8, zorder=4)
+            axes.plot([one.interval.low, one.interval.high], [row, row], color=style.BLUE, linewidth=2, zorder=2)
+        filled = style.BLUE if one.family == "primary" else "white"
+        axes.plot(one.mean, row, "s", color=style.BLUE, markerfacecolor=filled, markersize=8, zorder=4)
         p_value = f"{one.adjusted_p:.3g}"
         axes.annotate(p_value, (1.01, row), xycoords=axes.get_yaxis_transform(), va="center", fontsize=8)
     names = [one.method + (marks or {}).get(one.method, "") for one in comparisons]
@@ -162,11 +148,11 @@ def rank_plot(ranking: Ranking) -> Figure:
     critical difference diagram of Demšar (2006) says, with a row for each method, so that many long names have room.
     """
     count = len(ranking.methods)
-    figure = new_figure(8.5, 1.5 + 0.33 * count)
+    figure = style.new_figure(8.5, 1.5 + 0.33 * count)
     axes = figure.subplots()
     rows = range(count)
     axes.hlines(rows, 1, ranking.mean_ranks, color="0.7", linewidth=1, linestyle=":")
-    axes.plot(ranking.mean_ranks, rows, "o", color=BLUE, markersize=7)
+    axes.plot(ranking.mean_ranks, rows, "o", color=style.BLUE, markersize=7)
     end = 1 + ranking.critical_difference
     axes.plot([1, end], [-1, -1], "|-", color="black", markersize=9)
     notes = [(rank, row, f"{rank:.2f}") for row, rank in enumerate(ranking.mean_ranks)]
@@ -181,7 +167,7 @@ def rank_plot(ranking: Ranking) -> Figure:
     axes.set_yticks(rows, ranking.methods)
     axes.set_xlabel(f"mean rank over {_blocks(ranking)}, 1 is best; bars on the right join what cannot be told apart")
     axes.set_title(_describe_friedman(ranking), loc="left", fontsize=9)
-    tidy(axes, "x")
+    style.tidy(axes, "x")
     return figure
 
 
@@ -231,24 +217,28 @@ def recall_map(recall: Mapping[str, np.ndarray], names: Sequence[str], sizes: np
 
     order = np.argsort(-np.asarray(sizes), kind="stable")
     table = np.array(list(recall.values()))[:, order]
-    few = len(names) <= FEW
-    figure = new_figure(9, 2.2 + 0.32 * len(recall) + (0.4 if few else 0))
+    few = len(names) <= style.FEW
+    figure = style.new_figure(9, 2.2 + 0.32 * len(recall) + (0.4 if few else 0))
     top, axes = figure.subplots(2, 1, sharex=True, height_ratios=[1, 0.35 * len(recall) + 0.3])
     top.bar(
-        np.arange(len(names)) + 0.5, np.asarray(sizes)[order], color=SKY, edgecolor=_GREY, linewidth=0.5 if few else 0
+        np.arange(len(names)) + 0.5,
+        np.asarray(sizes)[order],
+        color=style.SKY,
+        edgecolor=_GREY,
+        linewidth=0.5 if few else 0,
     )
     top.set_ylabel("training\nimages", fontsize=8)
-    tidy(top)
-    style: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": 1, "yticklabels": list(recall)}
+    style.tidy(top)
+    look: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": 1, "yticklabels": list(recall)}
     scale = {"label": "recall", "fraction": 0.03, "pad": 0.01}
     written = {"annot": True, "fmt": ".2f", "annot_kws": {"fontsize": 7.5}} if few else {}
-    seaborn.heatmap(table, ax=axes, cbar_kws=scale, **style, **written)
+    seaborn.heatmap(table, ax=axes, cbar_kws=scale, **look, **written)
     for row, column in np.argwhere(np.isnan(table)) if few else ():
         axes.text(column + 0.5, row + 0.5, "–", ha="center", va="center", fontsize=7.5)
     axes.tick_params(axis="y", rotation=0, labelsize=9)
     shorts = short_names(names, sizes)
     labels = [short if short == name else f"{short} {name}" for short, name in zip(shorts, names, strict=True)]
-    class_axis(axes, [labels[index] for index in order], start=0.5)
+    style.class_axis(axes, [labels[index] for index in order], start=0.5)
     axes.set_xlim(0, len(names))
     if not few:
         axes.set_xlabel("rank of the class by size")
@@ -271,13 +261,13 @@ def recall_pairs(
     """
     (first, before), (second, after) = recall.items()
     signs = (
-        ("higher", "^", BLUE, after > before),
-        ("lower", "v", RED, after < before),
-        ("level", "s", BLACK, after == before),
+        ("higher", "^", style.BLUE, after > before),
+        ("lower", "v", style.RED, after < before),
+        ("level", "s", style.BLACK, after == before),
     )
-    few = len(names) <= FEW
+    few = len(names) <= style.FEW
     size, faintness = (6, 1.0) if few else (3.5, 0.4)
-    figure = new_figure(9, 4.0)
+    figure = style.new_figure(9, 4.0)
     panels = figure.subplots(1, len(sides), sharey=True, squeeze=False)[0]
     for axes, (label, places) in zip(panels, sides.items(), strict=True):
         axes.vlines(places, before, after, color=_GREY, linewidth=1, alpha=faintness)
@@ -288,16 +278,16 @@ def recall_pairs(
             axes.set_xscale("log")
             _plain_log(axes, np.nanmax(places) / np.nanmin(places))
         axes.set(xlabel=label, ylim=(-0.05, 1.15 if few else 1.05), yticks=np.arange(0, 1.01, 0.2))
-        tidy(axes, "both")
+        style.tidy(axes, "both")
     panels[0].set_ylabel("recall, mean over seeds")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=4, frameon=False)
     figure.suptitle(title, x=0.01, ha="left")  # before names are placed, because it takes room from the panels
     if few:
         figure.draw_without_rendering()
         heights = np.concatenate([np.maximum(before, after), np.minimum(before, after)])  # the upper points are named
-        radius = np.full(len(heights), size / 2 * DPI / 72)
+        radius = np.full(len(heights), size / 2 * style.DPI / 72)
         for axes, places in zip(panels, sides.values(), strict=True):
-            name_points(axes, np.tile(places, 2), heights, [*names, *[""] * len(names)], radius)
+            style.name_points(axes, np.tile(places, 2), heights, [*names, *[""] * len(names)], radius)
     return figure
 
 
@@ -307,13 +297,16 @@ def costs(parts: Mapping[str, Mapping[str, float]], deviations: Mapping[str, flo
     ``parts`` ``{method: {part: mean seconds}}``; ``deviations`` by method, NaN where there is one run.
     """
     names = list(dict.fromkeys(part for mine in parts.values() for part in mine))
-    figure = new_figure(9, 1.3 + 0.3 * len(parts))
+    figure = style.new_figure(9, 1.3 + 0.3 * len(parts))
     axes = figure.subplots()
     ends = np.zeros(len(parts))
     for index, part in enumerate(names):
         widths = np.array([mine.get(part, 0.0) for mine in parts.values()])
-        style: dict[str, Any] = {"color": PALETTE[index % len(PALETTE)], "hatch": _HATCHES[index % len(_HATCHES)]}
-        axes.barh(range(len(parts)), widths, left=ends, height=0.65, label=part, edgecolor="white", **style)
+        look: dict[str, Any] = {
+            "color": style.PALETTE[index % len(style.PALETTE)],
+            "hatch": _HATCHES[index % len(_HATCHES)],
+        }
+        axes.barh(range(len(parts)), widths, left=ends, height=0.65, label=part, edgecolor="white", **look)
         ends += widths
     for row, (method, end) in enumerate(zip(parts, ends, strict=True)):
         deviation = deviations[method]
@@ -331,9 +324,11 @@ def _name_rows(axes: Axes, labels: Sequence[str]) -> None:
     """Name the rows of a chart, the first on top, with a faint line in each."""
     axes.set_yticks(range(len(labels)), labels, fontsize=9)
     axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.hlines(range(len(labels)), 0, 1, transform=axes.get_yaxis_transform(), color=FAINT, linewidth=0.8, zorder=0)
+    axes.hlines(
+        range(len(labels)), 0, 1, transform=axes.get_yaxis_transform(), color=style.FAINT, linewidth=0.8, zorder=0
+    )
     axes.tick_params(axis="y", length=0)
-    tidy(axes, "x")
+    style.tidy(axes, "x")
 
 
 def _plain_log(axes: Axes, span: float) -> None:

@@ -16,25 +16,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from spbl_nb.plots.style import (
-    BLUE,
-    DPI,
-    FEW,
-    LINES,
-    MARKERS,
-    PALETTE,
-    RED,
-    Bars,
-    canvas_of,
-    class_axis,
-    mosaic,
-    name_points,
-    new_figure,
-    row_shares,
-    shade,
-    small_png,
-    tidy,
-)
+from spbl_nb.plots import style
 
 History = Sequence[Mapping[str, Any]]
 
@@ -63,9 +45,9 @@ def png_bundle(png: bytes, alt: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def to_png(figure: Figure) -> bytes:
     """Return a figure as the bytes of a small PNG."""
-    canvas = canvas_of(figure)
+    canvas = style.canvas_of(figure)
     canvas.draw()
-    return small_png(np.asarray(canvas.buffer_rgba()))
+    return style.small_png(np.asarray(canvas.buffer_rgba()))
 
 
 def class_sizes(
@@ -83,25 +65,25 @@ def class_sizes(
     """
     counts = np.asarray(counts)
     order = np.argsort(-counts, kind="stable") if sort else np.arange(len(counts))
-    figure = new_figure(8.5, 3.8)
+    figure = style.new_figure(8.5, 3.8)
     axes = figure.subplots()
-    bars = Bars(axes, counts[order])
+    bars = style.Bars(axes, counts[order])
     texts = [f"{counts[index]:g}" for index in order]
     if difficulty is not None:
-        bars.set(counts[order], shade(difficulty[order]))
+        bars.set(counts[order], style.shade(difficulty[order]))
         texts = [f"{text}\n({difficulty[index]:.1f})" for text, index in zip(texts, order, strict=True)]
         difficulty_bar(figure, axes)
-    if len(counts) <= FEW:
+    if len(counts) <= style.FEW:
         _write_over(axes, counts[order], texts, 9)
-    class_axis(axes, [names[index] for index in order])
-    if sort and len(counts) > FEW:
+    style.class_axis(axes, [names[index] for index in order])
+    if sort and len(counts) > style.FEW:
         axes.set_xlabel("rank of the class by size")
     if logarithmic:
         axes.set_yscale("log")
     most = max(counts.max(), 1)
     axes.set_ylim(0.8 if logarithmic else 0, most**1.15 if logarithmic else most * 1.2)
     axes.set_ylabel("samples" + (" (logarithmic)" if logarithmic else ""))
-    tidy(axes)
+    style.tidy(axes)
     return figure
 
 
@@ -118,7 +100,7 @@ def image_grid(
     per_row = len(titles) == rows != len(images)
     over = [] if per_row else [textwrap.fill(title, max(8, round(15 * scale))) for title in titles]
     lines = max((title.count("\n") + 1 for title in over), default=0)
-    figure = new_figure(columns * scale + (1.6 if per_row else 0), rows * (scale + 0.05 + 0.15 * lines))
+    figure = style.new_figure(columns * scale + (1.6 if per_row else 0), rows * (scale + 0.05 + 0.15 * lines))
     for place, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
@@ -148,10 +130,12 @@ def contact_sheet(
         mine = np.flatnonzero(labels == index)[:per_class]
         cells[index, : len(mine)] = images[mine]
     counts = np.bincount(labels, minlength=len(names)) if counts is None else counts
-    figure = new_figure(per_class * scale + 2.2, max(1.0, len(names) * scale))
+    figure = style.new_figure(per_class * scale + 2.2, max(1.0, len(names) * scale))
     axes = figure.subplots()
     aspect = images.shape[2] / images.shape[3]  # a cell is 1 wide and 1 high, whatever the shape of the images
-    axes.imshow(mosaic(cells), interpolation="nearest", extent=(0, per_class, len(names) - 0.5, -0.5), aspect=aspect)
+    axes.imshow(
+        style.mosaic(cells), interpolation="nearest", extent=(0, per_class, len(names) - 0.5, -0.5), aspect=aspect
+    )
     axes.set_anchor("W")  # where room is left over it is at the right, and the names stay in the figure
     axes.set_yticks(range(len(names)), [f"{name} ({count:g})" for name, count in zip(names, counts, strict=True)])
     axes.tick_params(left=False, labelsize=9)
@@ -169,21 +153,21 @@ def learning_curves(history: History | Mapping[str, History]) -> Figure:
     one colour and marker each.
     """
     runs = history if isinstance(history, Mapping) else {"": history}
-    figure = new_figure(9, 3.4)
+    figure = style.new_figure(9, 3.4)
     panels = figure.subplots(1, 2)
     for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
         for run, (name, entries) in enumerate(runs.items()):
-            for split, line in zip(("train", "validation", "test"), (*LINES[:2], LINES[1]), strict=True):
+            for split, line in zip(("train", "validation", "test"), (*style.LINES[:2], style.LINES[1]), strict=True):
                 key = f"{split}_{quantity}"
                 points = np.array([(entry["epoch"], entry[key]) for entry in entries if entry.get(key) is not None])
                 if len(points):
-                    colour = PALETTE[run % len(PALETTE)] if len(runs) > 1 or split == "train" else RED
-                    marker = MARKERS[run % len(MARKERS)] if split != "train" else None
+                    colour = style.PALETTE[run % len(style.PALETTE)] if len(runs) > 1 or split == "train" else style.RED
+                    marker = style.MARKERS[run % len(style.MARKERS)] if split != "train" else None
                     label = " ".join(filter(None, (name, {"train": "training"}.get(split, split))))
                     axes.plot(*points.T, line, color=colour, marker=marker, markersize=4, label=label)
         axes.set(xlabel="epoch", ylabel=quantity, xlim=(0, None), ylim=(0, 1.02 if quantity == "accuracy" else None))
         axes.xaxis.get_major_locator().set_params(integer=True)
-        tidy(axes)
+        style.tidy(axes)
         if axes.lines:
             axes.legend(frameon=False, fontsize=9)
     return figure
@@ -194,10 +178,10 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> Figure:
 
     Up to 20 classes the numbers of samples stand in the cells.
     """
-    few = len(names) <= FEW
-    figure = new_figure(7.2, 5.6) if few else new_figure(6.4, 5.4)
+    few = len(names) <= style.FEW
+    figure = style.new_figure(7.2, 5.6) if few else style.new_figure(6.4, 5.4)
     axes = figure.subplots()
-    image, shares = draw_confusion(axes, matrix, names), row_shares(matrix)
+    image, shares = draw_confusion(axes, matrix, names), style.row_shares(matrix)
     figure.colorbar(image, ax=axes, label="share of the true class", fraction=0.04)
     for row, column in np.argwhere(np.asarray(matrix) > 0) if few else ():
         colour = "white" if shares[row, column] > 0.5 else "black"
@@ -210,11 +194,11 @@ def draw_confusion(axes: Axes, matrix: np.ndarray, names: Sequence[str]) -> Axes
 
     An image and not seaborn's heatmap, because an explorer moves it, and 198 x 198 cells are too slow for that.
     """
-    image = axes.imshow(row_shares(matrix), cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
-    class_axis(axes, names, "x")
-    class_axis(axes, names, "y")
+    image = axes.imshow(style.row_shares(matrix), cmap="Blues", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+    style.class_axis(axes, names, "x")
+    style.class_axis(axes, names, "y")
     axes.set_xlim(-0.5, len(names) - 0.5)
-    extra = "" if len(names) <= FEW else " (class index)"
+    extra = "" if len(names) <= style.FEW else " (class index)"
     axes.set(xlabel="predicted class" + extra, ylabel="true class" + extra)
     return image
 
@@ -228,16 +212,16 @@ def recall_against_size(
     not drawn.
     """
     counts, recall = np.asarray(counts, dtype=float), np.asarray(recall)
-    figure = new_figure(8.5, 4.4)
+    figure = style.new_figure(8.5, 4.4)
     axes = figure.subplots()
-    area, colour = np.full(len(names), 60.0), np.array([BLUE] * len(names))
+    area, colour = np.full(len(names), 60.0), np.array([style.BLUE] * len(names))
     hard: np.ndarray = np.zeros(len(names), dtype=bool)
     if difficulty is not None:
-        area, colour, hard = 25 + 125 * difficulty, shade(difficulty), difficulty > 0.5
+        area, colour, hard = 25 + 125 * difficulty, style.shade(difficulty), difficulty > 0.5
         difficulty_bar(figure, axes, " (size of the mark; square: above 0.5)")
     for marker, mine in (("o", ~hard), ("s", hard)):
-        style: dict[str, Any] = {"s": area[mine], "c": colour[mine], "marker": marker}
-        axes.scatter(counts[mine], recall[mine], edgecolor="0.25", linewidth=0.7, zorder=3, **style)
+        look: dict[str, Any] = {"s": area[mine], "c": colour[mine], "marker": marker}
+        axes.scatter(counts[mine], recall[mine], edgecolor="0.25", linewidth=0.7, zorder=3, **look)
     axes.set_xscale("log")
     low, high = counts[counts > 0].min(), counts.max()
     room = max((high / low) ** 0.09, 1.12)
@@ -246,9 +230,9 @@ def recall_against_size(
     axes.set_xticks(ticks, [f"{number:g}" for number in ticks])
     axes.minorticks_off()
     axes.set(xlabel="training samples of the class (logarithmic)", ylabel="recall")
-    tidy(axes, "both")
+    style.tidy(axes, "both")
     figure.draw_without_rendering()
-    name_points(axes, counts, recall, names, radius=np.sqrt(area) / 2 * DPI / 72)
+    style.name_points(axes, counts, recall, names, radius=np.sqrt(area) / 2 * style.DPI / 72)
     return figure
 
 
@@ -258,16 +242,16 @@ def class_bars(values: np.ndarray | Mapping[str, np.ndarray], names: Sequence[st
     ``values`` float[C], or several by name, which are drawn in panels below one another.
     """
     several = values if isinstance(values, Mapping) else {"": values}
-    figure = new_figure(8.5, 1.3 + 1.9 * len(several))
+    figure = style.new_figure(8.5, 1.3 + 1.9 * len(several))
     panels = figure.subplots(len(several), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, colour, (title, heights) in zip(panels, PALETTE * len(several), several.items(), strict=False):
-        Bars(axes, heights, facecolor=colour)
-        if len(names) <= FEW:
+    for axes, colour, (title, heights) in zip(panels, style.PALETTE * len(several), several.items(), strict=False):
+        style.Bars(axes, heights, facecolor=colour)
+        if len(names) <= style.FEW:
             _write_over(axes, heights, ["" if np.isnan(height) else f"{height:.2f}" for height in heights], 8)
         axes.set(ylim=(0, 1.12), ylabel=label)
         axes.set_title(title, loc="left", fontsize=10)
-        tidy(axes)
-    class_axis(panels[-1], names)
+        style.tidy(axes)
+    style.class_axis(panels[-1], names)
     return figure
 
 
