@@ -22,7 +22,7 @@ NUMBERS: dict[str, str] = {
     "AP_small": "AP of objects below 32 x 32 pixels",
     "AP_medium": "AP of objects from 32 x 32 to 96 x 96 pixels",
     "AP_large": "AP of objects from 96 x 96 pixels",
-    "AR_1": "recall with one detection a picture and class, mean over overlaps",
+    "AR_1": "recall with one detection an image and class, mean over overlaps",
     "AR_10": "recall with ten detections",
     "AR_100": "recall with a hundred detections",
     "AR_small": "recall of small objects",

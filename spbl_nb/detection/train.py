@@ -55,11 +55,10 @@ def fit(
     warmup: float = 0.1,
     clip: float = 35.0,
 ) -> Fit:
-    """Train a detector in place on the given rows; return one ``history`` entry an epoch.
+    """Train a detector in place on ``rows`` int64[n] of ``data``, n >= 2; return one ``history`` entry an epoch.
 
     Parameters
     ----------
-    rows : int64[n], the training rows of ``data``, n >= 2; the last partial batch of an epoch is not used.
     config : epochs, max_steps, batch_size, lr, backbone_lr, momentum, weight_decay, milestones, lr_gamma, padding (random
         shift, pixels), flip, device, precision, channels_last and threads are used; :func:`settings` has suitable ones.
     checkpoint : file written at the end of an epoch; if it is there already, training goes on from it. A checkpoint of
@@ -69,65 +68,67 @@ def fit(
     warmup : share of the steps over which the learning rate rises from a third of its value, as in the release.
     clip : largest norm of the gradient, as in the release; larger ones are scaled down.
 
-    An entry of the history has ``epoch``, ``step``, ``lr``, ``train_loss``, ``train_classification`` and
-    ``train_regression``.
-
     Raises ValueError for rows, classes or settings that do not fit, and when the loss is no longer finite.
     """
     rows = np.asarray(rows)
     warmup, clip = checks.real("warmup", warmup, 0, 1), checks.real("clip", clip, 0, open_low=True)
-    checks.one_of("optimizer", optimizer, OPTIMIZERS)
     _check_run(model, data, rows, config)
-    groups = parameter_groups(model.backbone, model.head, config)
-    steps = torch.optim.AdamW(groups, betas=(config.momentum, 0.99), weight_decay=config.weight_decay)
-    own = {"optimizer": optimizer, "warmup": warmup, "clip": clip, "losses": repr(model.head.losses)}
+    options = {"optimizer": optimizer, "warmup": warmup, "clip": clip, "losses": repr(model.head.losses)}
     owner = {
         "run": "detection",
         "seed": checks.integer("seed", seed, 0),
         "start": checkpoints.weights_sha256(model),
-        "settings": checkpoints.settings_of(config) | own,
+        "settings": checkpoints.settings_of(config) | options,
         "data": data.sha256,
         "rows": files.sha256_of(rows),
     }
     with training.torch_threads(config.threads):
-        loop = Loop(
-            model,
-            steps if optimizer == "adamw" else sgd(groups, config),
-            config,
-            len(rows),
-            seed=seed,
-            stage="detection",
-            mirror=data.mirror if config.flip is None else config.flip,
-            moves_by_sample=True,
-            warmup=warmup,
-            clip=clip,
-        )
+        mirror = data.mirror if config.flip is None else config.flip
+        moves: dict[str, Any] = {"mirror": mirror, "moves_by_sample": True}
+        rates: dict[str, Any] = {"warmup": warmup, "clip": clip}
+        steps = _optimizer(optimizer, model, config)
+        loop = Loop(model, steps, config, len(rows), seed=seed, stage="detection", **moves, **rates)
         if loop.accelerator.num_processes > 1:
-            raise ValueError(
-                "several processes were launched, but a detector is trained in one; leave accelerate launch out"
-            )
-        device = loop.accelerator.device
+            raise ValueError("several processes were launched, but a detector is trained in one")
 
         def step(network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-            chosen = rows[batch.positions]
-            images = torch.from_numpy(data.images[chosen]).to(device, non_blocking=True)
-            shift, mirror = (torch.from_numpy(values).to(device) for values in (batch.shift, batch.mirror))
-            targets = [_target(data, *one, device) for one in zip(chosen, batch.shift, batch.mirror, strict=True)]
-            losses = network(_scaled(shift_and_mirror(images, shift, mirror), config), targets)
+            losses = network(*_moved_batch(data, rows[batch.positions], batch, config, loop.accelerator.device))
             both = [losses["classification"], losses["bbox_regression"]]
             return both[0] + both[1], torch.stack(both).detach().double()
 
         def end_epoch(sums: Tensor, batches: int) -> dict[str, Any]:
             classification, regression = (sums / batches).tolist()
-            if not np.isfinite(classification + regression):
-                raise ValueError(
-                    f"the loss is no longer finite in epoch {loop.epoch} (classification {classification:g}, regression "
-                    f"{regression:g}); take a smaller lr, now {config.lr:g}, or a longer warmup, now {warmup:g}"
-                )
-            entry = {"train_loss": classification + regression}
-            return entry | {"train_classification": classification, "train_regression": regression}
+            return _epoch_entry(classification, regression, loop.epoch, config)
 
         return loop.run(step, end_epoch, checkpoint=checkpoint, owner=owner, progress=progress)
+
+
+def _optimizer(name: str, model: RetinaNet, config: Config) -> torch.optim.Optimizer:
+    groups = parameter_groups(model.backbone, model.head, config)
+    if checks.one_of("optimizer", name, OPTIMIZERS) == "sgd":
+        return sgd(groups, config)
+    return torch.optim.AdamW(groups, betas=(config.momentum, 0.99), weight_decay=config.weight_decay)
+
+
+def _epoch_entry(classification: float, regression: float, epoch: int, config: Config) -> dict[str, float]:
+    """Return what the history says about an epoch besides ``epoch``, ``step`` and ``lr``."""
+    if not np.isfinite(classification + regression):
+        raise ValueError(
+            f"the loss is no longer finite in epoch {epoch} (classification {classification:g}, regression {regression:g}); "
+            f"take a smaller lr, now {config.lr:g}, or a longer warmup"
+        )
+    losses = {"train_classification": classification, "train_regression": regression}
+    return {"train_loss": classification + regression} | losses
+
+
+def _moved_batch(
+    data: DetectionData, rows: np.ndarray, batch: Batch, config: Config, device: torch.device
+) -> tuple[Tensor, list[dict[str, Tensor]]]:
+    """Return the images of a batch, shifted and mirrored, and what each shows."""
+    shift, mirror = (torch.from_numpy(values).to(device) for values in (batch.shift, batch.mirror))
+    images = shift_and_mirror(torch.from_numpy(data.images[rows]).to(device, non_blocking=True), shift, mirror)
+    moves = zip(rows, batch.shift, batch.mirror, strict=True)
+    return _scaled(images, config), [_target(data, *one, device) for one in moves]
 
 
 def predict(model: RetinaNet, data: DetectionData, rows: np.ndarray, config: Config) -> list[Detections]:

@@ -39,7 +39,7 @@ def show_png(png: bytes, alt: str) -> None:
 def png_bundle(png: bytes, alt: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return MIME bundle and metadata under which Jupyter shows a PNG with its alt text."""
     if not alt.strip():
-        raise ValueError("alt is empty; say in a sentence what the picture shows")
+        raise ValueError("alt is empty; say in a sentence what the figure shows")
     return {"image/png": base64.b64encode(png).decode("ascii"), "text/plain": alt}, {"image/png": {"alt": alt}}
 
 

@@ -33,7 +33,7 @@ HATCH = "////"  # of bars that colour sets apart from the bars they stand on
 FAINT = "0.9"  # grid lines and empty places
 DPI = 96
 _BESIDE = 8  # places for a name that touch its point; the others need a line to it
-FEW = 20  # up to so many classes each has its name on the axis and its number in the picture
+FEW = 20  # up to so many classes each has its name on the axis and its number in the figure
 
 
 def new_figure(width: float = 8.0, height: float = 3.5) -> Figure:
@@ -135,7 +135,7 @@ def _outline(text: str, size: float, align: float, rise: float) -> Path:
 
 
 class PixelImage(Artist):
-    """A picture uint8[H,W,3] that fills an axes; pixels are repeated or skipped, ten times as fast as ``imshow`` resamples."""
+    """An image uint8[H,W,3] that fills an axes; pixels are repeated or skipped, ten times as fast as ``imshow`` resamples."""
 
     def __init__(self, axes: Axes, pixels: np.ndarray):
         super().__init__()
@@ -195,7 +195,7 @@ def free_place(axes: Axes, corners: np.ndarray, size: tuple[float, float], taken
 
 
 def mosaic(images: np.ndarray, gap: int = 2) -> np.ndarray:
-    """Join pictures uint8[R,K,3,H,W] into one, uint8[R*(H+gap), K*(W+gap), 3], in R rows, white between them."""
+    """Join images uint8[R,K,3,H,W] into one, uint8[R*(H+gap), K*(W+gap), 3], in R rows, white between them."""
     framed = np.pad(images, ((0, 0), (0, 0), (0, 0), (0, gap), (0, gap)), constant_values=255)
     rows, columns, _, height, width = framed.shape
     return framed.transpose(0, 3, 1, 4, 2).reshape(rows * height, columns * width, 3)
@@ -208,7 +208,7 @@ def row_shares(confusion: np.ndarray) -> np.ndarray:
 
 
 def fast_png(pixels: np.ndarray) -> bytes:
-    """Encode uint8[H,W,3 or more] as an RGB PNG, quickly rather than small: for pictures that move."""
+    """Encode uint8[H,W,3 or more] as an RGB PNG, quickly rather than small: for figures that move."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).convert("RGB").save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
@@ -219,9 +219,9 @@ def small_png(pixels: np.ndarray) -> bytes:
 
     The colours are chosen to cover all that is there, so that a few marks keep theirs beside many pixels of photographs.
     """
-    picture = Image.fromarray(np.ascontiguousarray(pixels[..., :3]))
+    image = Image.fromarray(np.ascontiguousarray(pixels[..., :3]))
     buffer = io.BytesIO()
-    few = picture.quantize(56, method=Image.Quantize.MAXCOVERAGE, kmeans=4, dither=Image.Dither.NONE)
+    few = image.quantize(56, method=Image.Quantize.MAXCOVERAGE, kmeans=4, dither=Image.Dither.NONE)
     shades = np.array(few.getpalette())
     few.putpalette(np.where(shades > 250, 255, shades).tolist())  # a white that was averaged with others stays white
     few.save(buffer, format="PNG", optimize=True)

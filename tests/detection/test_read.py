@@ -30,34 +30,20 @@ def test_coco_is_read_with_gaps_closed_crowds_marked_and_images_letterboxed(tmp_
     assert len(data.sha256) == 64
 
 
-@pytest.mark.parametrize("below", ["coco", "data/coco"])
-def test_coco_is_found_below_the_data_folder(tmp_path, below):
-    trees.coco(tmp_path / below)
-    assert len(detection.load("coco", tmp_path)) == 6
-
-
-def test_a_image_is_decoded_once(tmp_path):
-    data = detection.load("coco", trees.coco(tmp_path), 64)
+def test_coco_is_found_below_the_data_folder_and_an_image_is_decoded_once(tmp_path):
+    trees.coco(tmp_path / "data" / "coco")
+    data = detection.load("coco", tmp_path, 64)
     first = data.images[np.arange(6)]
     for path in data.images.paths:
         path.unlink()
     np.testing.assert_array_equal(data.images[:], first)
 
 
-def test_perfect_detections_of_coco_score_one(tmp_path):
-    data = detection.load("coco", trees.coco(tmp_path), 64)
-    rows = np.arange(6)
-    numbers = evaluate.coco_numbers(data, rows, [data.truth(row) for row in rows])
-    assert numbers["AP"] == pytest.approx(1)
-
-
-def test_images_without_boxes_are_dropped_from_training_alone(tmp_path):
-    data = detection.load("coco", trees.coco(tmp_path), empty="drop")
-    assert data.split.tolist() == [TRAIN] * 2 + [TEST] * 3
-
-
-def test_limit_takes_the_first_images_of_each_part(tmp_path):
-    data = detection.load("coco", trees.coco(tmp_path), limit=1)
+def test_options_choose_among_the_images(tmp_path):
+    trees.coco(tmp_path)
+    data = detection.load("coco", tmp_path, empty="drop")
+    assert data.split.tolist() == [TRAIN] * 2 + [TEST] * 3, "images without boxes are dropped from training alone"
+    data = detection.load("coco", tmp_path, limit=1)
     assert [path.name for path in data.images.paths] == ["000000000001.jpg", "000000000011.jpg"]
 
 
@@ -147,16 +133,13 @@ def test_voc_is_read_with_both_years_and_difficult_objects_ignored(tmp_path):
     assert len(data.truth(3)) == 0
 
 
-def test_voc_without_a_test_list_takes_train_and_val(tmp_path):
-    data = detection.load("voc", trees.voc(tmp_path, (2012,), ("train", "val")))
-    assert data.split.tolist() == [TRAIN, TEST]
-
-
-def test_voc_with_other_classes_names_them_in_order(tmp_path):
-    trees.voc(tmp_path)
-    path = tmp_path / "VOC2007" / "Annotations" / "2007_000001.xml"
+def test_voc_without_a_test_list_takes_train_and_val_and_other_classes_are_named_in_order(tmp_path):
+    trees.voc(tmp_path, (2012,), ("train", "val"))
+    path = tmp_path / "VOC2012" / "Annotations" / "2012_000001.xml"
     path.write_text(path.read_text().replace("dog", "zebra"))
-    assert detection.load("voc", tmp_path).class_names == ("cat", "dog", "zebra")
+    data = detection.load("voc", tmp_path)
+    assert data.split.tolist() == [TRAIN, TEST]
+    assert data.class_names == ("cat", "zebra")
 
 
 ENTITY = '<!DOCTYPE a [<!ENTITY secret SYSTEM "file://{}">]>'

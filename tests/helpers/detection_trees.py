@@ -14,7 +14,7 @@ def image(path, height, width, value=200):
 
 
 def coco_content(start=1):
-    """Three images; category ids with gaps; a crowd; a image without boxes."""
+    """Three images; category ids with gaps; a crowd; an image without boxes."""
     images = [
         {"id": start + i, "file_name": f"{start + i:012}.jpg", "height": h, "width": w}
         for i, (h, w) in enumerate(SIZES)
