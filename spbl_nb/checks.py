@@ -6,12 +6,11 @@ All of them return the value and raise :class:`ValueError`; none changes its inp
 import difflib
 import math
 import numbers
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 import numpy as np
 
-MOST_SAMPLES = 1_000_000_000
 MOST_CLASSES = 1_000_000  # more are a mistake, and would fill the memory
 _MOST_NAMED = 5  # names with the same beginning that a message lists
 
@@ -165,91 +164,8 @@ def _first(wrong: np.ndarray, array: np.ndarray) -> str:
     return f"[{', '.join(map(str, where))}] is {array[where]:g}"
 
 
-# What follows is no longer to be used, and goes as soon as no room calls it.
-
-
-def class_number(name: str, value: object, low: int = 1) -> int:
-    """Return ``value`` as a number of classes, from ``low`` to :data:`MOST_CLASSES`."""
-    return integer(name, value, low, MOST_CLASSES)
-
-
 def boolean(name: str, value: object) -> bool:
     """Return ``value`` if it is True or False."""
     if not isinstance(value, (bool, np.bool_)):
         raise ValueError(f"{name} is {value!r} ({type(value).__name__}); allowed: True or False")
     return bool(value)
-
-
-def as_array(name: str, values: object, what: str = "an array") -> np.ndarray:
-    """Return ``values`` as an array of any type and shape; masked entries and rows of different lengths are refused."""
-    if np.ma.is_masked(values):
-        raise ValueError(f"{name} has masked entries; fill them in or leave them out")
-    try:
-        return np.asarray(values)
-    except (TypeError, ValueError, RuntimeError) as error:  # rows of different lengths; a tensor with a gradient
-        raise ValueError(f"{name} cannot be read as {what}: {error}") from None
-
-
-def integer_array(name: str, values: object, low: int | None = None, *, length: int | None = None) -> np.ndarray:
-    """Return ``values``, one per class, as int64[C]; none may be below ``low``."""
-    array = as_array(name, values)
-    allowed = "integers" if low is None else f"integers of {low} or more"
-    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
-        raise ValueError(f"{name} has shape {array.shape} and dtype {array.dtype}; allowed: {allowed}, one per class")
-    if length is not None and len(array) != length:
-        raise ValueError(f"{name} has {len(array)} entries; {length} are needed, one per class")
-    if low is not None and array.min() < low:
-        where = int(array.argmin())
-        raise ValueError(f"{name}[{where}] is {array[where]}; allowed: {allowed}, one per class")
-    if int(array.max()) > 2**63 - 1:
-        raise ValueError(
-            f"{name}[{int(array.argmax())}] is {array.max()}; allowed: {allowed} below 2^63, one per class"
-        )
-    return array.astype(np.int64)
-
-
-def row_array(name: str, rows: object, length: int) -> np.ndarray:
-    """Return ``rows`` as int64[n], indices into something of ``length`` rows; at least one."""
-    array = as_array(name, rows)
-    if array.ndim != 1 or array.size == 0 or array.dtype.kind not in "iu":
-        raise ValueError(
-            f"{name} has shape {array.shape} and dtype {array.dtype}; a non-empty list of row indices is needed"
-        )
-    if array.min() < 0 or array.max() >= length:
-        wrong = int(array.min() if array.min() < 0 else array.max())
-        raise ValueError(f"{name} holds the row {wrong}; allowed: 0..{length - 1}, for there are {length} rows")
-    return array.astype(np.int64, copy=False)
-
-
-def float_array(name: str, values: object) -> np.ndarray:
-    """Return ``values`` as float64 of any shape; texts, dates and complex numbers are refused."""
-    array = as_array(name, values, "numbers")
-    if array.dtype.kind not in "biufO":
-        raise ValueError(f"{name} has dtype {array.dtype}; allowed: real numbers")
-    try:
-        return array.astype(np.float64, copy=False)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name} cannot be read as numbers: {error}") from None
-
-
-def sequence(name: str, values: Any, what: str = "a list") -> list:
-    """Return ``values`` as a list; a text, bytes, a mapping, a set and what cannot be walked through are refused."""
-    try:
-        if isinstance(values, (str, bytes, Mapping, Set)):
-            raise TypeError
-        return list(values)
-    except TypeError:
-        raise ValueError(f"{name} is {values!r:.80} ({type(values).__name__}); allowed: {what}") from None
-
-
-def texts(name: str, values: object, length: int | None = None, *, per: str = "class") -> list[str]:
-    """Return ``values``, one ``per`` what the message says, as a list of texts."""
-    found = list(map(str, sequence(name, values, f"a list of texts, one per {per}")))
-    for text in found:
-        if any("\ud800" <= letter <= "\udfff" for letter in text):
-            raise ValueError(
-                f"{name} holds {text!r:.80}, which has half a character; allowed: texts that can be written"
-            )
-    if length is not None and len(found) != length:
-        raise ValueError(f"{name} has {len(found)} entries; {length} are needed, one per {per}")
-    return found

@@ -66,7 +66,7 @@ def build(
     Raises ValueError for an unknown name, a size the network cannot take, or weights for a network that has none.
     """
     checks.one_of("model", name, NAMES)
-    num_classes = checks.class_number("num_classes", num_classes, 2)
+    num_classes = checks.integer("num_classes", num_classes, 2, checks.MOST_CLASSES)
     sides = size if isinstance(size, tuple | list) and len(size) == 2 else (size, size)
     height, width = (checks.integer("size", side, 1) for side in sides)
     smallest = _SMALLEST.get(name, 32)
@@ -92,7 +92,8 @@ def linear(features: int, num_classes: int, *, seed: int = 0) -> Classifier:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(checks.integer("seed", seed, 0))
         features = checks.integer("features", features, 1, checks.MOST_CLASSES)
-        return Classifier(nn.Identity(), nn.Linear(features, checks.class_number("num_classes", num_classes)))
+        num_classes = checks.integer("num_classes", num_classes, 1, checks.MOST_CLASSES)
+        return Classifier(nn.Identity(), nn.Linear(features, num_classes))
 
 
 def _convolution(inputs: int, outputs: int, batch_norm: bool = True) -> list[nn.Module]:
