@@ -214,8 +214,10 @@ def _elements(name: str, values: Tensor, target: Tensor, valid: Tensor | None) -
             f"target {describe(target)}; allowed: floats of the shape "
             f"{tuple(values.shape)} that {name} has (class indices become targets with one_vs_all)"
         )
-    if valid is not None and valid.shape != values.shape:
-        raise ValueError(f"valid has shape {tuple(valid.shape)}; allowed: that of {name}, {tuple(values.shape)}")
+    if valid is not None and (not isinstance(valid, Tensor) or valid.shape != values.shape):
+        raise ValueError(
+            f"valid {describe(valid)}; allowed: a tensor of the shape that {name} has, {tuple(values.shape)}"
+        )
     values = at_least_float32(values.detach())
     target = target.detach().to(values.dtype)
     if valid is None:

@@ -126,13 +126,6 @@ def test_diverse_selection_is_the_best_of_all_subsets(loss, data, age, diversity
     assert own <= values.min() + 1e-12
 
 
-def test_diversity_spreads_the_selection():
-    loss, groups = np.array([0.1, 0.2, 0.3, 0.5, 0.9]), np.array([0, 0, 0, 1, 2])
-    assert pace.diverse_selection(loss, groups, 0.35, 0).tolist() == [True, True, True, False, False]
-    assert pace.diverse_selection(loss, groups, 0.1, 0.45).tolist() == [True, True, False, True, False]
-    assert pace.diverse_selection(loss, groups, 0, 0).tolist() == [False] * 5
-
-
 def test_diverse_selection_breaks_ties_by_index_and_takes_any_group_numbers():
     tied = np.full(4, 0.5)
     assert pace.diverse_selection(tied, [999_999, 999_999, 7, 7], 0, 1).tolist() == [True, False, True, False]
