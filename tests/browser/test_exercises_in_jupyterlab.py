@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from exercise_cells import ALL, FOLDER
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 _PUT = """code => {
   const notebook = window.jupyterapp.shell.currentWidget.content;

@@ -2,12 +2,12 @@
 
 import axe
 import pytest
-from test_book import write_series
+from tiny_series import write_series
 
 from spbl_nb.batch import page as html_pages
 from tools import book
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 BOOK = ("index.html", "01_lesson.html", "search.html")
 VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 

@@ -73,4 +73,5 @@ def _cached(rng, loss):
     judged = np.repeat(np.arange(4), 6)
     centre = rng.normal(0, 1.2, (4, 6))
     rows, others = (centre[labels] + 1.6 * rng.normal(size=(len(labels), 6)) for labels in (LABELS, judged))
-    return CachedFeatures(rows, LABELS, loss, others, judged, NAMES)
+    hard = np.array([1.0, 4.0, 0.5, 0.2])[LABELS]  # not in the order of rarity, so that every slider moves something
+    return CachedFeatures(rows, LABELS, hard * loss, others, judged, NAMES)

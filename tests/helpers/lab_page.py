@@ -7,6 +7,7 @@ changed; it listens on localhost alone and asks for a token.
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -149,6 +150,11 @@ def opened(lab: Lab, browser, notebook: Path, seconds: float = 2 * PATIENCE):
         page.close()
 
 
+def ending(text: str) -> re.Pattern[str]:
+    """Return a pattern of what ends with this text."""
+    return re.compile(re.escape(text) + "$")
+
+
 def _until(page, condition: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not page.evaluate(condition):
@@ -172,10 +178,6 @@ class NotebookPage:
         """Return the labels of all sliders."""
         return self.explorer.locator(".widget-slider .widget-label").all_inner_texts()
 
-    def choices(self) -> list[str]:
-        """Return the labels of all drop-down lists."""
-        return self.explorer.locator(".widget-dropdown .widget-label").all_inner_texts()
-
     def slider(self, label: str):
         """Return the handle of the slider with that label, which takes the arrow keys, Home and End."""
         rows = self.explorer.locator(".widget-slider")
@@ -185,17 +187,17 @@ class NotebookPage:
         """Return the number field with that accessible name."""
         return self.explorer.get_by_role("spinbutton", name=label, exact=True)
 
-    def choice(self, label: str):
-        """Return the drop-down list with that accessible name."""
-        return self.explorer.get_by_role("combobox", name=label, exact=True)
-
     def button(self, name: str):
         """Return the button with that name."""
         return self.explorer.get_by_role("button", name=name, exact=True)
 
-    def picture(self) -> str:
-        """Return the bytes of the explorer's picture as text, to compare."""
-        return self.explorer.locator("img.widget-image").evaluate(
+    def image(self):
+        """Return the element of the explorer's image."""
+        return self.explorer.locator("img.widget-image")
+
+    def bytes(self) -> str:
+        """Return the bytes of the explorer's image as text, to compare."""
+        return self.image().evaluate(
             "async image => new Uint8Array(await (await fetch(image.src)).arrayBuffer()).join()"
         )
 
@@ -207,27 +209,19 @@ class NotebookPage:
         """Return the explorer's text."""
         return self.status().inner_text()
 
-    def screenshot(self, path: Path) -> None:
-        """Write a PNG of the explorer as it stands in the page."""
-        self.explorer.screenshot(path=path)
-
     def changed(self, act) -> bool:
-        """Call ``act`` and say whether the picture then differs from the one before."""
-        before = self.picture()
+        """Call ``act`` and say whether the image then differs from the one before."""
+        before = self.bytes()
         act()
-        return self.becomes(lambda picture: picture != before)
-
-    def becomes(self, wanted) -> bool:
-        """Say whether ``wanted(picture)`` comes true."""
         deadline = time.monotonic() + PATIENCE
-        while not wanted(self.picture()):
+        while self.bytes() == before:
             if time.monotonic() > deadline:
                 return False
             time.sleep(0.05)
         return True
 
     def press(self, locator, key: str) -> bool:
-        """Press a key in a control as a person without a mouse does; say whether the picture changed."""
+        """Press a key in a control as a person without a mouse does; say whether the image changed."""
         locator.focus()
         return self.changed(lambda: self.page.keyboard.press(key))
 
