@@ -93,13 +93,16 @@ def bundle(table: pd.DataFrame, caption: str = "") -> dict[str, str]:
         text = f"{caption or 'table'}: nothing to show"
         return {"text/html": f"<p>{html.escape(text)}</p>", "text/plain": text}
     plain = table.replace("\n", " ", regex=True).to_string(index=False)
-    sides = {name: "right" if _is_numeric(table[name]) else "left" for name in table.columns}
+    sides = {
+        name: "right;white-space:nowrap" if _is_numeric(table[name]) else "left;white-space:pre-line" for name in table
+    }
     styled = _style(table, "html").set_uuid(files.sha256_of(caption, plain)[:8]).set_caption(html.escape(caption))
     styled.set_table_styles([{"selector": "caption", "props": "text-align:left;padding:4px 0;white-space:nowrap"}])
-    styles = {name: [{"selector": "", "props": f"text-align:{side};white-space:pre"}] for name, side in sides.items()}
+    styles = {name: [{"selector": "", "props": f"text-align:{side}"}] for name, side in sides.items()}
     page = styled.set_table_styles(styles, axis=0, overwrite=False).to_html(table_attributes='style="margin:0"')
     text = f"{caption}\n{plain}" if caption else plain
-    return {"text/html": f'<div style="overflow-x:auto">{page}</div>', "text/plain": text}
+    group = f'role="group" aria-label="{html.escape(caption or "table")}" tabindex="0"'  # the keyboard scrolls it
+    return {"text/html": f'<div style="overflow-x:auto" {group}>{page}</div>', "text/plain": text}
 
 
 def to_latex(table: pd.DataFrame, caption: str, label: str) -> str:
