@@ -99,9 +99,8 @@ class ImageFiles:
         fitted = [max(1, round(side * self.scale[index])) for side in (height, width)]
         try:
             content = decode.read_bytes(str(path))
-            image, _ = decode.upright(
-                content, path.name, min(fitted), turn=False
-            )  # boxes are those of the stored pixels
+            # without turn, because boxes are given in the pixels as they are stored
+            image, _ = decode.upright(content, path.name, min(fitted), turn=False)
         except decode.ImageError as error:
             raise ValueError(f"image {path} cannot be decoded ({error}); get the file again or remove it") from None
         found = Image.open(io.BytesIO(content)).size

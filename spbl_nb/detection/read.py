@@ -268,12 +268,13 @@ def _number(path: Path, content: dict[str, Any], tag: str, key: str) -> float:
 
 def _folder(name: str, root: Root, below: Sequence[str], *inside: str) -> Path:
     """Return the first of some folders below ``root`` that has one of the folders ``inside``."""
-    if root is not None:
-        places = [Path(root).expanduser() / place for place in below]
-        for place in places:
-            if any((place / one).is_dir() for one in inside):
-                return place
-    raise layouts.absent(name, root)
+    if root is None:
+        raise layouts.absent(name, root)
+    places = [Path(root).expanduser() / place for place in below]
+    for place in places:
+        if any((place / one).is_dir() for one in inside):
+            return place
+    raise layouts.absent(name, root, f"looked in {', '.join(map(str, places))}")
 
 
 def _assemble(

@@ -36,23 +36,11 @@ def detector(settings: Config, num_classes: int, seed: int = 0) -> RetinaNet:
 
     Of the settings, ``weights`` and those that begin with ``ghm_`` are used.
     """
-    return build(
-        _network(settings),
-        num_classes,
-        seed=seed,
-        weights_backbone=settings.weights,
-        ghmc={
-            "bins": settings.ghm_bins,
-            "momentum": settings.ghm_momentum,
-            "bias_correction": settings.ghm_bias_correction,
-        },
-        ghmr={
-            "mu": settings.ghm_r_mu,
-            "bins": settings.ghm_r_bins,
-            "momentum": settings.ghm_r_momentum,
-            "bias_correction": settings.ghm_bias_correction,
-        },
-    )
+    common = {"bias_correction": settings.ghm_bias_correction}
+    ghmc = {"bins": settings.ghm_bins, "momentum": settings.ghm_momentum} | common
+    ghmr = {"mu": settings.ghm_r_mu, "bins": settings.ghm_r_bins, "momentum": settings.ghm_r_momentum} | common
+    network, weights = _network(settings), settings.weights
+    return build(network, num_classes, seed=seed, weights_backbone=weights, ghmc=ghmc, ghmr=ghmr)
 
 
 def run(

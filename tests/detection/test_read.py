@@ -3,6 +3,7 @@
 import detection_trees as trees
 import numpy as np
 import pytest
+from PIL import Image
 
 from spbl_nb import detection
 from spbl_nb.data.dataset import TEST, TRAIN
@@ -105,6 +106,8 @@ def test_a_file_that_is_no_json_and_a_folder_that_is_not_there(tmp_path):
         FileNotFoundError, match=r"(?s)nowhere: that does not exist.*instances_train2017.json.*'synthetic'"
     ):
         detection.load("coco", tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=r"VOCdevkit, .*data/VOCdevkit"):
+        detection.load("voc", tmp_path)
     with pytest.raises(FileNotFoundError, match=r"root \(DATA_ROOT, --data-root\) is not set"):
         detection.load("voc")
 
@@ -120,6 +123,17 @@ def test_a_image_of_another_size_or_that_cannot_be_decoded_is_refused(tmp_path):
     data.images.paths[2].unlink()
     with pytest.raises(ValueError, match="there is no such file"):
         data.images[2]
+
+
+def test_an_image_is_read_as_it_is_stored_because_its_boxes_are_so(tmp_path):
+    data = detection.load("coco", trees.coco(tmp_path), 80)
+    path, pixels = data.images.paths[0], np.zeros((40, 80, 3), dtype=np.uint8)
+    pixels[:, :40] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    Image.fromarray(pixels).save(path, exif=exif, quality=95)
+    assert data.images[0][:, :40, :30].min() > 240
+    assert data.images[0][:, :40, 50:].max() < 15
 
 
 def test_voc_is_read_with_both_years_and_difficult_objects_ignored(tmp_path):
