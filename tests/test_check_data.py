@@ -244,11 +244,3 @@ def test_an_archive_is_as_good_as_its_folder(tmp_path, paths, form):
     from_archive = data.load("folder", archive, 16)
     assert from_archive.sha256 == data.load("folder", tmp_path / "data", 16).sha256
     assert str(tmp_path / "the cache" / "archives") in from_archive.paths[0]
-
-
-def test_an_npz_file(tmp_path):
-    made = _sound()
-    np.savez(tmp_path / "mine.npz", images=made.images.transpose(0, 2, 3, 1), labels=made.labels)
-    checked = check_data.check("medmnist", tmp_path / "mine.npz", out=tmp_path / "out")
-    assert not checked.wrong
-    assert "broken files" not in _levels(checked)

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from spbl_nb import files
+from spbl_nb import files, places
 from spbl_nb.data import decode
 from spbl_nb.data.dataset import Broken, Cached, ImageData, ImageRows, mapped
 from spbl_nb.data.decode import NOTES, ImageError
@@ -82,7 +82,7 @@ def cached_images(
         with _writing(root), FileLock(f"{place}.lock"):
             whole = _opened(place)  # another process may have built it meanwhile
             if whole is None:
-                _build(place, unique, file_of, crops, size, workers or processors(), progress)
+                _build(place, unique, file_of, crops, size, workers or min(32, places.available_cores()), progress)
                 if not np.array_equal(_stamps(unique), stamps):
                     (place / _PROGRESS).unlink()
                     raise ValueError("an image file changed while the images were read; give the same call again")
@@ -102,12 +102,6 @@ def cache_folder(folder: str | os.PathLike | None = None) -> Path:
         return Path(chosen).expanduser().absolute()
     windows = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None
     return Path(windows or os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "spbl_nb"
-
-
-def processors() -> int:
-    """Return how many processors this process may use, at most 32."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(32, allowed)
 
 
 def _stamps(paths: Sequence[str]) -> np.ndarray:

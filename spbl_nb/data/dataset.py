@@ -107,17 +107,6 @@ def mapped(images: Any) -> Any:
     return images.images if isinstance(images, ImageRows) else images
 
 
-def official_split(name: str, split: Any, count: int, per: str) -> np.ndarray:
-    """Return an official split as int8[count]: 0 (train), 1 (validation) or 2 (test) for each sample or image (``per``).
-
-    Raises ValueError for anything else; ``name`` is that of the data set.
-    """
-    split = np.asarray(split)
-    if split.shape != (count,) or not np.isin(split, (TRAIN, VALIDATION, TEST)).all():
-        raise ValueError(f"split of {name} must hold 0 (train), 1 (validation) or 2 (test) for each {per}")
-    return split.astype(np.int8)
-
-
 class _Labelled:
     """What ``labels`` and ``class_names`` say of a set of samples."""
 
@@ -196,11 +185,15 @@ class ImageData(_Labelled):
                 raise ValueError(f"groups of {self.name} have shape {groups.shape}; {labels.shape} is needed")
             object.__setattr__(self, "groups", np.unique(groups, return_inverse=True)[1].astype(np.int64))
         if self.split is not None:
-            split = official_split(self.name, self.split, len(labels), "sample")
+            split = np.asarray(self.split)
+            if split.shape != labels.shape or not np.isin(split, (TRAIN, VALIDATION, TEST)).all():
+                raise ValueError(
+                    f"split of {self.name} must hold 0 (train), 1 (validation) or 2 (test) for each sample"
+                )
             for value, part in ((TRAIN, "train"), (TEST, "test")):
                 if not (split == value).any():
                     raise ValueError(f"split of {self.name} has an empty {part} part; leave the split out to make one")
-            object.__setattr__(self, "split", split)
+            object.__setattr__(self, "split", split.astype(np.int8))
 
     @property
     def size(self) -> tuple[int, int]:

@@ -127,12 +127,6 @@ def test_broken_images_are_refused_by_name_or_skipped_and_reported(paths, place,
     assert len(cached_images(paths, SIZE, folder=place).images) == 9, "repaired files are read again"
 
 
-def test_not_one_image(tmp_path, place):
-    (tmp_path / "a.png").write_bytes(b"no")
-    with pytest.raises(ValueError, match="1 of 1 images cannot be used"):
-        cached_images([tmp_path / "a.png"], SIZE, folder=place, on_broken="skip")
-
-
 # --- kills and other processes ----------------------------------------------------------------------------------------
 
 _CHILD = """

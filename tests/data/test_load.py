@@ -13,7 +13,6 @@ from scipy.stats import spearmanr
 from spbl_nb import data
 from spbl_nb.config import preset
 from spbl_nb.data import layouts, read_arrays
-from spbl_nb.data.dataset import resize
 from spbl_nb.data.split import group_leaks
 from spbl_nb.data.synthetic.classes import sd198_sizes
 from spbl_nb.results import published
@@ -36,14 +35,11 @@ def test_digits_have_the_long_tail_and_a_balanced_test_split():
     assert not digits.mirror, "a mirrored digit is no digit"
 
 
-def test_digits_keep_their_content_when_enlarged():
+def test_digits_are_those_of_scikit_learn():
     from sklearn.datasets import load_digits
 
     small = data.load("digits", size=8, profile="natural", largest=None)
     np.testing.assert_array_equal(small.images[:, 0], (load_digits().images * (255 / 16)).round().astype(np.uint8))
-    large = resize(data.load("digits", size=32, profile="natural", largest=None).images, 8)
-    pairs = zip(large.reshape(len(large), -1), small.images.reshape(len(small), -1), strict=True)
-    assert min(np.corrcoef(one, other)[0, 1] for one, other in pairs) > 0.9
 
 
 def test_lesions_are_synthetic_with_rarity_and_difficulty_apart():
@@ -57,13 +53,6 @@ def test_lesions_are_synthetic_with_rarity_and_difficulty_apart():
     grouped = data.load("lesions", largest=24, factor=4, test_per_class=8, pictures_per_lesion=4)
     assert np.bincount(grouped.groups).max() <= 4
     assert not set(grouped.groups[grouped.split == 0]) & set(grouped.groups[grouped.split == 2])
-
-
-@pytest.mark.parametrize("name", ["lesions", "digits"])
-def test_same_options_same_hash(name):
-    options = {"largest": 20, "factor": 4, "test_per_class": 5}
-    assert data.load(name, **options).sha256 == data.load(name, **options).sha256
-    assert data.load(name, **options).sha256 != data.load(name, **options, seed=1).sha256
 
 
 def test_lesions198_have_the_class_sizes_of_sd198(real_data):
@@ -199,13 +188,10 @@ IMAGES, LABELS = np.zeros((6, 8, 8), np.uint8), np.array([0, 1, 2, 0, 1, 2])
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"images": IMAGES, "labels": LABELS - 1}, r"labels\[0\] is -1"),
-        ({"images": IMAGES, "labels": LABELS.astype(float)}, "dtype float64; allowed: integers"),
         ({"images": IMAGES, "labels": LABELS * 2}, r"gaps: no sample of class 1, yet labels reach 4"),
         ({"images": IMAGES, "labels": LABELS, "class_names": np.array(["a", "b"])}, r"labels.* is 2; allowed: 0..1"),
         ({"images": IMAGES, "labels": np.eye(6, dtype=int)}, "several labels per image"),
         ({"images": IMAGES.astype(float), "labels": LABELS}, "dtype float64; allowed: uint8"),
-        ({"images": np.zeros((6, 8, 8, 4), np.uint8), "labels": LABELS}, r"shape \(6, 8, 8, 4\)"),
         ({"images": IMAGES}, "no array 'labels'"),
         ({"pictures": IMAGES}, "holds pictures; expected images and labels"),
         ({"test_images": IMAGES, "test_labels": LABELS}, "no training images"),
@@ -260,23 +246,18 @@ def test_pickle_is_refused_and_never_runs(tmp_path):
 # --- names, options, absent data -------------------------------------------------------------------------------------
 
 
-def test_names_and_options_suggest_the_nearest():
-    for arguments, message in (
-        ({"name": "digit"}, "did you mean 'digits'"),
-        ({"name": "digits", "facto": 3}, "did you mean 'factor'"),
-        ({"name": "digits", "profile": "exponentia"}, "did you mean 'exponential'"),
-        ({"name": "folder", "on_broken": "skp"}, "did you mean 'skip'"),
-        ({"name": "digits", "size": 2000}, "size is 2000"),
-        ({"name": "digits", "test_per_class": 500}, "test_per_class is 500"),
-        ({"name": "digits", "factor": 0}, "factor is 0"),
-        ({"name": "digits", "seed": -1}, "seed is -1"),
-        ({"name": "digits", "root": "x"}, "digits is embedded and reads no files"),
-        ({"name": "folder", "factor": 10}, "factor is 10, but profile 'natural'"),
-        ({"name": "folder", "official": "no"}, "official is 'no'"),
-        ({"name": "folder", "workers": 0}, "workers is 0"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            data.load(**arguments)
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"on_broken": "skp"}, "did you mean 'skip'"),
+        ({"factor": 10}, "factor is 10, but profile 'natural'"),
+        ({"official": "no"}, "official is 'no'"),
+        ({"workers": 0}, "workers is 0"),
+    ],
+)
+def test_options_are_checked_before_anything_is_read(asked, message):
+    with pytest.raises(ValueError, match=message):
+        data.load("folder", "/nowhere", **asked)
 
 
 @pytest.mark.parametrize(
