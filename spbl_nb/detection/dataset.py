@@ -173,7 +173,7 @@ class DetectionData:
             checks.label_array("owner", owner, number)
         held = (sizes * scale[:, None])[owner]
         for index, fault in box_faults(boxes, held).items():
-            raise ValueError(f"boxes[{index}] of {self.name}, {describe_box(boxes[index])}, {fault}")
+            raise ValueError(f"boxes[{index}] of {self.name}: {fault}")
         boxes = clip_boxes(boxes, held)
         extent = boxes[:, 2:].astype(np.float64) - boxes[:, :2]
         values = {
@@ -246,13 +246,9 @@ def box_faults(boxes: np.ndarray, sizes: np.ndarray) -> dict[int, str]:
     found: dict[int, str] = {}
     for fault, wrong in tests.items():
         for index in np.flatnonzero(wrong.any(axis=1)).tolist():
-            found.setdefault(index, f"{fault}; the image is {room[index, 0]:g} x {room[index, 1]:g}")
+            box, (width, height) = ", ".join(f"{value:g}" for value in boxes[index]), room[index]
+            found.setdefault(index, f"({box}) {fault}; the image is {width:g} x {height:g}")
     return dict(sorted(found.items()))
-
-
-def describe_box(box: np.ndarray) -> str:
-    """Return a box as short text."""
-    return "(" + ", ".join(f"{value:g}" for value in box) + ")"
 
 
 def clip_boxes(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from spbl_nb.data.dataset import TEST, TRAIN
 from spbl_nb.data.layouts import Root
 from spbl_nb.data.read_photos import read_lines
 from spbl_nb.data.synthetic import draw, groups
-from spbl_nb.detection.dataset import DetectionData, ImageFiles, box_faults, clip_boxes, describe_box
+from spbl_nb.detection.dataset import DetectionData, ImageFiles, box_faults, clip_boxes
 from spbl_nb.detection.evaluate import coco_index
 
 _OPTIONS = {
@@ -285,7 +285,7 @@ def _assemble(
         boxes = np.array([row[0] for row in image.rows]).reshape(-1, 4)
         faults = box_faults(boxes, np.tile([image.height, image.width], (len(boxes), 1)))
         for index, fault in faults.items():
-            skipped.add(f"{image.path}: box {index}, {describe_box(boxes[index])}, {fault}")
+            skipped.add(f"{image.path}: box {index} {fault}")
         image.rows = [row for index, row in enumerate(image.rows) if index not in faults]
     if empty == "drop":
         found = [image for image in found if image.split != TRAIN or any(not row[2] for row in image.rows)]

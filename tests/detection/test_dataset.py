@@ -43,7 +43,7 @@ def test_boxes_within_rounding_are_cut_at_the_border():
         ({"labels": [2]}, r"labels\[0\] is 2; allowed: 0..1"),
         ({"owner": [2]}, r"owner\[0\] is 2"),
         ({"owner": [0, 0]}, "1 labels, 1 boxes and 2 owners"),
-        ({"boxes": [[1, 1, 99, 9]]}, r"boxes\[0\] of one, \(1, 1, 99, 9\), reaches out"),
+        ({"boxes": [[1, 1, 99, 9]]}, r"boxes\[0\] of one: \(1, 1, 99, 9\) reaches out"),
         ({"owner": [1, 0], "labels": [0, 0], "boxes": [[1, 1, 9, 9]] * 2}, "ascending"),
     ],
 )

@@ -72,7 +72,7 @@ def spoil(path, value):
         (spoil(["annotations", 0, "category_id"], 8), "category_id 8, which the file does not list"),
         (spoil(["annotations", 0, "image_id"], 8), "image_id 8, which the file does not list"),
         (spoil(["annotations", 0, "bbox"], [1, 2, 3]), r"annotation with id 0 has bbox \[1, 2, 3\]"),
-        (spoil(["annotations", 0, "bbox"], [1, 2, -3, 4]), r"box 0, \(1, 2, -2, 6\), is inverted"),
+        (spoil(["annotations", 0, "bbox"], [1, 2, -3, 4]), r"box 0 \(1, 2, -2, 6\) is inverted"),
         (spoil(["annotations", 0, "bbox"], [1, 2, 300, 4]), "reaches out of the image"),
         (spoil(["annotations", 0, "area"], "big"), "area big: ValueError"),
         (spoil(["images", 0, "file_name"], "../secret.jpg"), "leaves the folder of the images"),
