@@ -247,20 +247,6 @@ class _Parser(argparse.ArgumentParser):
         self.error(f"there is no argument {' '.join(given)}{checks.nearest(wrong, known) if wrong else ''}")
 
 
-def _whole(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
-
-
 _PRESET = "smoke, fast, full, release or paper (default: fast)"
 _OPTIONS: dict[str, dict[str, Any]] = {  # options that several commands have
     "--runs-dir": {"metavar": "DIR", "help": "folder of the results (default: runs/ in the checkout)"},
@@ -297,9 +283,9 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--preset", help=_PRESET)
     config = "settings in YAML, by our names or those of the original READMEs; in place of a preset"
     command.add_argument("--config", metavar="FILE", help=config)
-    command.add_argument("--jobs", type=_whole, metavar="N", help="notebooks at a time (default: the number of cores)")
+    command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: the number of cores)")
     command.add_argument("--scheduler", metavar="ADDRESS", help="use a running Dask scheduler, e.g. tcp://host:8786")
-    command.add_argument("--time-limit", type=_number, metavar="SECONDS", help="per run (default: one hour)")
+    command.add_argument("--time-limit", type=float, metavar="SECONDS", help="per run (default: one hour)")
     command.add_argument("--no-notebooks", action="store_true", help="skip the teaching notebooks")
 
     shared = ["--runs-dir", "--data-root", "--data-options"]
@@ -307,7 +293,7 @@ def _parser() -> argparse.ArgumentParser:
     command = add("train", _train, what, *shared, "--device", "--precision")
     command.add_argument("method", metavar="METHOD", help="as ce or spbl_clean; the README has a table of them")
     command.add_argument("dataset", metavar="DATASET", help="as digits, lesions (embedded) or folder (your own)")
-    command.add_argument("--seed", type=_whole, default=0, help="seed of everything random (default: 0)")
+    command.add_argument("--seed", type=int, default=0, help="seed of everything random (default: 0)")
     command.add_argument("--preset", default="fast", help=_PRESET)
     command.add_argument("--weights", metavar="FILE", help="starting weights (default: as the preset says)")
     command.add_argument("--checkpoint", metavar="FILE", help="where an interrupted run goes on from")
@@ -319,9 +305,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command = add("data", _data, "check a data set and draw it: broken files, copies, leaks, classes", *shared)
     command.add_argument("name", metavar="NAME", help="the data set, such as folder or ham10000")
-    command.add_argument(
-        "--size", type=_whole, metavar="N", help="image side in pixels (default: that of the data set)"
-    )
+    command.add_argument("--size", type=int, metavar="N", help="image side in pixels (default: that of the data set)")
     command.add_argument("--skip-broken", action="store_true", help="skip broken images instead of failing")
     out = "folder of figures and report (default: data/NAME below the runs folder, written over)"
     command.add_argument("--out", metavar="DIR", help=out)

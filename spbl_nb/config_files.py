@@ -36,12 +36,10 @@ class Name(NamedTuple):
 
 
 NAMES = (
-    Name(
-        _SPBL, "input_size", "size, padding", "pictures are enlarged by 32 pixels and cut at random, as in the release"
-    ),
+    Name(_SPBL, "input_size", "size, padding", "images are enlarged by 32 pixels and cut at random, as in the release"),
     Name(_SPBL, "lr", "lr, backbone_lr", "below the head a tenth of it; one rate for all in the MNIST network"),
     Name(_SPBL, "batch_size", "batch_size"),
-    Name(_SPBL, "workers", "", "the release's loader processes; here pictures are decoded once, before training"),
+    Name(_SPBL, "workers", "", "the release's loader processes; here images are decoded once, before training"),
     Name(
         _SPBL, "iter_step", "", "the release checks that it is at least 1 and never uses it: add_ratios rules the paces"
     ),
@@ -90,7 +88,7 @@ _RELEASED_SPBL: dict[str, Any] = {  # what the release's cfg.py holds
 }
 _RELEASED_GHM: dict[str, Any] = {"datatype": "coco", "total_epochs": 12, "lr_config.step": [8, 11]}
 _RELEASED_GHM_RATE = 0.01
-_CROP_MARGIN = 16  # the release enlarges pictures by twice this and cuts at random
+_CROP_MARGIN = 16  # the release enlarges images by twice this and cuts at random
 _IMAGENET = "IMAGENET1K_V1"
 _DATASETS = {
     "sd-198": "sd198",
@@ -197,7 +195,7 @@ def _family_of(names: Mapping[str, Any]) -> str:
     for name in names:
         if name not in owners:
             advice = checks.nearest(name, sorted(owners)) or (
-                "; all settings stand in the table of notebooks/00_start_here.ipynb and in spbl_nb.config, the original "
+                "; all settings are in the table of notebooks/00_start_here.ipynb and in spbl_nb.config, the original "
                 "names in spbl_nb.config_files"
             )
             raise ValueError(f"{name} is no setting{advice}")
@@ -217,7 +215,7 @@ def _family_of(names: Mapping[str, Any]) -> str:
 
 
 def _of_spbl(names: Mapping[str, Any]) -> Meaning:
-    """Return what names of the SPBL release's ``cfg.py`` mean; what is not named stands as in that file."""
+    """Return what names of the SPBL release's ``cfg.py`` mean; what is not named is as in that file."""
     given = {**_RELEASED_SPBL, **names}
     dataset = _dataset("dataset", given["dataset"])
     small = _model(given["model"]) == "mnist_net"
@@ -247,7 +245,7 @@ def _of_spbl(names: Mapping[str, Any]) -> Meaning:
 
 
 def _of_ghm(names: Mapping[str, Any]) -> Meaning:
-    """Return what the names of the README (those of GHM's detector) mean; what is not named stands as in its release.
+    """Return what the names of the README (those of GHM's detector) mean; what is not named is as in its release.
 
     For a data set without boxes the method is ``ghm_c``, and settings of the box loss are refused.
     """

@@ -1,4 +1,4 @@
-"""Settings from a file: both READMEs' names as they stand, our own, mixtures refused."""
+"""Settings from a file: both READMEs' names as they are, our own, mixtures refused."""
 
 import json
 
@@ -36,7 +36,7 @@ def file(tmp_path):
     return write
 
 
-def test_the_released_file_as_it_stands(file):
+def test_the_released_file_as_it_is(file):
     asked = config_files.read(file(RELEASED))
     settings = asked.settings
     assert (asked.dataset, asked.methods) == ("sd198", ("spbl_released",))
@@ -48,7 +48,7 @@ def test_the_released_file_as_it_stands(file):
     assert [note.split()[0] for note in asked.notes] == ["workers", "iter_step", "gamma"]
 
 
-def test_what_a_released_file_does_not_name_stands_as_in_the_release(file):
+def test_what_a_released_file_does_not_name_is_as_in_the_release(file):
     whole = config_files.read(file(RELEASED))
     short = config_files.read(file("dataset: sd-198\nclass_num: 198\n"))
     assert short.settings == whole.settings
@@ -135,7 +135,7 @@ def test_an_override_goes_before_the_file_and_an_empty_one_says_nothing(file):
         ("- a\n- b\n", "holds list; needed: a mapping"),
         ("", r"^settings\.yaml is empty; needed: a mapping"),
         ("# nothing but a remark\n", r"^settings\.yaml is empty"),
-        ("xyzzy: 1\n", r"xyzzy is no setting; all settings stand in the table of notebooks/00_start_here\.ipynb"),
+        ("xyzzy: 1\n", r"xyzzy is no setting; all settings are in the table of notebooks/00_start_here\.ipynb"),
         ("a: [1\n", "is no YAML: while parsing .* at line 1, column 4: a: "),
         ("!!python/object/apply:os.system ['true']\n", "is no YAML"),
     ],

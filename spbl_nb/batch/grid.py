@@ -91,7 +91,7 @@ def _distinct(what: str, values: list) -> list:
         raise ValueError(f"no {what} is given; name at least one")
     twice = [value for index, value in enumerate(values) if value in values[:index]]
     if twice:
-        raise ValueError(f"the {what} {twice[0]!r} stands twice; name each once")
+        raise ValueError(f"the {what} {twice[0]!r} is named twice; name each once")
     return values
 
 
@@ -212,7 +212,10 @@ def reproduce(grid: Grid, *, teaching: bool = True, **options: Any) -> int:
     lessons = _lessons(grid) if teaching else []
     fresh = [task for task in lessons if not task.is_complete()]
     _announce(todo, len(lessons), len(fresh), grid.runs_dir / grid.config.name)
-    outcomes = workers.run_tasks(todo.pending + fresh, **options)
+    try:
+        outcomes = workers.run_tasks(todo.pending + fresh, **options)
+    finally:
+        store.clean_staging(grid.runs_dir)  # of workers that died
     outcomes.append(_report(grid))
     failures = [outcome for outcome in outcomes if outcome.status == workers.FAILED]
     _summarise(failures, grid.runs_dir, grid.config.name)

@@ -1,7 +1,7 @@
 """Executed notebooks as single HTML files that need no network, and an index page that links them.
 
 nbconvert's own pages fetch scripts from the network for formulas and widgets, show nothing where a widget stood, and
-drop the alternative text of pictures. Here formulas become MathML, which browsers draw by themselves; a picture takes
+drop the alternative text of images. Here formulas become MathML, which browsers draw by themselves; an image takes
 precedence over the widget that made it and keeps its alternative text; the scripts are left out.
 """
 

@@ -254,7 +254,6 @@ def run_tasks(
     outcomes: dict[str, Outcome] = {}
     started = time.perf_counter()
     with (
-        _no_leftovers(tasks),
         client(jobs, scheduler, len(tasks)) as dask,
         files.progress_bar(len(tasks), "notebooks", unit="notebook", wanted=progress) as bar,
     ):
@@ -279,16 +278,6 @@ def run_tasks(
                 print(f"about {math.ceil(left / 60)} min left")
             bar.update(1)
     return [outcomes[task.folder] for task in tasks]
-
-
-@contextlib.contextmanager
-def _no_leftovers(tasks: Sequence[Task]) -> Iterator[None]:
-    """Clear the staging folders of workers that died, however the block ends."""
-    try:
-        yield
-    finally:
-        for runs_dir in {task.runs_dir for task in tasks}:
-            store.clean_staging(runs_dir)
 
 
 def _as_finished(futures: "dict[Future, Task]") -> Iterator[Outcome]:

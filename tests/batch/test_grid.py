@@ -38,8 +38,8 @@ def test_runs_come_seed_by_seed():
         ((["digits"], ["ce"], []), "no seed is given"),
         (([], ["ce"], [0]), "no data set is given"),
         ((["digits"], [], [0]), "no method is given"),
-        ((["digits"], ["ce"], [1, 0, 1]), "the seed 1 stands twice"),
-        ((["digits", "digits"], ["ce"], [0]), "the data set 'digits' stands twice"),
+        ((["digits"], ["ce"], [1, 0, 1]), "the seed 1 is named twice"),
+        ((["digits", "digits"], ["ce"], [0]), "the data set 'digits' is named twice"),
         ((["digits"], ["ce"], [-1]), "seed is -1"),
     ],
 )
