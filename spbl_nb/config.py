@@ -1,17 +1,17 @@
 """Settings of a run: one frozen dataclass, and presets that fix sizes, epochs and seeds in one place.
 
 ``preset("fast")`` is what the committed notebooks use, ``"smoke"`` proves in seconds that everything runs (its numbers
-mean nothing), ``"full"`` is for measurements. ``"release"`` holds the settings of the SPBL release for pictures of 28
+mean nothing), ``"full"`` is for measurements. ``"release"`` holds the settings of the SPBL release for images of 28
 pixels, at 11 epochs a stage; ``"paper"`` its settings for photographs: ResNet-50 with ImageNet weights at 224 pixels cut
-from 256, two learning rates, 50 epochs a stage, in bf16, which takes a GPU. Every setting stands in one line with its
-default, its check and its meaning; ``Config.describe()`` prints them, and any of them can be overridden by name.
-
-Taught in: notebooks/00_start_here, section 3.
+from 256, two learning rates, 50 epochs a stage, in bf16, which takes a GPU. Every setting has one line with its
+default, its meaning and its limits; ``Config.describe()`` prints them, and any of them can be overridden by name.
 """
 
 import dataclasses
 import itertools
-from collections.abc import Callable
+import math
+import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,72 +31,50 @@ PLACES = ("svm", "network", "both")
 DIFFICULTIES = ("svm", "network")
 HEADS = ("svm", "softmax", "logistic")
 
-Check = Callable[[str, Any], Any]
+
+def setting(default: Any, meaning: str, **limits: Any) -> Any:
+    """Return a field whose values are of the type of its annotation and within ``limits``.
+
+    Numbers, and those of a tuple: ``low`` and ``high`` are allowed, ``above`` and ``below`` are not. Texts: one of
+    ``names``. Tuples: their ``order``, "rising", "never falling" or "distinct".
+    """
+    return dataclasses.field(default=default, metadata={"meaning": meaning, **limits})
 
 
-def _setting(default: Any, check: Check, meaning: str) -> Any:
-    return dataclasses.field(default=default, metadata={"check": check, "meaning": meaning})
+def _checked(field: dataclasses.Field, value: Any) -> Any:
+    """Return a setting's value in the type of its field; ValueError names the setting, the value and what is allowed."""
+    name, limits = field.name, field.metadata
+    kind, *others = typing.get_args(field.type) or (field.type,)
+    if value is None and type(None) in others:
+        return None
+    if typing.get_origin(field.type) is not tuple:
+        return _checked_one(name, value, kind, limits)
+    if not isinstance(value, (list, tuple)) or not value:
+        raise ValueError(f"{name} is {value!r}; allowed: a list with at least one entry")
+    values = tuple(_checked_one(f"{name}[{index}]", one, kind, limits) for index, one in enumerate(value))
+    order = limits["order"]
+    if order == "distinct" and len(set(values)) < len(values):
+        raise ValueError(f"{name} are {values}; each may come once, because a repeated seed is no new evidence")
+    if order == "rising" and any(b <= a for a, b in itertools.pairwise(values)):
+        raise ValueError(f"{name} are {values}; allowed: values in rising order, none twice")
+    if order == "never falling" and any(b < a for a, b in itertools.pairwise(values)):
+        raise ValueError(f"{name} are {values}; allowed: values that never fall")
+    return values
 
 
-def _whole(low: int, high: int | None = None) -> Check:
-    return lambda name, value: checks.integer(name, value, low, high)
-
-
-def _number(low: float, high: float = float("inf"), **ends: bool) -> Check:
-    return lambda name, value: checks.real(name, value, low, high, **ends)
-
-
-def _name(allowed: tuple[str, ...]) -> Check:
-    return lambda name, value: checks.one_of(name, value, allowed)
-
-
-def _text(name: str, value: Any) -> str:
+def _checked_one(name: str, value: Any, kind: Any, limits: Mapping[str, Any]) -> Any:
+    if kind is int:
+        return checks.integer(name, value, limits["low"], limits.get("high"))
+    if kind is float:
+        low, high = limits.get("above", limits.get("low")), limits.get("below", limits.get("high", math.inf))
+        return checks.real(name, value, low, high, open_low="above" in limits, open_high="below" in limits)
+    if kind is bool:
+        return checks.instance(name, value, bool)
+    if "names" in limits:
+        return checks.one_of(name, value, limits["names"])
     if not isinstance(value, str) or not value:
         raise ValueError(f"{name} is {value!r}; allowed: a non-empty text")
     return value
-
-
-def _optional(check: Check) -> Check:
-    return lambda name, value: None if value is None else check(name, value)
-
-
-def _list(check: Check) -> Check:
-    def check_all(name: str, values: Any) -> tuple:
-        if not isinstance(values, (list, tuple)) or not values:
-            raise ValueError(f"{name} is {values!r}; allowed: a list with at least one entry")
-        return tuple(check(f"{name}[{index}]", value) for index, value in enumerate(values))
-
-    return check_all
-
-
-def _rising(check: Check) -> Check:
-    def check_order(name: str, values: Any) -> tuple:
-        values = _list(check)(name, values)
-        if any(b <= a for a, b in itertools.pairwise(values)):
-            raise ValueError(f"{name} are {values}; allowed: values in rising order, none twice")
-        return values
-
-    return check_order
-
-
-def _distinct(check: Check) -> Check:
-    def check_distinct(name: str, values: Any) -> tuple:
-        values = _list(check)(name, values)
-        if len(set(values)) < len(values):
-            raise ValueError(f"{name} are {values}; each may stand once, for a repeated seed is no new evidence")
-        return values
-
-    return check_distinct
-
-
-def _never_falling(check: Check) -> Check:
-    def check_order(name: str, values: Any) -> tuple:
-        values = _list(check)(name, values)
-        if any(b < a for a, b in itertools.pairwise(values)):
-            raise ValueError(f"{name} are {values}; allowed: values that never fall")
-        return values
-
-    return check_order
 
 
 @dataclass(frozen=True)
@@ -106,160 +84,126 @@ class Config:
     Raises ValueError naming the setting, the value found and what is allowed.
     """
 
-    preset: str = _setting("fast", _text, "preset the settings started from")
+    preset: str = setting("fast", "preset the settings started from")
     # data
-    size: int | None = _setting(None, _optional(_whole(8, 1024)), "picture side, pixels; None: the data set's own")
-    num_classes: int = _setting(12, _whole(2), "classes of the synthetic sets")
-    largest: int | None = _setting(120, _optional(_whole(1)), "cap on training samples per class; None: all")
-    test_per_class: int = _setting(50, _whole(1), "test samples per class of the embedded sets")
-    profile: str | None = _setting(None, _optional(_name(PROFILES)), "imbalance profile; None: the data set's own")
-    factor: float | None = _setting(
-        None, _optional(_number(0, open_low=True)), "imbalance factor, largest/smallest class; None: the data set's own"
-    )
-    validation: float = _setting(0.15, _number(0, 1, open_low=True, open_high=True), "validation share")
-    test: float = _setting(0.2, _number(0, 1, open_low=True, open_high=True), "test share without an official split")
+    size: int | None = setting(None, "image side, pixels; None: the data set's own", low=8, high=1024)
+    num_classes: int = setting(12, "classes of the synthetic sets", low=2)
+    largest: int | None = setting(120, "cap on training samples per class; None: all", low=1)
+    test_per_class: int = setting(50, "test samples per class of the embedded sets", low=1)
+    profile: str | None = setting(None, "imbalance profile; None: the data set's own", names=PROFILES)
+    factor: float | None = setting(None, "imbalance factor, largest/smallest class; None: the data set's own", above=0)
+    validation: float = setting(0.15, "validation share", above=0, below=1)
+    test: float = setting(0.2, "test share without an official split", above=0, below=1)
     # network
-    model: str = _setting("small_cnn", _text, "network, a name of models.NAMES")
-    weights: str | None = _setting(
-        None, _optional(_text), "starting weights: a torchvision name or a file; None: random"
-    )
+    model: str = setting("small_cnn", "network, a name of models.NAMES")
+    weights: str | None = setting(None, "starting weights: a torchvision name or a file; None: random")
     # optimisation
-    epochs: int = _setting(200, _whole(1), "passes over the training set at most")
-    max_steps: int | None = _setting(600, _optional(_whole(1)), "optimiser steps at most; None: as the epochs say")
-    batch_size: int = _setting(64, _whole(2), "pictures per step, over all processes")
-    lr: float = _setting(0.05, _number(0, open_low=True), "learning rate at the start")
-    backbone_lr: float | None = _setting(None, _optional(_number(0)), "learning rate below the head; None: as lr")
-    momentum: float = _setting(0.9, _number(0, 1, open_high=True), "Nesterov momentum of SGD (0: plain SGD)")
-    weight_decay: float = _setting(5e-4, _number(0), "L2 penalty of SGD")
-    milestones: tuple[float, ...] = _setting(
-        (0.6, 0.85), _rising(_number(0, 1, open_low=True)), "shares of the training at which lr falls"
+    epochs: int = setting(200, "passes over the training set at most", low=1)
+    max_steps: int | None = setting(600, "optimiser steps at most; None: as the epochs say", low=1)
+    batch_size: int = setting(64, "images per step, over all processes", low=2)
+    lr: float = setting(0.05, "learning rate at the start", above=0)
+    backbone_lr: float | None = setting(None, "learning rate below the head; None: as lr", low=0)
+    momentum: float = setting(0.9, "Nesterov momentum of SGD (0: plain SGD)", low=0, below=1)
+    weight_decay: float = setting(5e-4, "L2 penalty of SGD", low=0)
+    milestones: tuple[float, ...] = setting(
+        (0.6, 0.85), "shares of the training at which lr falls", high=1, order="rising", above=0
     )
-    lr_gamma: float = _setting(0.1, _number(0, 1, open_low=True), "factor by which lr falls at a milestone")
-    padding: int = _setting(2, _whole(0, 64), "random shift in training, pixels each way")
-    enlarge: bool = _setting(
-        False,
-        checks.boolean,
-        "enlarge training pictures by twice the padding and cut at random (the release), else shift them",
+    lr_gamma: float = setting(0.1, "factor by which lr falls at a milestone", high=1, above=0)
+    padding: int = setting(2, "random shift in training, pixels each way", low=0, high=64)
+    enlarge: bool = setting(
+        False, "enlarge training images by twice the padding and cut at random (the release), else shift them"
     )
-    crop: bool = _setting(
-        False,
-        checks.boolean,
-        "cut training pictures at random out of stored ones larger by twice the padding, which are reduced where no one trains",
+    crop: bool = setting(
+        False, "cut training images at random out of stored ones larger by twice the padding; elsewhere reduce those"
     )
-    flip: bool | None = _setting(
-        None, _optional(checks.boolean), "random mirroring in training; None: as suits the data set"
+    flip: bool | None = setting(None, "random mirroring in training; None: as suits the data set")
+    selection: str | None = setting(
+        None, "which epoch's weights are kept (test: SPBL only); None: as the method says", names=SELECTIONS
     )
-    selection: str | None = _setting(
-        None, _optional(_name(SELECTIONS)), "which epoch's weights are kept (test: SPBL only); None: as the method says"
-    )
-    evaluate_every: int = _setting(5, _whole(1), "epochs between two looks at the validation part")
+    evaluate_every: int = setting(5, "epochs between two evaluations of the validation split", low=1)
     # self-paced learning
-    paces: int = _setting(5, _whole(1), "paces of self-paced learning after the warm-up")
-    pace_schedule: str = _setting("linear", _name(SCHEDULES), "how the admitted share grows from pace to pace")
-    pace_start: float = _setting(0.5, _number(0, 1, open_low=True), "share admitted at the first pace")
-    pace_form: str = _setting("hard", _name(FORMS), "self-paced weights, a name of pace.FORMS")
-    pace_scope: str = _setting("global", _name(SCOPES), "one age for all samples, or a quota in every class")
-    pace_normaliser: str = _setting(
-        "weights", _name(NORMALISERS), "divide a batch's weighted loss by its weights or its size"
+    paces: int = setting(5, "paces of self-paced learning after the warm-up", low=1)
+    pace_schedule: str = setting("linear", "how the admitted share grows from pace to pace", names=SCHEDULES)
+    pace_start: float = setting(0.5, "share admitted at the first pace", high=1, above=0)
+    pace_form: str = setting("hard", "self-paced weights, a name of pace.FORMS", names=FORMS)
+    pace_scope: str = setting("global", "one age for all samples, or a quota in every class", names=SCOPES)
+    pace_normaliser: str = setting(
+        "weights", "divide a batch's weighted loss by its weights or its size", names=NORMALISERS
     )
-    least_per_class: int = _setting(1, _whole(0), "easiest samples of every class that always train")
-    diversity: float = _setting(0.5, _number(0), "diversity of SPLD, in units of the mean loss")
-    diversity_groups: str = _setting("classes", _name(GROUPINGS), "what SPLD spreads its selection over")
-    labelled_share: float = _setting(0.2, _number(0, 1, open_low=True, open_high=True), "labelled share of SPaCo")
-    second_model: str = _setting("small_resnet", _text, "network of SPaCo's second view, a name of models.NAMES")
-    # rivals, with the defaults of their papers
-    balance_beta: float = _setting(
-        0.9999, _number(0, 1, open_high=True), "beta of the effective number of samples (Cui et al. 2019)"
+    least_per_class: int = setting(1, "easiest samples of every class that always train", low=0)
+    diversity: float = setting(0.5, "diversity of SPLD, in units of the mean loss", low=0)
+    diversity_groups: str = setting("classes", "what SPLD spreads its selection over", names=GROUPINGS)
+    labelled_share: float = setting(0.2, "labelled share of SPaCo", above=0, below=1)
+    second_model: str = setting("small_resnet", "network of SPaCo's second view, a name of models.NAMES")
+    # baselines, with the defaults of their papers
+    balance_beta: float = setting(0.9999, "beta of the effective number of samples (Cui et al. 2019)", low=0, below=1)
+    focal_gamma: float = setting(2.0, "power of the focal loss (Lin et al. 2017)", low=0)
+    focal_weighted: bool = setting(False, "give the focal loss class-balanced weights as well (Cui et al. 2019)")
+    ghm_bins: int = setting(30, "bins of the gradient norm in [0, 1] (GHM-C, Li et al. 2019)", low=1)
+    ghm_momentum: float = setting(
+        0.75, "memory of the counts per bin, 0 for none (GHM-C, Li et al. 2019)", low=0, below=1
     )
-    focal_gamma: float = _setting(2.0, _number(0), "power of the focal loss (Lin et al. 2017)")
-    focal_weighted: bool = _setting(
-        False, checks.boolean, "give the focal loss class-balanced weights as well (Cui et al. 2019)"
+    ghm_bias_correction: bool = setting(
+        True, "divide the remembered counts by 1 - momentum^updates; the released GHM-C does not"
     )
-    ghm_bins: int = _setting(30, _whole(1), "bins of the gradient norm in [0, 1] (GHM-C, Li et al. 2019)")
-    ghm_momentum: float = _setting(
-        0.75, _number(0, 1, open_high=True), "memory of the counts per bin, 0 for none (GHM-C, Li et al. 2019)"
+    ghm_r_mu: float = setting(0.02, "mu of the loss of box offsets (GHM-R, Li et al. 2019)", above=0)
+    ghm_r_bins: int = setting(10, "bins of its gradient norm in [0, 1] (GHM-R)", low=1)
+    ghm_r_momentum: float = setting(0.7, "memory of its counts per bin (GHM-R)", low=0, below=1)
+    ldam_margin: float = setting(0.5, "margin of the rarest class, cosine (LDAM, Cao et al. 2019)", above=0)
+    ldam_scale: float = setting(30.0, "logits per cosine (LDAM, Cao et al. 2019)", above=0)
+    drw_start: float = setting(
+        0.8, "share of the training before class weights set in (LDAM-DRW, Cao et al. 2019)", above=0, below=1
     )
-    ghm_bias_correction: bool = _setting(
-        True, checks.boolean, "divide the remembered counts by 1 - momentum^updates; the released GHM-C does not"
+    adjustment_tau: float = setting(1.0, "strength of logit adjustment (Menon et al. 2021)", low=0)
+    retrained_share: float = setting(
+        0.1, "share of the steps that trains the new head (cRT, Kang et al. 2020)", above=0, below=1
     )
-    ghm_r_mu: float = _setting(0.02, _number(0, open_low=True), "mu of the loss of box offsets (GHM-R, Li et al. 2019)")
-    ghm_r_bins: int = _setting(10, _whole(1), "bins of its gradient norm in [0, 1] (GHM-R)")
-    ghm_r_momentum: float = _setting(0.7, _number(0, 1, open_high=True), "memory of its counts per bin (GHM-R)")
-    ldam_margin: float = _setting(
-        0.5, _number(0, open_low=True), "margin of the rarest class, cosine (LDAM, Cao et al. 2019)"
-    )
-    ldam_scale: float = _setting(30.0, _number(0, open_low=True), "logits per cosine (LDAM, Cao et al. 2019)")
-    drw_start: float = _setting(
-        0.8,
-        _number(0, 1, open_low=True, open_high=True),
-        "share of the training before class weights set in (LDAM-DRW, Cao et al. 2019)",
-    )
-    adjustment_tau: float = _setting(1.0, _number(0), "strength of logit adjustment (Menon et al. 2021)")
-    retrained_share: float = _setting(
-        0.1,
-        _number(0, 1, open_low=True, open_high=True),
-        "share of the steps that trains the new head (cRT, Kang et al. 2020)",
-    )
-    smote_neighbours: int = _setting(5, _whole(1), "neighbours that SMOTE draws from (Chawla et al. 2002)")
+    smote_neighbours: int = setting(5, "neighbours that SMOTE draws from (Chawla et al. 2002)", low=1)
     # self-paced balance learning; None: as the variant says
-    variant: str = _setting(
-        "clean", _name(VARIANTS), "SPBL as released, without its leak (clean), or as its abstract intends"
+    variant: str = setting(
+        "clean", "SPBL as released, without its leak (clean), or as its abstract intends", names=VARIANTS
     )
-    seed_share: float = _setting(
-        0.2, _number(0, 1, open_low=True, open_high=True), "share of every class in the seed set of SPBL"
+    seed_share: float = setting(0.2, "share of every class in the seed set of SPBL", above=0, below=1)
+    add_ratios: tuple[float, ...] = setting(
+        (0.5, 0.75, 0.9, 1.0, 1.0), "share admitted at each pace of SPBL", high=1, order="never falling", above=0
     )
-    add_ratios: tuple[float, ...] = _setting(
-        (0.5, 0.75, 0.9, 1.0, 1.0), _never_falling(_number(0, 1, open_low=True)), "share admitted at each pace of SPBL"
+    stage_epochs: int | None = setting(
+        None, "passes over each SPBL stage's samples, as in the release; None: as epochs and max_steps say", low=1
     )
-    stage_epochs: int | None = _setting(
-        None,
-        _optional(_whole(1)),
-        "passes over each SPBL stage's samples, as in the release; None: as epochs and max_steps say",
+    assignment: str | None = setting(None, "how penalty weights are assigned", names=ASSIGNMENTS)
+    max_cost: float = setting(10.0, "bound on the largest penalty weight over the smallest", low=1, high=1e100)
+    weighting: bool | None = setting(None, "use penalty weights")
+    reconstruction: bool | None = setting(None, "rearrange the curriculum")
+    max_added: int = setting(100, "samples a class may gain when the curriculum is rearranged", low=0)
+    keep_factor: float = setting(3.0, "classes below this multiple of the mean size lose no samples", low=0)
+    replacement: bool | None = setting(None, "draw with replacement when resampling")
+    rounded_ease: bool | None = setting(None, "round class eases up before ranking, which makes ties")
+    balance_on: str | None = setting(None, "what weights and resampling act on", names=PLACES)
+    difficulty_from: str | None = setting(
+        None, "whose losses select and rank: the SVM's votes or the network", names=DIFFICULTIES
     )
-    assignment: str | None = _setting(None, _optional(_name(ASSIGNMENTS)), "how penalty weights are handed out")
-    max_cost: float = _setting(10.0, _number(1, 1e100), "bound on the largest penalty weight over the smallest")
-    weighting: bool | None = _setting(None, _optional(checks.boolean), "use penalty weights")
-    reconstruction: bool | None = _setting(None, _optional(checks.boolean), "rearrange the curriculum")
-    max_added: int = _setting(100, _whole(0), "samples a class may gain when the curriculum is rearranged")
-    keep_factor: float = _setting(3.0, _number(0), "classes below this multiple of the mean size lose no samples")
-    replacement: bool | None = _setting(None, _optional(checks.boolean), "draw with replacement when resampling")
-    rounded_ease: bool | None = _setting(
-        None, _optional(checks.boolean), "round class eases up before ranking, which makes ties"
+    warm_start: bool | None = setting(None, "go on from the last pace's network, else start anew")
+    feature_stack: bool | None = setting(None, "fit the head on the features of all paces so far")
+    head: str | None = setting(None, "what scores the test images in the end", names=HEADS)
+    svm_cost: float = setting(1.0, "C of the SVM", above=0)
+    svm_memory: float = setting(
+        4.0, "room for the SVM's whole kernel matrix, GiB; beyond it plain SVC does the work", low=0, high=1e6
     )
-    balance_on: str | None = _setting(None, _optional(_name(PLACES)), "what weights and resampling act on")
-    difficulty_from: str | None = _setting(
-        None, _optional(_name(DIFFICULTIES)), "whose losses select and rank: the SVM's votes or the network"
-    )
-    warm_start: bool | None = _setting(
-        None, _optional(checks.boolean), "go on from the last pace's network, else start anew"
-    )
-    feature_stack: bool | None = _setting(
-        None, _optional(checks.boolean), "fit the head on the features of all paces so far"
-    )
-    head: str | None = _setting(None, _optional(_name(HEADS)), "what scores the test pictures in the end")
-    svm_cost: float = _setting(1.0, _number(0, open_low=True), "C of the SVM")
-    svm_memory: float = _setting(
-        4.0, _number(0, 1e6), "room for the SVM's whole kernel matrix, GiB; beyond it plain SVC does the work"
-    )
-    feature_cache: bool = _setting(
-        False, checks.boolean, "freeze the backbone after the seed stage and train the paces on its features"
-    )
+    feature_cache: bool = setting(False, "freeze the backbone after the seed stage and train the paces on its features")
     # machine
-    device: str = _setting("cpu", _name(("cpu", "auto", "cuda", "mps")), "where the network runs")
-    precision: str = _setting("fp32", _name(PRECISIONS), "arithmetic of the network")
-    channels_last: bool = _setting(
-        True, checks.boolean, "memory order of pictures and filters (faster on most machines)"
-    )
-    threads: int = _setting(1, _whole(1), "torch threads; results repeat bit for bit only at the same number")
+    device: str = setting("cpu", "where the network runs", names=("cpu", "auto", "cuda", "mps"))
+    precision: str = setting("fp32", "arithmetic of the network", names=PRECISIONS)
+    channels_last: bool = setting(True, "memory order of images and filters (faster on most machines)")
+    threads: int = setting(1, "torch threads; results repeat bit for bit only at the same number", low=1)
     # grid
-    seeds: tuple[int, ...] = _setting((0, 1, 2), _distinct(_whole(0)), "seeds of a grid")
+    seeds: tuple[int, ...] = setting((0, 1, 2), "seeds of a grid", low=0, order="distinct")
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, field.metadata["check"](field.name, getattr(self, field.name)))
+            object.__setattr__(self, field.name, _checked(field, getattr(self, field.name)))
         if self.enlarge and self.crop:
             raise ValueError(
-                "enlarge and crop are both set; pictures are enlarged before the cut, or stored larger: take one"
+                "enlarge and crop are both set; images are enlarged before the cut, or stored larger: take one"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -280,8 +224,9 @@ class Config:
 
     def replace(self, **overrides: Any) -> "Config":
         """Return a copy with other settings; an unknown name is a ValueError that suggests the nearest one."""
+        known = [field.name for field in dataclasses.fields(self)]
         for key in overrides:
-            checks.one_of("setting", key, [field.name for field in dataclasses.fields(self)])
+            checks.one_of("setting", key, known)
         return dataclasses.replace(self, **overrides)
 
     def describe(self) -> list[tuple[str, Any, str]]:
