@@ -25,7 +25,7 @@ from spbl_nb import files, metrics
 from spbl_nb.config import Config
 from spbl_nb.data.dataset import FeatureData, ImageData
 from spbl_nb.training import checkpoints
-from spbl_nb.training.batches import Features, Pictures, inputs_of, memory_format_of
+from spbl_nb.training.batches import Features, Images, inputs_of, memory_format_of
 from spbl_nb.training.devices import accelerator_for, broadcast_from_main, is_main_process, torch_threads
 from spbl_nb.training.models import Classifier
 
@@ -418,7 +418,7 @@ def _owner(
 
 
 def _evaluate(
-    loop: Loop, data: ImageData | FeatureData, inputs: Pictures | Features, rows: np.ndarray
+    loop: Loop, data: ImageData | FeatureData, inputs: Images | Features, rows: np.ndarray
 ) -> dict[str, float]:
     """Measure the validation rows, and keep the weights if they are the best so far and are selected by them."""
     logits = _predict(loop.model, inputs, rows, loop.accelerator).logits
@@ -431,7 +431,7 @@ def _evaluate(
 
 
 def _predict(
-    model: Any, inputs: Pictures | Features, rows: np.ndarray, accelerator: Accelerator, batch_size: int | None = None
+    model: Any, inputs: Images | Features, rows: np.ndarray, accelerator: Accelerator, batch_size: int | None = None
 ) -> Prediction:
     batch_size = batch_size or min(512, max(1, _PIXELS_AT_ONCE // inputs.pixels))
     shares = accelerator.num_processes

@@ -1,12 +1,10 @@
-"""Networks: a backbone that turns pictures into features, and a head that turns features into class scores.
+"""Networks: a backbone that turns images into features, and a head that turns features into class scores.
 
 Every network is one :class:`Classifier`, so that a single forward pass yields the class scores and the features that
 self-paced balance learning feeds to its SVM. ``small_cnn`` and ``small_resnet`` train in seconds on a CPU;
-``small_plain`` is ``small_cnn`` with GroupNorm, so that no picture's result depends on the others of its batch;
-``mnist_net`` is the network of the SPBL release for 28-pixel pictures; the others are torchvision's, with their last
+``small_plain`` is ``small_cnn`` with GroupNorm, so that no image's result depends on the others of its batch;
+``mnist_net`` is the network of the SPBL release for 28-pixel images; the others are torchvision's, with their last
 layer replaced.
-
-Taught in: notebooks/02_baseline_cnn, section 1.
 """
 
 import os
@@ -40,11 +38,11 @@ class Classifier(nn.Module):
     def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
-        self.head: Any = head  # mostly a Linear, whose weight and bias methods look at and change
+        self.head: Any = head  # mostly a Linear, whose weight and bias methods read and change
 
-    def forward(self, pictures: Tensor, with_features: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, with_features: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """Return logits float[B,C], or (logits, features float[B,D]) of the same pass."""
-        features = self.backbone(pictures)
+        features = self.backbone(images)
         logits = self.head(features)
         return (logits, features) if with_features else logits
 
@@ -58,22 +56,20 @@ def build(
     ----------
     name : one of :data:`NAMES`.
     num_classes : C, at least 2.
-    size : picture side (or height and width) in pixels, multiples of 4 for ``mnist_net``.
+    size : image side (or height and width) in pixels, multiples of 4 for ``mnist_net``.
     weights : for torchvision networks a name such as ``"IMAGENET1K_V2"`` (read from torch's hub cache, or downloaded into
-        it: :func:`published_weights`) or the path of a file with a state dict; None draws random ones.
+        it) or the path of a file with a state dict; None draws random ones.
     seed : the same seed gives the same weights; the caller's random state is left alone.
 
     Raises ValueError for an unknown name, a size the network cannot take, or weights for a network that has none.
     """
     checks.one_of("model", name, NAMES)
-    num_classes = checks.integer("num_classes", num_classes, 2, checks.MOST_CLASSES)
-    sides = size if isinstance(size, tuple | list) and len(size) == 2 else (size, size)
-    height, width = (checks.integer("size", side, 1) for side in sides)
+    height, width = size if isinstance(size, tuple) else (size, size)
     smallest = _SMALLEST.get(name, 32)
     if min(height, width) < smallest:
-        raise ValueError(f"size is {height} x {width}; {name} needs pictures of at least {smallest} pixels")
+        raise ValueError(f"size is {height} x {width}; {name} needs images of at least {smallest} pixels")
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(checks.integer("seed", seed, 0))
+        torch.manual_seed(seed)
         if name in _TORCHVISION:
             backbone, width_of_features = _torchvision_backbone(name, weights)
         elif weights is not None:
@@ -90,9 +86,7 @@ def build(
 def linear(features: int, num_classes: int, *, seed: int = 0) -> Classifier:
     """Build a linear head float[B,D] -> float[B,C] over cached features, with seeded random weights."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(checks.integer("seed", seed, 0))
-        features = checks.integer("features", features, 1, checks.MOST_CLASSES)
-        num_classes = checks.integer("num_classes", num_classes, 1, checks.MOST_CLASSES)
+        torch.manual_seed(seed)
         return Classifier(nn.Identity(), nn.Linear(features, num_classes))
 
 
@@ -102,7 +96,7 @@ def _convolution(inputs: int, outputs: int, batch_norm: bool = True) -> list[nn.
 
 
 def _small_cnn(width: int = 16, batch_norm: bool = True) -> tuple[nn.Module, int]:
-    """Three 3x3 convolutions of 16, 32 and 64 filters with BatchNorm or GroupNorm; 64 features, the mean over the picture."""
+    """Three 3x3 convolutions of 16, 32 and 64 filters with BatchNorm or GroupNorm; 64 features, the mean over the image."""
     layers = [
         *_convolution(3, width, batch_norm),
         nn.MaxPool2d(2),
@@ -116,7 +110,7 @@ def _small_cnn(width: int = 16, batch_norm: bool = True) -> tuple[nn.Module, int
 
 
 class _Residual(nn.Module):
-    """Two 3x3 convolutions around which the input goes straight (He et al. 2016), halving the picture."""
+    """Two 3x3 convolutions around which the input goes straight (He et al. 2016), halving the image."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -125,13 +119,13 @@ class _Residual(nn.Module):
         self.through = nn.Sequential(*_convolution(inputs, outputs), *last)
         self.halve = nn.AvgPool2d(2)
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        halved = self.halve(pictures)
+    def forward(self, images: Tensor) -> Tensor:
+        halved = self.halve(images)
         return functional.relu(self.around(halved) + self.through(halved))
 
 
 def _small_resnet(width: int = 16) -> tuple[nn.Module, int]:
-    """A strided convolution and two residual blocks; 64 features, the largest over the picture."""
+    """A strided convolution and two residual blocks; 64 features, the largest over the image."""
     stem = [nn.Conv2d(3, width, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
     blocks = [_Residual(width, 2 * width), _Residual(2 * width, 4 * width)]
     return nn.Sequential(*stem, *blocks, nn.AdaptiveMaxPool2d(1), nn.Flatten()), 4 * width
@@ -140,7 +134,7 @@ def _small_resnet(width: int = 16) -> tuple[nn.Module, int]:
 def _mnist_net(height: int, width: int) -> tuple[nn.Module, int]:
     """The MNIST network of the SPBL release: four 3x3 convolutions, two hidden layers of 512, dropout 0.5 thrice."""
     if height % 4 or width % 4:
-        raise ValueError(f"size is {height} x {width}; mnist_net halves pictures twice and needs multiples of 4")
+        raise ValueError(f"size is {height} x {width}; mnist_net halves images twice and needs multiples of 4")
     layers: list[nn.Module] = []
     for inputs, outputs in ((3, 32), (32, 32), (32, 64), (64, 64)):
         layers += [nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
@@ -161,8 +155,8 @@ class _FirstOutput(nn.Module):
         network.AuxLogits = None
         self.network = network
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        return self.network(pictures)
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(images)
 
 
 def _torchvision_backbone(name: str, weights: str | None) -> tuple[nn.Module, int]:
@@ -172,8 +166,7 @@ def _torchvision_backbone(name: str, weights: str | None) -> tuple[nn.Module, in
     as_published = {"init_weights": weights is None, "transform_input": weights is not None}
     network = torchvision.models.get_model(name, weights=None, **(as_published if name == "inception_v3" else {}))
     if weights is not None:
-        from_file = os.sep in weights or Path(weights).is_file()
-        _load_file(network, Path(weights) if from_file else published_weights(name, weights), name)
+        _load_weights(network, name, weights)
     if name.startswith("densenet"):
         features, network.classifier = network.classifier.in_features, nn.Identity()
     elif name.startswith("vgg"):
@@ -183,40 +176,34 @@ def _torchvision_backbone(name: str, weights: str | None) -> tuple[nn.Module, in
     return (_FirstOutput(network) if name == "inception_v3" else network), features
 
 
-def published_weights(name: str, weights: str) -> Path:
-    """Return the file of torchvision's published ``weights`` of a network in torch's hub cache; download it if absent.
-
-    Raises ValueError for weights that torchvision does not publish for the network, FileNotFoundError, which names the
-    file and its address, when it is neither there nor to be had.
-    """
-    import torchvision
-
-    published = torchvision.models.get_model_weights(name).__members__
-    url = published[checks.one_of(f"weights of {name}", weights, tuple(published))].url
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
-    if not path.is_file():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            torch.hub.download_url_to_file(url, str(path), path.stem.rsplit("-", 1)[1], progress=False)
-        except Exception as error:
-            raise FileNotFoundError(
-                f"the weights {weights} of {name} are not at {path}, and they could not be downloaded ({error}); put the file "
-                f"from {url} there (TORCH_HOME moves torch's folder), give its path as weights, or choose weights: null or "
-                "a small network, such as model: small_resnet, to start from random ones"
-            ) from None
-    return path
-
-
-def _load_file(network: nn.Module, path: Path, name: str) -> None:
-    """Load a state dict from a file without running code from it."""
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"weights file {path} does not exist; give torchvision's name or the path of a state dict"
-        )
+def _load_weights(network: nn.Module, name: str, weights: str) -> None:
+    """Load a state dict, from a file or as torchvision publishes it, without running code from it."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        if os.sep in weights or Path(weights).is_file():
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+        else:
+            state = _published_state(name, weights)
         if name.startswith("densenet"):  # its published files write norm.1 for norm1
             state = {re.sub(r"(denselayer\d+\.(?:norm|conv))\.(\d)", r"\1\2", key): one for key, one in state.items()}
         network.load_state_dict(state)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}; give torchvision's name or the path of a state dict") from None
     except Exception as error:
-        raise ValueError(f"{path} does not hold the weights of {name}: {error}") from None
+        raise ValueError(f"weights {weights} are not those of {name}: {error}") from None
+
+
+def _published_state(name: str, weights: str) -> dict[str, Tensor]:
+    """Read torchvision's published weights from torch's hub cache, or download them into it."""
+    import torchvision
+
+    published = torchvision.models.get_model_weights(name).__members__
+    chosen = published[checks.one_of(f"weights of {name}", weights, tuple(published))]
+    try:
+        return dict(chosen.get_state_dict(progress=False, check_hash=True, weights_only=True))
+    except OSError as error:
+        path = Path(torch.hub.get_dir()) / "checkpoints" / chosen.url.rsplit("/", 1)[1]
+        raise FileNotFoundError(
+            f"the weights {weights} of {name} are not at {path}, and they could not be downloaded ({error}); put the file "
+            f"from {chosen.url} there (TORCH_HOME moves torch's folder), or choose weights: null or a small network, such as "
+            "model: small_resnet, to start from random ones"
+        ) from None

@@ -47,7 +47,7 @@ def test_shift_and_mirror_against_one_picture_at_a_time(height, width, margin, w
 @pytest.mark.parametrize("channels_last", [False, True])
 def test_batches_are_normalised_in_the_order_asked_for(blobs, channels_last):
     data = blobs([4, 3], size=8)
-    pictures = batches.Pictures(data, torch.device("cpu"), preset("smoke", channels_last=channels_last))
+    pictures = batches.Images(data, torch.device("cpu"), preset("smoke", channels_last=channels_last))
     batch = pictures.batch(np.array([6, 0]))
     mean, std = (np.array(values).reshape(3, 1, 1) for values in (batches.CHANNEL_MEAN, batches.CHANNEL_STD))
     np.testing.assert_allclose(batch.numpy(), (data.images[[6, 0]] - mean) / std, rtol=1e-5)
@@ -65,7 +65,7 @@ def test_a_crop_is_cut_from_the_stored_picture_and_the_rest_is_reduced(blobs):
     from torchvision.transforms import v2
 
     data = blobs([4, 3], size=24)
-    pictures = batches.Pictures(data, torch.device("cpu"), preset("smoke", crop=True, padding=4))
+    pictures = batches.Images(data, torch.device("cpu"), preset("smoke", crop=True, padding=4))
     rows = np.array([5, 0, 2])
     moved = pictures.batch(rows, np.array([[-4, 4], [0, 0], [3, -1]]), np.array([False, True, False]))
     cuts = [data.images[5][:, 0:16, 8:24], data.images[0][:, 4:20, 4:20][:, :, ::-1], data.images[2][:, 7:23, 3:19]]
@@ -76,7 +76,7 @@ def test_a_crop_is_cut_from_the_stored_picture_and_the_rest_is_reduced(blobs):
 
 def test_a_crop_that_leaves_nothing_is_refused(blobs):
     with pytest.raises(ValueError, match="crop takes 10 pixels"):
-        batches.Pictures(blobs([4, 3], size=16), torch.device("cpu"), preset("smoke", crop=True, padding=5))
+        batches.Images(blobs([4, 3], size=16), torch.device("cpu"), preset("smoke", crop=True, padding=5))
 
 
 @pytest.mark.filterwarnings("error")
@@ -88,7 +88,7 @@ def test_pictures_in_a_read_only_file_give_the_same_batches(blobs, tmp_path):
     part = mapped.take(np.array([14, 3, 9, 3, 0]))
     rows = [np.array([4, 0]), np.array([2, 2, 3])]
     in_memory, in_file = (
-        batches.Pictures(one, torch.device("cpu"), preset("smoke"))
+        batches.Images(one, torch.device("cpu"), preset("smoke"))
         for one in (data.take(np.array([14, 3, 9, 3, 0])), part)
     )
     expected = [in_memory.batch(one) for one in rows]
