@@ -162,10 +162,3 @@ def _first(wrong: np.ndarray, array: np.ndarray) -> str:
     """Return "[row, column] is value" for the first wrong entry."""
     where = tuple(np.argwhere(wrong)[0].tolist())
     return f"[{', '.join(map(str, where))}] is {array[where]:g}"
-
-
-def boolean(name: str, value: object) -> bool:
-    """Return ``value`` if it is True or False."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name} is {value!r} ({type(value).__name__}); allowed: True or False")
-    return bool(value)

@@ -69,7 +69,9 @@ def _checked_one(name: str, value: Any, kind: Any, limits: Mapping[str, Any]) ->
         low, high = limits.get("above", limits.get("low")), limits.get("below", limits.get("high", math.inf))
         return checks.real(name, value, low, high, open_low="above" in limits, open_high="below" in limits)
     if kind is bool:
-        return checks.instance(name, value, bool)
+        if not isinstance(value, bool):
+            raise ValueError(f"{name} is {value!r} ({type(value).__name__}); allowed: True or False")
+        return value
     if "names" in limits:
         return checks.one_of(name, value, limits["names"])
     if not isinstance(value, str) or not value:
