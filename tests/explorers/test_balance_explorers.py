@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from every_explorer import heights
 from scipy.stats import spearmanr
 from sklearn.svm import SVC
 
 from spbl_nb import balance, metrics, pace
 from spbl_nb.explorers.balance import BalanceExplorer, ReconstructionPlayer
-from spbl_nb.explorers.base import check_explorer
 from spbl_nb.svm import CachedFeatures, CachedHead
 
 SIZES = np.array([12, 40, 6, 25])
@@ -48,10 +48,6 @@ def player():
     return ReconstructionPlayer(COUNTS, COMPLEXITY, LETTERS)
 
 
-def _heights(bars):
-    return np.array([path.get_extents().height for path in bars.artist.get_paths()])
-
-
 def _marks(lines):
     return np.array([segment[0, 1] for segment in lines.get_segments()])
 
@@ -59,7 +55,7 @@ def _marks(lines):
 # the head
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_head_is_the_svm_on_duplicated_and_weighted_rows(cached, seed):
     rng = np.random.default_rng(seed)
     shown = rng.integers(0, 4, len(cached.labels))
@@ -107,19 +103,10 @@ def test_the_balanced_head_sees_the_rearranged_rows_and_the_weights(explorer, ca
 
 def test_without_penalty_and_cap_nothing_is_balanced(explorer):
     _, caption = explorer.render(max_cost=1.0, max_added=0)
-    np.testing.assert_allclose(_heights(explorer.recall_bars), _marks(explorer.recall_marks), atol=1e-12)
-    np.testing.assert_allclose(_heights(explorer.size_bars), _marks(explorer.size_marks), atol=1e-12)
+    np.testing.assert_allclose(heights(explorer.recall_bars), _marks(explorer.recall_marks), atol=1e-12)
+    np.testing.assert_allclose(heights(explorer.size_bars), _marks(explorer.size_marks), atol=1e-12)
     assert "No recall changes." in caption
     assert "correlation with complexity is not defined" in caption
-
-
-@pytest.mark.slow
-def test_sweep(explorer, player):
-    assert check_explorer(explorer) > 90
-    assert check_explorer(player) > 20
-    rng = np.random.default_rng(0)
-    many = ReconstructionPlayer(rng.integers(1, 80, 198), rng.gamma(1.0, size=198) + 0.01, [f"{c}" for c in range(198)])
-    assert check_explorer(many) > 20
 
 
 @pytest.mark.parametrize("settings", [{}, {"assignment": "released"}, {"keep_factor": 0.0, "share": 0.5}])
@@ -127,9 +114,9 @@ def test_bars_marks_and_labels_are_the_solution(explorer, settings):
     explorer.render(**settings)
     found = explorer.solve(**explorer.settings(**settings))
     order = [1, 3, 0, 2]  # from the largest class to the smallest
-    np.testing.assert_allclose(_heights(explorer.size_bars), found.after[order])
+    np.testing.assert_allclose(heights(explorer.size_bars), found.after[order])
     np.testing.assert_allclose(_marks(explorer.size_marks), found.before[order])
-    np.testing.assert_allclose(_heights(explorer.recall_bars), found.balanced.per_class.recall[order], atol=1e-12)
+    np.testing.assert_allclose(heights(explorer.recall_bars), found.balanced.per_class.recall[order], atol=1e-12)
     np.testing.assert_allclose(_marks(explorer.recall_marks), found.plain.per_class.recall[order])
     hits = np.diag(found.balanced.confusion)[order]
     assert explorer.recall_texts.texts == [f"{hit}/9" for hit in hits]
@@ -211,6 +198,7 @@ def test_the_player_ends_at_the_reconstructed_curriculum(classes):
     changed = [np.sum(player.counts_at(step, 100, 3.0) != player.counts) for step in range(1, player.last - 1)]
     assert changed == sorted(changed)
     assert player.last <= 16
+    assert f"Step {player.last} of" in player.render(step=player.last)[1]
 
 
 def test_the_player_shows_and_says_each_step(player):
@@ -223,7 +211,7 @@ def test_the_player_shows_and_says_each_step(player):
     assert all(text.endswith("Caps: nobody gains more than 20; below m = 19 nobody loses.") for text in said.values())
     assert "spares 3 of 5 classes, and 2 lose samples. 92 samples were selected, 101 are shown." in said[9]
     player.render(step=5)
-    np.testing.assert_allclose(_heights(player.bars), [6, 9, 12, 9, 6])
+    np.testing.assert_allclose(heights(player.bars), [6, 9, 12, 9, 6])
     np.testing.assert_allclose(_marks(player.marks), [40, 12, 25, 9, 6])
     assert player.texts.texts == ["6\n(-34)", "9\n(-3)", "12\n(-13)", "9", "6"]
     colours = [tuple(colour) for colour in player.bars.artist.get_facecolor()]

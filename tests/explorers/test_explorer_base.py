@@ -181,6 +181,12 @@ def test_the_browser_tests_see_every_explorer_and_each_name_once():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("place", range(9))
+def test_sweep(place):
+    assert check_explorer(every_explorer()[place]) > 10
+
+
+@pytest.mark.slow
 def test_no_two_images_of_an_explorer_have_the_same_words():
     for explorer in every_explorer():
         for control in explorer.controls:

@@ -56,17 +56,33 @@ def _selected(number, share, loss):
     return SelfPacedRecord(number, share, age, loss, pace.self_paced_weights(loss, age))
 
 
-def _measured(number, share, loss, rng):
-    selected = pace.select_easiest(loss, LABELS, share)
-    counts = np.bincount(LABELS[selected], minlength=4)
-    complexity = rng.random(4) + 0.1
-    before, after = (metrics.report(LABELS, rng.random((len(LABELS), 4)) + np.eye(4)[LABELS] / 2, 4) for _ in range(2))
+def pace_record(number, share, labels, selected, gained, complexity, weights, rows=None):
+    """Return a record of SPBL over the samples ``rows`` (all by default) with random reports before and after."""
+    rows, classes = np.arange(len(labels)) if rows is None else rows, len(complexity)
+    rng = np.random.default_rng(number)
+    counts = np.bincount(labels[rows][selected], minlength=classes)
+    judged = np.arange(10 * classes) % classes
+    before, after = (
+        metrics.report(judged, rng.random((len(judged), classes)) + 0.6 * np.eye(classes)[judged], classes)
+        for _ in range(2)
+    )
     return PaceRecord(
-        pace=number, fraction=share, rows=np.arange(len(LABELS)), seed_rows=np.arange(4), loss=loss, selected=selected,
-        ease=1 / complexity, complexity=complexity, weights=1 + 9 * complexity, counts_before=counts,
-        counts_after=counts + np.array([-2, 0, 3, 5]), balanced_rows=np.flatnonzero(selected), seconds=1.0, parts={},
-        before=before, validation=after, test=None,
+        pace=number, fraction=share, rows=rows, seed_rows=np.arange(rows[0]), loss=rng.random(len(rows)), selected=selected,
+        ease=1 / complexity, complexity=complexity, weights=weights, counts_before=counts, counts_after=counts + gained,
+        balanced_rows=rows[selected], seconds=1.0, parts={}, before=before, validation=after, test=None,
     )  # fmt: skip
+
+
+def heights(bars):
+    """Return float[C], the heights of bars as drawn."""
+    return np.array([path.get_extents().height for path in bars.artist.get_paths()])
+
+
+def _measured(number, share, loss, rng):
+    complexity = rng.random(4) + 0.1
+    gained = np.array([-2, 0, 3, 5])
+    selected = pace.select_easiest(loss, LABELS, share)
+    return pace_record(number, share, LABELS, selected, gained, complexity, 1 + 9 * complexity)
 
 
 def _cached(rng, loss):
