@@ -204,6 +204,7 @@ def test_one_checkpoint_is_not_for_a_grid(file, tmp_path, capsys):
 
 
 @pytest.mark.notebooks
+@pytest.mark.slow
 def test_the_experiment_takes_a_file_by_plain_papermill(file, tmp_path):
     import papermill
 
