@@ -1,4 +1,4 @@
-"""Exercises that check themselves: ``exercises.check_…(mine)`` stands in the cell of each exercise of the notebooks.
+"""Exercises that check themselves: the cell of each exercise of the notebooks ends with ``exercises.check_…(mine)``.
 
 A checker runs the reader's function on edge cases and drawn cases and compares it with the library or brute force. It
 prints what it found, with the smallest counterexample, and returns a :class:`Verdict`; it never raises.

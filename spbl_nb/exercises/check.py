@@ -51,16 +51,6 @@ class Seeded:
         return f"np.random.default_rng({self.seed})"
 
 
-@dataclass(frozen=True, eq=False)
-class _Outcome:
-    """What one call of the reader's function did: its answer or error, what it printed, the argument it changed."""
-
-    answer: Any = None
-    error: BaseException | None = None
-    printed: str = ""
-    changed: str = ""
-
-
 def named(names: str, rows: Iterable[Iterable[Any]]) -> list[Case]:
     """Return one case per row: its values by name, lists turned into arrays."""
     return [
@@ -164,30 +154,30 @@ def _examined(mine: Any, cases: list[Case], judge: Judge, traps: list[Trap]) -> 
     if mine is None or mine is ...:
         return None, "not attempted yet."
     if not callable(mine):
-        return False, (
-            "not yet. The checker wants the function itself, without parentheses after its name; "
-            f"it got {show(mine)}."
-        )  # fmt: skip
-    printed = False
+        wanted = "The checker wants the function itself, without parentheses after its name"
+        return False, f"not yet. {wanted}; it got {show(mine)}."
+    silent = True
     for number, case in enumerate(cases):
-        outcome = _call(mine, case)
-        nothing = outcome.error is None and (outcome.answer is None or outcome.answer is ...)
-        if number == 0 and (nothing or isinstance(outcome.error, NotImplementedError)):
-            hint = " (If you have written something: is a `return` missing?)"
-            return None, "not attempted yet." + (hint if nothing and outcome.answer is None else "")
-        complaint = _complaint(outcome, case, judge, mine)
+        answer, complaint, printed = _call(mine, case)
+        if number == 0 and not complaint and (answer is None or answer is ...):
+            hint = " (If you have written something: is a `return` missing?)" if answer is None else ""
+            return None, f"not attempted yet.{hint}"
+        question = ""
+        if not complaint:
+            off = judge(answer, case, lambda **other: _call(mine, other)[0])
+            complaint = f"your function returned\n{_indented(show(answer))}\n{off}" if off else ""
+            question = _question(mine, cases, traps) if off else ""
         if complaint:
-            question = "" if outcome.error is not None else _question(mine, cases, traps)
-            aside = f"It printed\n{_indented(outcome.printed.strip()[:_LONGEST])}" if outcome.printed else ""
+            aside = f"It printed\n{_indented(printed.strip()[:_LONGEST])}" if printed else ""
             arguments = [_indented(show(value, name)) for name, value in case.items()]
             return False, "\n".join(filter(None, ["not yet. With", *arguments, complaint, question, aside]))
-        printed |= bool(outcome.printed)
-    aside = " (What your function printed was put aside.)" if printed else ""
+        silent &= not printed
+    aside = "" if silent else " (What your function printed was put aside.)"
     return True, f"well done! Right in all {len(cases)} cases.{aside}"
 
 
-def _call(mine: Callable, case: Case) -> _Outcome:
-    """Call the reader's function with copies of the arguments, and note all it does."""
+def _call(mine: Callable, case: Case) -> tuple[Any, str, str]:
+    """Call ``mine`` with copies of the arguments; return (answer, complaint about an error or a changed argument, printed)."""
     given = {
         name: np.random.default_rng(value.seed) if isinstance(value, Seeded) else copy.deepcopy(value)
         for name, value in case.items()
@@ -197,32 +187,26 @@ def _call(mine: Callable, case: Case) -> _Outcome:
         with contextlib.redirect_stdout(printed), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             answer = mine(*given.values())
+    except NotImplementedError:
+        return ..., "", printed.getvalue()
     except (Exception, SystemExit) as error:
-        return _Outcome(error=error, printed=printed.getvalue())
-    changed = [name for name, value in case.items() if not _unchanged(value, given[name])]
-    return _Outcome(answer, None, printed.getvalue(), changed[0] if changed else "")
-
-
-def _complaint(outcome: _Outcome, case: Case, judge: Judge, mine: Callable) -> str:
-    """Return what is wrong with an outcome in whole sentences, or an empty text."""
-    if outcome.error is not None:
-        error = outcome.error
         file = getattr(getattr(mine, "__code__", None), "co_filename", None)
         lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         where = f", in the line `{lines[-1]}`" if lines and lines[-1] else ""
-        return f"your function raised {type(error).__name__}: {str(error).strip()}{where}"
-    if outcome.changed:
-        return (
-            f"your function changed its argument {outcome.changed}. Work on a copy: whoever calls it may need the "
-            "argument as it was."
-        )
-    complaint = judge(outcome.answer, case, lambda **other: _call(mine, other).answer)
-    return f"your function returned\n{_indented(show(outcome.answer))}\n{complaint}" if complaint else ""
+        return None, f"your function raised {type(error).__name__}: {str(error).strip()}{where}", printed.getvalue()
+    changed = [name for name, value in case.items() if not _unchanged(value, given[name])]
+    complaint = (
+        f"your function changed its argument {changed[0]}. Work on a copy: whoever calls it may need the argument as it "
+        "was."
+        if changed
+        else ""
+    )
+    return answer, complaint, printed.getvalue()
 
 
 def _question(mine: Callable, cases: list[Case], traps: list[Trap]) -> str:
     """Return the question of the first trap that gives all answers of ``mine``, or an empty text."""
-    answers = [_call(mine, case).answer for case in cases] if traps else []
+    answers = [_call(mine, case)[0] for case in cases] if traps else []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for wrong, question in traps:

@@ -97,7 +97,7 @@ class BalanceExplorer(Explorer):
         keep_factor: float,
         share: float,
     ) -> Balanced:
-        """Return everything that the picture shows, per class in the order of the labels."""
+        """Return everything that the image shows, per class in the order of the labels."""
         labels, classes = self.cached.labels, len(self.names)
         selected = pace.select_easiest(self.cached.loss, labels, share)
         before = np.bincount(labels[selected], minlength=classes)
@@ -196,7 +196,7 @@ class BalanceExplorer(Explorer):
         self.dead.set_data(dead, np.full(len(dead), 0.22))
         if self.few:
             hits = np.diag(found.balanced.confusion)[self.order]
-            in_the_way = (plain > now) & (plain < now + _LABEL_ROOM)  # the mark, of a label that stands on its bar
+            in_the_way = (plain > now) & (plain < now + _LABEL_ROOM)  # the mark, of a label on its bar
             heights = np.nan_to_num(np.where(in_the_way, plain, now))
             words = [f"{hit}/{all_}" for hit, all_ in zip(hits, support, strict=True)]
             self.recall_texts.put(range(len(hits)), heights, words)

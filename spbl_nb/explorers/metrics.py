@@ -41,7 +41,7 @@ AS_TRAINED, EQUAL_SIZES = "long-tailed as the training set", "equal sizes"
 
 
 class _ReportExplorer(Explorer):
-    """The picture of one report. A subclass sets ``names`` and ``start``, the values of the black lines."""
+    """The image of one report. A subclass sets ``names`` and ``start``, the values of the black lines."""
 
     size = (9.0, 5.6)
     names: Sequence[str]
@@ -164,7 +164,7 @@ class MetricExplorer(_ReportExplorer):
         return [*artists, self.row]
 
     def update(self, tau: float, true: str, predicted: str, moved: int) -> str:
-        """Decide anew, move right answers, and set matrix, metrics and recalls."""
+        """Decide again, move right answers, and set matrix, metrics and recalls."""
         report, count = self.report(tau, true, predicted, moved)
         values = np.where(np.array([*_METRICS]) == "mauc", self.mauc, _values(report))
         self.show_report(report, values)
@@ -264,7 +264,7 @@ class SimulatedMetricExplorer(_ReportExplorer):
         return metrics.report(*self.samples(**settings), len(self.names))
 
     def update(self, **settings: Any) -> str:
-        """Draw and judge the samples anew, and set matrix, metrics and recalls."""
+        """Draw and judge the samples again, and set matrix, metrics and recalls."""
         report = self.report(**settings)
         values = _values(report)
         self.show_report(report, values)

@@ -16,7 +16,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from spbl_nb import checks, pace
 from spbl_nb.explorers.base import Choice, Explorer, Player, Slider
@@ -237,7 +236,8 @@ class PaceExplorer(Explorer):
         style.tidy(axes["curve"])
         (self.out,) = axes["losses"].plot([], [], linestyle="", **_OUT)
         self.light, self.full = (
-            [self._points(axes["losses"], colour, size) for colour in _COLOURS] for size in (2.4, 4)
+            [axes["losses"].plot([], [], "o", color=c, markersize=size, markeredgewidth=0)[0] for c in _COLOURS]
+            for size in (2.4, 4)
         )
         (self.curve,) = axes["curve"].plot([], [], ".", color=style.RED, markersize=3)
         self.share_bars = style.Bars(axes["shares"], np.zeros(len(self.names)), facecolor="#BFDDF0")
@@ -262,10 +262,6 @@ class PaceExplorer(Explorer):
         axes.set_axis_off()
         axes.legend(marks.values(), marks, loc="upper left", bbox_to_anchor=(-0.75, 1.05), frameon=False, fontsize=8,
                     handlelength=1.2, handletextpad=0.4)  # fmt: skip
-
-    @staticmethod
-    def _points(axes: Axes, colour: str, size: float) -> Line2D:
-        return axes.plot([], [], "o", color=colour, markersize=size, markeredgewidth=0)[0]
 
     def update(self, share: float, scope: str, form: str, diversity: float) -> str:
         """Select again and set every mark, bar and image."""

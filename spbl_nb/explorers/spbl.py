@@ -80,8 +80,6 @@ def arrivals(
     """
     pace, each = checks.integer("pace", pace, 1, len(records)), checks.integer("each", each, 1, 100)
     labels = checks.label_array("labels", labels, len(names), length=len(images))
-    if images.dtype != np.uint8:
-        raise ValueError(f"images has dtype {images.dtype}; allowed: uint8[N,3,H,W]")
     record, new = records[pace - 1], _arriving(records)[pace - 1]
     blocks = np.full((2, len(names), each, *images.shape[1:]), 255, dtype=np.uint8)
     counts = np.zeros(len(names), dtype=int)

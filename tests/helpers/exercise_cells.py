@@ -1,4 +1,4 @@
-"""The exercises as they stand in the notebooks: task, stub with its check, folded hint and solution."""
+"""The exercises of the notebooks: task, stub with its check, folded hint and solution."""
 
 import re
 from dataclasses import dataclass

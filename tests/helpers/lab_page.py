@@ -75,7 +75,7 @@ class Lab:
 
 @contextlib.contextmanager
 def jupyterlab(home: Path):
-    """Run a JupyterLab whose every folder lies under ``home``; yield a :class:`Lab`."""
+    """Run a JupyterLab with every folder under ``home``; yield a :class:`Lab`."""
     folders = {
         name: home / name for name in ("notebooks", "config", "data", "runtime", "ipython", "settings", "workspaces")
     }
