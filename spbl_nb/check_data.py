@@ -180,7 +180,7 @@ def _files(data: ImageData, skip_broken: bool) -> list[Finding]:
 
 
 def repeated(keys: Iterable[bytes]) -> list[np.ndarray]:
-    """Return the rows of every key that stands more than once: ascending int64 arrays, by their first row."""
+    """Return the rows of every key that occurs more than once: ascending int64 arrays, by their first row."""
     rows: dict[bytes, list[int]] = {}
     for row, key in enumerate(keys):
         rows.setdefault(key, []).append(row)
@@ -273,7 +273,8 @@ def _draw(data: ImageData, split: Split | None, folder: Path) -> list[Path]:
     order = np.argsort(-counts, kind="stable")
     pages = [order[start : start + _CLASSES_A_PAGE] for start in range(0, len(order), _CLASSES_A_PAGE)]
     for number, classes in enumerate(pages):
-        rows = [_spread(np.flatnonzero(data.labels == index)) for index in classes]
+        rows = [np.flatnonzero(data.labels == index) for index in classes]
+        rows = [own[np.unique(np.linspace(0, len(own) - 1, _PER_CLASS).round().astype(int))] for own in rows]
         images = thumbnails(np.ascontiguousarray(data.images[np.concatenate(rows)]))
         labels = np.repeat(np.arange(len(classes)), [len(one) for one in rows])
         names = [data.class_names[index] for index in classes]
@@ -304,11 +305,6 @@ def thumbnails(images: np.ndarray) -> np.ndarray:
     square = np.full((len(images), 3, side, side), 255, dtype=np.uint8)
     square[:, :, gaps[0] : gaps[0] + images.shape[2], gaps[1] : gaps[1] + images.shape[3]] = images
     return resize(square, _THUMBNAIL)
-
-
-def _spread(rows: np.ndarray) -> np.ndarray:
-    """Return at most eight of the rows, evenly spread from the first to the last."""
-    return rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), _PER_CLASS)).round().astype(int))]
 
 
 def _write_record(

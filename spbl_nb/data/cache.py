@@ -3,7 +3,7 @@
 Training reads images in random order, many times. Here every file is decoded once and written at its final size into an
 ``.npy`` file, which is then mapped into memory. A cache is a folder named after a key: path, size and time of change of all
 files, the image size, the crops and the version of the decoding rule (:mod:`spbl_nb.data.decode`). The key says only whether
-a cache is fresh; what the data are is said by ``ImageData.sha256``, which is computed once and stored beside the images.
+a cache is fresh; ``ImageData.sha256`` identifies the data, is computed once, and is stored beside the images.
 
 While a cache is built, ``progress.npz`` says which rows are done. Pixels reach the disk before their row is marked, so that
 after a kill or a power cut the next call goes on from there; ``images.npy`` appears by renaming, as the last step. A file

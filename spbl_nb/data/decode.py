@@ -1,7 +1,7 @@
 """One image file to pixels: what is well defined is converted and noted, everything else is refused by name.
 
 No image is ever replaced by something else in silence. This table is the whole rule; :data:`RULE` is its version, and a
-change to it makes every cache anew.
+change to it makes every cache again.
 
 =====================================  ===============================================================================
 found in the file                      what happens

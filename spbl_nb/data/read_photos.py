@@ -88,7 +88,7 @@ def folder(name: str, root: Root, official: bool = True, on_broken: str = "refus
     classes = class_folders(path)
     if not classes:
         loose = len(images_below(path))
-        hint = f"; {loose} images lie in it without a class folder" if loose else ""
+        hint = f"; {loose} images are in it without a class folder" if loose else ""
         raise layouts.absent(name, path, f"{path} holds no folder{hint}")
     splits = [one for one in classes if one.name.lower() in SPLITS]
     is_split = len(splits) == len(classes) or any(one.name.lower() == "train" and class_folders(one) for one in splits)

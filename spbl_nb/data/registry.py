@@ -235,14 +235,13 @@ def _decode(name: str, listed: Listing, size: int | None, asked: Mapping[str, An
     decoded = cached_images(listed.paths, size, folder=asked.get("cache"), crops=listed.crops, **how)
     rows = decoded.kept
     missing = [Broken(str(path), "missing", "a list names it, but it is not there", -1) for path in listed.missing]
-    said = []
+    source = [listed.source]
     if decoded.report:
         named = ["/".join(Path(one.path).parts[-2:]) for one in decoded.report[:_NAMED]]
         more = ", …" if len(decoded.report) > _NAMED else ""
-        said.append(f"skipped, as they cannot be decoded: {len(decoded.report)} of these ({', '.join(named)}{more})")
+        source.append(f"skipped, as they cannot be decoded: {len(decoded.report)} of these ({', '.join(named)}{more})")
     if decoded.converted:
-        notes = ", ".join(f"{len(of)} {note}" for note, of in decoded.converted.items())
-        said.append(f"converted: {notes}")
+        source.append("converted: " + ", ".join(f"{len(rows)} {note}" for note, rows in decoded.converted.items()))
     return ImageData(
         name=name,
         images=decoded.images,
@@ -250,7 +249,7 @@ def _decode(name: str, listed: Listing, size: int | None, asked: Mapping[str, An
         class_names=listed.class_names,
         groups=None if listed.groups is None else listed.groups[rows],
         split=None if listed.split is None else listed.split[rows],
-        source="; ".join([listed.source, *said]),
+        source="; ".join(source),
         mirror=True,
         paths=np.array([str(listed.paths[row]) for row in rows], dtype=object),
         cached=dataclasses.replace(decoded, report=[*missing, *decoded.report]),

@@ -6,7 +6,7 @@ from PIL import Image
 
 from spbl_nb import data
 from spbl_nb.data import read_corals
-from spbl_nb.data import split as splits
+from spbl_nb.data.split import group_leaks
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -43,7 +43,7 @@ def test_years_classes_groups_patches_and_what_is_skipped(root):
     assert np.bincount(reef.split).tolist() == [18, 0, 18]
     assert reef.groups.tolist() == np.repeat(range(4), 9).tolist()
     assert "36 patches of 4 photographs; skipped: 4 off, 4 mille" in reef.source
-    assert set(splits.group_leaks(reef, data.make_split(reef, 0.5)).values()) == {0}
+    assert set(group_leaks(reef, data.make_split(reef, 0.5)).values()) == {0}
     first = reef.images[reef.labels == 3][0]  # Sand at row 10, column 23 of the first photograph
     assert first[0, 0].tolist() == list(range(19, 27)), "columns"
     assert first[1, :, 0].tolist() == list(range(6, 14)), "rows"

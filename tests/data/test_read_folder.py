@@ -8,8 +8,8 @@ from image_trees import class_folders, image, seeds_of, write_lines
 
 from spbl_nb import data
 from spbl_nb.config import preset
-from spbl_nb.data import split as splits
 from spbl_nb.data.dataset import TEST, TRAIN
+from spbl_nb.data.split import group_leaks
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -149,7 +149,7 @@ def test_folders_that_are_refused(root):
     with pytest.raises(ValueError, match="are read as the data set 'medmnist'"):
         data.load("folder", root / "x.npz")
     image(root / "loose" / "a.png")
-    with pytest.raises(FileNotFoundError, match=r"no folder; 1 images lie in it without a class folder\.\nExpected"):
+    with pytest.raises(FileNotFoundError, match=r"no folder; 1 images are in it without a class folder\.\nExpected"):
         data.load("folder", root / "loose")
 
 
@@ -182,6 +182,6 @@ def test_groups_stay_whole_when_the_test_split_is_drawn(root):
     rows = [f"x/x_{i:02}.png,{'ab'[i // 30]},lesion {i // 3}" for i in range(60)]
     write_lines(root / "labels.csv", "path,label,group", *rows)
     mine = data.load("folder", root, size=8, test=0.3)
-    assert set(splits.group_leaks(mine, data.make_split(mine)).values()) == {0}
+    assert set(group_leaks(mine, data.make_split(mine)).values()) == {0}
     again = data.make_split(dataclasses.replace(mine, split=None), test=0.3)
     assert np.flatnonzero(mine.split == TEST).tolist() == again.test.tolist()

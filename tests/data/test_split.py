@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spbl_nb.data import split as splits
-from spbl_nb.data.split import Split, make_split
+from spbl_nb.data.split import Split, group_leaks, held_out_rows, make_split
 
 
 def _grouped(blobs, seed=0):
@@ -49,7 +48,7 @@ def test_groups_stay_whole(seed):
 
     data = _grouped(blobs, seed)
     split = make_split(data, 0.15, 0.25, seed=seed)
-    assert set(splits.group_leaks(data, split).values()) == {0}
+    assert set(group_leaks(data, split).values()) == {0}
     share = data.counts(split.test) / data.counts()
     assert (abs(share - 0.25) < 0.12).all()
 
@@ -71,7 +70,7 @@ def test_groups_of_several_classes_are_cut_in_proportion(seed):
 
     data = _mixed(blobs, seed)
     split = make_split(data, 0.15, 0.25, seed=seed)
-    assert set(splits.group_leaks(data, split).values()) == {0}
+    assert set(group_leaks(data, split).values()) == {0}
     for part, share in ((split.test, 0.25), (split.validation, 0.15)):
         assert data.counts(part).min() >= 1
         np.testing.assert_allclose(
@@ -86,7 +85,7 @@ def test_folds_of_groups_of_several_classes(blobs):
     folds = [make_split(data, 0.1, 0.2, seed=5, fold=fold) for fold in range(5)]
     np.testing.assert_array_equal(np.sort(np.concatenate([split.test for split in folds])), np.arange(len(data)))
     for split in folds:
-        assert set(splits.group_leaks(data, split).values()) == {0}
+        assert set(group_leaks(data, split).values()) == {0}
         assert data.counts(split.test).min() >= 1
         assert abs(len(split.test) / len(data) - 0.2) < 0.06
 
@@ -107,13 +106,13 @@ def test_groups_of_several_classes_that_cannot_be_cut(blobs):
 
 def test_held_out_rows_are_those_of_the_split(blobs):
     data = _grouped(blobs)
-    np.testing.assert_array_equal(splits.held_out_rows(data, 0.3, seed=4), make_split(data, 0.1, 0.3, seed=4).test)
+    np.testing.assert_array_equal(held_out_rows(data, 0.3, seed=4), make_split(data, 0.1, 0.3, seed=4).test)
 
 
 def test_leak_is_seen_when_there_is_one(blobs):
     data = _grouped(blobs)
     ungrouped = make_split(dataclasses.replace(data, groups=None), seed=0)
-    assert splits.group_leaks(data, ungrouped)["train/test"] > 0
+    assert group_leaks(data, ungrouped)["train/test"] > 0
 
 
 @pytest.mark.parametrize("grouped", [False, True])
@@ -125,7 +124,7 @@ def test_folds_are_disjoint_and_complete(blobs, grouped):
     sizes = [len(split.test) for split in folds]
     assert max(sizes) - min(sizes) <= (12 if grouped else 3)
     if grouped:
-        assert all(set(splits.group_leaks(data, split).values()) == {0} for split in folds)
+        assert all(set(group_leaks(data, split).values()) == {0} for split in folds)
 
 
 def test_a_manifest_is_read_back_and_refused_when_altered_or_foreign(blobs, tmp_path):

@@ -14,8 +14,8 @@ import numpy as np
 
 from spbl_nb import training
 from spbl_nb.config import preset
-from spbl_nb.data import split as splits
 from spbl_nb.data.dataset import ImageData
+from spbl_nb.data.split import make_split
 from spbl_nb.training.models import build
 
 IMAGES, SIZE, LIMIT, MB = 40_000, 96, 600, 1e6
@@ -49,7 +49,7 @@ def main(folder: str, copy: bool) -> None:
 
     threading.Thread(target=watch, daemon=True).start()
     part = data.take(np.arange(0, IMAGES, 2))
-    split = splits.make_split(part)
+    split = make_split(part)
     config = preset("smoke", epochs=12, max_steps=12, batch_size=32, crop=True, padding=16)
     model = build("small_cnn", 5, 64)
     fitted = training.fit(model, part, split.train, config, validation=split.validation[:600])

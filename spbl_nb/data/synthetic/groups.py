@@ -14,16 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from spbl_nb import checks
-from spbl_nb.data.synthetic import draw as lesions
+from spbl_nb.data.synthetic.draw import MAX_CLASSES, checked_difficulty, scenes_of_class
 from spbl_nb.data.synthetic.painting import Layers, Scenes, lesion_layers, paint_with_layers, points_of, uniform
 
 SMALLEST, LARGEST = 48, 512  # image sides, pixels
 MOST = 8  # lesions in an image at most
 LEAST_SIDE = 4.0  # pixels; of which less is seen counts as no lesion
 _PLACING, _SKIN = 10_000, 10_001  # keys of the random streams beside those of the classes
-_TRIES = 6  # places tried for a lesion before it is left out
+_TRIES = 6  # places tried for a lesion before it is dropped
 _ZOOM = 1.6, 3.8  # lesions are smaller than in an image of one lesion by a factor in this range
-_REACH = 0.85  # centres lie within so many half image sides from the middle
+_REACH = 0.85  # centres are at most so many half image sides from the middle
 _INSIDE = 0.3  # opacity from which a point belongs to a lesion
 
 
@@ -58,7 +58,7 @@ def draw(
     Parameters
     ----------
     size : image side in pixels, 48 to 512.
-    num_classes : C, 2 to ``lesions.MAX_CLASSES``.
+    num_classes : C, 2 to ``MAX_CLASSES``.
     least, most : 0 to 8 lesions.
     factor : imbalance factor, at least 1: class 0 is so many times as frequent as the last; between them frequencies
         fall exponentially.
@@ -70,10 +70,10 @@ def draw(
     count = checks.integer("count", count, 1)
     size = checks.integer("size", size, SMALLEST, LARGEST)
     key = (checks.integer("seed", seed, 0), checks.integer("stream", stream, 0))
-    num_classes = checks.integer("num_classes", num_classes, 2, lesions.MAX_CLASSES)
+    num_classes = checks.integer("num_classes", num_classes, 2, MAX_CLASSES)
     most = checks.integer("most", most, 0, MOST)
     least = checks.integer("least", least, 0, most)
-    difficulty = lesions.checked_difficulty(difficulty, num_classes)
+    difficulty = checked_difficulty(difficulty, num_classes)
     chance = checks.real("factor", factor, 1) ** -(np.arange(num_classes) / (num_classes - 1))
 
     numbers = uniform((*key, _PLACING), count, 1 + MOST * (2 + 2 * _TRIES))
@@ -89,7 +89,7 @@ def draw(
     group = dataclasses.replace(
         group, view=group.view | {"zoom": zoom, "shift_x": centre[:, 0], "shift_y": centre[:, 1]}
     )
-    skins = lesions.scenes_of_class((key[0], key[1] + _SKIN), 0, count, np.zeros(num_classes))
+    skins = scenes_of_class((key[0], key[1] + _SKIN), 0, count, np.zeros(num_classes))
     return _paint(skins, group, owner, labels, placed, size)
 
 
@@ -97,9 +97,9 @@ def _scenes(key: tuple[int, int], labels: np.ndarray, difficulty: np.ndarray) ->
     """Return the numbers behind lesions of the given classes, in that order."""
     order = np.argsort(labels, kind="stable")
     counts = np.bincount(labels, minlength=len(difficulty))
-    parts = [lesions.scenes_of_class(key, int(c), int(counts[c]), difficulty) for c in np.flatnonzero(counts)]
+    parts = [scenes_of_class(key, int(c), int(counts[c]), difficulty) for c in np.flatnonzero(counts)]
     if not parts:
-        parts = [lesions.scenes_of_class(key, 0, 1, difficulty)]  # of which no row is taken
+        parts = [scenes_of_class(key, 0, 1, difficulty)]  # of which no row is taken
     back = np.argsort(order, kind="stable")
     look, skin, view = (
         {
