@@ -75,34 +75,20 @@ class Batch:
 
 @dataclass(eq=False)
 class Loop:
-    """One training: :meth:`run` takes optimiser steps, epoch by epoch, until the budget of the configuration is spent.
+    """One training: :meth:`run` takes optimiser steps, epoch by epoch, until the budget of the configuration is spent."""
 
-    Attributes
-    ----------
-    model : trained in place; it moves to the device that ``config`` names.
-    optimizer : one over :func:`parameter_groups`.
-    samples : the number of training samples; the last partial batch of an epoch is left out.
-    seed, stage : together with the epoch they fix all randomness.
-    mirror : whether images are mirrored at random.
-    order : called once per epoch with a generator, returns ``samples`` positions (default: a random permutation).
-    moves_by_sample : random moves belong to the sample, not to its place in the epoch.
-    warmup : share of the steps over which the learning rate rises from a third of its value.
-    clip : largest norm of the gradient; larger ones are scaled down.
-    loss : a module whose state belongs into the checkpoint.
-    """
-
-    model: nn.Module
-    optimizer: Any
+    model: nn.Module  # trained in place, on the device that the configuration names
+    optimizer: Any  # over parameter_groups
     config: Config
-    samples: int
-    seed: int = 0
+    samples: int  # of an epoch; the last partial batch is left out
+    seed: int = 0  # with stage and epoch it fixes all randomness
     stage: str = "train"
-    mirror: bool = False
-    order: Order | None = None
-    moves_by_sample: bool = False
-    warmup: float = 0.0
-    clip: float | None = None
-    loss: nn.Module | None = None
+    mirror: bool = False  # images at random
+    order: Order | None = None  # maps a generator to positions of the samples; None: a random permutation
+    moves_by_sample: bool = False  # random moves belong to the sample, not to its place in the epoch
+    warmup: float = 0.0  # share of the steps over which the learning rate rises from a third of its value
+    clip: float | None = None  # largest norm of the gradient; larger ones are scaled down
+    loss: nn.Module | None = None  # one whose state belongs into the checkpoint
 
     def __post_init__(self) -> None:
         self.accelerator = accelerator_for(self.config)

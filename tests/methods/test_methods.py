@@ -37,6 +37,7 @@ def test_budgets_are_equal():
     assert len({first_run(method).steps for method in methods.METHODS}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", methods.METHODS)
 def test_test_labels_are_never_seen(data, split, method):
     """Scrambling the labels of the test rows must not move a single score, except where the leak is the point."""

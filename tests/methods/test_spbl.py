@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from spbl_nb import balance, methods, metrics, pace, training
+from spbl_nb import balance, methods, metrics, training
 from spbl_nb.config import preset
 from spbl_nb.data.dataset import FeatureData
 from spbl_nb.data.split import make_split
@@ -108,15 +108,17 @@ def test_network_of_the_release_never_sees_the_balance(data, split):
     assert histories[0] == histories[1]
 
 
-def test_selection_decides_who_is_looked_at(data, split, monkeypatch):
+@pytest.mark.slow
+def test_selection_decides_what_is_evaluated(data, split, monkeypatch):
     seen = _trainings(monkeypatch)
-    for selection, looked_at in (("test", split.test), ("validation", split.validation), ("last", split.validation)):
+    for selection, evaluated in (("test", split.test), ("validation", split.validation), ("last", split.validation)):
         seen.clear()
         list(spbl.run(data, split, QUICK.replace(selection=selection)))
-        assert {options["validation"].tolist() == looked_at.tolist() for _, _, options, _ in seen} == {True}
+        assert {options["validation"].tolist() == evaluated.tolist() for _, _, options, _ in seen} == {True}
         assert {config.selection for _, config, _, _ in seen} == {"last" if selection == "last" else "validation"}
 
 
+@pytest.mark.slow
 def test_test_rows_are_reported_only_where_the_variant_allows(data, split):
     leaky = list(spbl.run(data, split, QUICK.replace(variant="released")))
     honest = list(spbl.run(data, split, QUICK.replace(variant="clean")))
@@ -127,6 +129,7 @@ def test_test_rows_are_reported_only_where_the_variant_allows(data, split):
     assert not any("validation_accuracy" in entry for entry in history)
 
 
+@pytest.mark.slow
 def test_warm_start_goes_on_and_a_cold_one_starts_anew(data, split, monkeypatch):
     seen = _trainings(monkeypatch)
     for warm, cached in itertools.product((True, False), (False, True)):
@@ -177,12 +180,6 @@ def test_budget_of_fixed_stage_epochs_is_every_methods_budget(data, split):
     assert steps == {sum(4 * int(size // min(16, size)) for size in sizes)}
 
 
-def test_gram_matrix_and_plain_svc_give_the_same_run(data, split):
-    by_gram, plain = (methods.run("spbl_clean", data, split, QUICK.replace(svm_memory=memory)) for memory in (1.0, 0.0))
-    np.testing.assert_array_equal(by_gram.predicted, plain.predicted)
-    np.testing.assert_allclose(by_gram.scores, plain.scores, atol=1e-6)
-
-
 def test_two_classes(blobs):
     data = blobs([40, 14])
     split = make_split(data, 0.2, 0.3)
@@ -207,13 +204,6 @@ def test_all_classes_alike(features, split):
 
 def test_first_kept_epoch():
     assert [spbl.first_kept_epoch(n) for n in (1, 4, 5, 9, 10, 11, 50)] == [1, 1, 1, 2, 10, 10, 10]
-
-
-def test_feature_cache_freezes_the_backbone(data, split, monkeypatch):
-    seen = _trainings(monkeypatch)
-    list(spbl.run(data, split, QUICK.replace(feature_cache=True)))
-    assert ["backbone.0.weight" in start for *_, start in seen] == [True, False, False, False]
-    assert seen[1][3].keys() == {"head.weight", "head.bias"}
 
 
 def test_cached_features_are_those_of_the_network(data, split):
@@ -281,6 +271,7 @@ def test_remembered_parts_are_not_computed_again(data, split, tmp_path, monkeypa
     assert again.details == whole.details
 
 
+@pytest.mark.slow
 def test_killed_at_twelve_random_moments_the_result_file_is_the_same(tmp_path):
     """SIGKILL the process at random moments, start it again, and compare the result file with an undisturbed run's."""
 
@@ -300,9 +291,3 @@ def test_killed_at_twelve_random_moments_the_result_file_is_the_same(tmp_path):
     assert record == expected
     assert all(np.array_equal(arrays[name], expected_arrays[name]) for name in expected_arrays)
     assert store.scan(disturbed / "runs").broken == []
-
-
-def test_selection_is_the_librarys(features, split):
-    record = next(iter(spbl.run(features, split, QUICK)))
-    labels = features.labels[record.rows]
-    np.testing.assert_array_equal(record.selected, pace.select_easiest(record.loss, labels, 0.5, 3))

@@ -11,6 +11,8 @@ import two_processes
 
 from spbl_nb import training
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-5  # on parameters and logits of size 1; 24 steps in float32, summed in another order
 
 
@@ -70,7 +72,7 @@ def test_all_processes_end_with_the_same_network_and_the_same_scores(launched, t
     assert apart({key: value for key, value in read(task, 1).items() if key != "processes"}, read(task)) == 0
 
 
-def test_a_checkpoint_is_written_and_read_by_the_first_process_alone(launched):
+def test_a_checkpoint_is_written_and_read_by_the_main_process_alone(launched):
     read, folder = launched
     assert (folder / "of-0" / "fit").is_file()
     assert not (folder / "of-1").exists()
@@ -86,7 +88,7 @@ def test_spbl_as_a_whole(launched, alone):
     np.testing.assert_allclose(found["scores"], expected["scores"], atol=1e-4)
 
 
-def test_an_error_of_the_first_process_reaches_all(launched):
+def test_an_error_of_the_main_process_reaches_all(launched):
     read, _ = launched
     assert [str(read("error", rank)["message"]) for rank in (0, 1)] == ["met in process 0"] * 2
 

@@ -103,6 +103,7 @@ def test_resume_after_the_end_takes_no_step(data, tmp_path):
     assert len(fitted.history) == QUICK.epochs
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_and_resumed_is_bit_equal(tmp_path):
     """Kill the process for good (SIGKILL) at several moments, start it again, and compare with an undisturbed one."""
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"
@@ -155,12 +156,6 @@ def test_training_set_smaller_than_a_batch_still_trains(data):
     assert fitted.steps == QUICK.epochs
     with pytest.raises(ValueError, match="at least 2 are needed"):
         training.fit(model, data, np.array([0]), QUICK)
-
-
-def test_batch_of_one_never_reaches_batchnorm(data):
-    model = models.build("mnist_net", 3, 16)
-    fitted = training.fit(model, data, np.arange(17), QUICK.replace(batch_size=16))
-    assert fitted.steps == QUICK.epochs
 
 
 def test_selection_keeps_the_last_best_epoch(data):
@@ -247,10 +242,3 @@ def test_half_precision_needs_a_gpu_and_weights_need_a_loss(data):
         _train(data, QUICK.replace(precision="fp16"))
     with pytest.raises(ValueError, match="the default loss takes none"):
         _train(data, weights=np.ones(len(data) // 2))
-
-
-def test_absent_device_is_named(data):
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU here, so the message for an absent one cannot be shown")
-    with pytest.raises(ValueError, match="device is 'cuda'"):
-        _train(data, QUICK.replace(device="cuda"))
