@@ -184,7 +184,7 @@ class Config:
     difficulty_from: str | None = setting(
         None, "whose losses select and rank: the SVM's votes or the network", names=DIFFICULTIES
     )
-    warm_start: bool | None = setting(None, "go on from the last pace's network, else start anew")
+    warm_start: bool | None = setting(None, "go on from the last pace's network, else start again")
     feature_stack: bool | None = setting(None, "fit the head on the features of all paces so far")
     head: str | None = setting(None, "what scores the test images in the end", names=HEADS)
     svm_cost: float = setting(1.0, "C of the SVM", above=0)

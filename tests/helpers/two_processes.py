@@ -22,7 +22,7 @@ def settings(model: str = "small_plain"):
 
 
 def fit(model: str, checkpoint: Path | None = None) -> dict[str, np.ndarray]:
-    """Train on small pictures; return the network, the losses and the prediction."""
+    """Train on small images; return the network, the losses and the prediction."""
     data, config = blobs([60, 20, 11]), settings(model)
     rows = np.arange(80)
     network = models.build(model, 3, 16)

@@ -17,12 +17,12 @@ SMALL_TORCHVISION = ["resnet18", "densenet121", "vgg11_bn"]
 )
 def test_logits_and_features_come_from_one_pass(name, size, features):
     model = models.build(name, 7, size).eval()
-    pictures = torch.randn(3, 3, size, size)
-    logits, tapped = model(pictures, with_features=True)
+    images = torch.randn(3, 3, size, size)
+    logits, tapped = model(images, with_features=True)
     assert logits.shape == (3, 7)
     assert tapped.shape == (3, features)
     torch.testing.assert_close(model.head(tapped), logits)
-    torch.testing.assert_close(model(pictures), logits)
+    torch.testing.assert_close(model(images), logits)
 
 
 def test_mnist_net_is_the_released_one():
@@ -123,11 +123,11 @@ def test_a_downloaded_file_is_used(hub, monkeypatch):
     assert asked == [("https://download.pytorch.org/models/resnet18-f37072fd.pth", "f37072fd")]
 
 
-def test_small_plain_sees_every_picture_by_itself():
+def test_small_plain_sees_every_image_by_itself():
     model = models.build("small_plain", 3).train()
-    pictures = torch.randn(4, 3, 16, 16)
-    torch.testing.assert_close(model(pictures)[:2], model(pictures[:2]))
-    assert not torch.allclose(models.build("small_cnn", 3).train()(pictures)[:2], model(pictures[:2]))
+    images = torch.randn(4, 3, 16, 16)
+    torch.testing.assert_close(model(images)[:2], model(images[:2]))
+    assert not torch.allclose(models.build("small_cnn", 3).train()(images)[:2], model(images[:2]))
 
 
 def test_weights_that_do_not_fit_or_could_run_code_are_refused(tmp_path):
