@@ -28,7 +28,8 @@ import numpy as np
 import pandas as pd
 import torch
 from IPython.display import display
-from spbl_nb import config, data, methods, metrics, places, staging"""
+from spbl_nb import config, data, methods, metrics, places
+from spbl_nb.results import store"""
 PAYLOAD = """\
 import time
 started = time.process_time()
