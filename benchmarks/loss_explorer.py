@@ -4,7 +4,7 @@ import numpy as np
 import stopwatch
 
 from spbl_nb.explorers.base import Explorer, Slider
-from spbl_nb.plots import style as drawing
+from spbl_nb.plots import style
 
 SAMPLES, CLASSES = 6584, 198
 
@@ -25,10 +25,10 @@ class LossExplorer(Explorer):
 
     def build(self, figure):
         upper, lower = figure.subplots(2, 1, height_ratios=(2, 1), sharex=True)
-        (self.easy,) = upper.plot([], [], "o", markersize=3, markeredgewidth=0, color=drawing.BLUE)
+        (self.easy,) = upper.plot([], [], "o", markersize=3, markeredgewidth=0, color=style.BLUE)
         (self.hard,) = upper.plot([], [], "x", markersize=3, color="0.7")
-        self.line = upper.axhline(0, color=drawing.RED)
-        self.bars = drawing.Bars(lower, np.zeros(CLASSES))
+        self.line = upper.axhline(0, color=style.RED)
+        self.bars = style.Bars(lower, np.zeros(CLASSES))
         upper.set(xlim=(-1, CLASSES), ylim=(0, self.losses.max()), ylabel="loss")
         lower.set(ylim=(0, 1.02), xlabel="class index", ylabel="share selected")
         return [self.hard, self.easy, self.line, self.bars.artist]

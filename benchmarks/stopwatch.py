@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from spbl_nb.explorers.base import Explorer
-from spbl_nb.plots import style as drawing
+from spbl_nb.plots import style
 
 
 def median_ms(act: Callable[[Any], object], values: Iterable) -> float:
@@ -26,7 +26,7 @@ def compare_rendering(benchmark, name: str, explorer: Explorer, slider: str, val
     explorer.render()
 
     def anew(value):
-        figure = drawing.new_figure(*explorer.size)
+        figure = style.new_figure(*explorer.size)
         explorer.build(figure)
         explorer.update(**explorer.settings(**settings, **{slider: value}))
         figure.savefig(io.BytesIO(), format="png")
@@ -46,7 +46,7 @@ def under_interact(explorer: Explorer, slider: str, low: float, high: float, ste
     from matplotlib import pyplot
 
     def draw(value):
-        figure = pyplot.figure(figsize=explorer.size, dpi=drawing.DPI, layout="constrained")
+        figure = pyplot.figure(figsize=explorer.size, dpi=style.DPI, layout="constrained")
         explorer.build(figure)
         explorer.update(**explorer.settings(**{slider: value}))
         pyplot.show()

@@ -8,8 +8,7 @@ import pytest
 from matplotlib import colors
 from PIL import Image
 
-from spbl_nb.plots import comparisons, figures
-from spbl_nb.plots import style as drawing
+from spbl_nb.plots import comparisons, figures, style
 
 RNG = np.random.default_rng(0)
 HISTORY = [
@@ -72,7 +71,7 @@ def test_class_sizes_are_bars_with_numbers_and_shades():
     assert [text.get_text() for text in axes.texts] == ["7\n(1.0)", "3\n(0.0)"]
     dark, light = (colors.rgb_to_hsv(colour[:3])[2] for colour in bars.get_facecolor())
     assert dark < light
-    brightness = drawing.shade(np.linspace(0, 1, 11))[:, :3] @ [0.299, 0.587, 0.114]
+    brightness = style.shade(np.linspace(0, 1, 11))[:, :3] @ [0.299, 0.587, 0.114]
     assert (np.diff(brightness) < -0.02).all(), "an order must survive a print in grey"
     assert figures.class_sizes(np.zeros(2, int), ["a", "b"]).axes[0].get_ylim()[1] >= 1, "empty classes are allowed"
 
@@ -138,7 +137,7 @@ def test_small_png_is_smaller_and_looks_the_same():
     figure = figures.image_grid(np.sort(_images(8), axis=2), columns=4)
     figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())
-    small, exact = drawing.small_png(pixels), drawing.fast_png(pixels)
+    small, exact = style.small_png(pixels), style.fast_png(pixels)
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(exact))), pixels[..., :3])
     assert len(small) < 0.7 * len(exact)
     difference = np.asarray(Image.open(io.BytesIO(small)).convert("RGB")).astype(int) - pixels[..., :3]
@@ -148,27 +147,27 @@ def test_small_png_is_smaller_and_looks_the_same():
 def test_small_png_keeps_the_colours_of_a_few_marks_beside_photographs():
     pixels = RNG.integers(90, 190, (200, 300, 3), dtype=np.uint8)
     pixels[..., 2] //= 2
-    marks = {colour: (slice(5 * row, 5 * row + 4), slice(0, 4)) for row, colour in enumerate(drawing.PALETTE[:6])}
+    marks = {colour: (slice(5 * row, 5 * row + 4), slice(0, 4)) for row, colour in enumerate(style.PALETTE[:6])}
     for colour, place in marks.items():
         pixels[place] = np.round(255 * np.array(colors.to_rgb(colour)))
-    small = np.asarray(Image.open(io.BytesIO(drawing.small_png(pixels))).convert("RGB")).astype(int)
+    small = np.asarray(Image.open(io.BytesIO(style.small_png(pixels))).convert("RGB")).astype(int)
     for place in marks.values():
         assert np.abs(small[place] - pixels[place]).max() < 25
 
 
 def test_mosaic_joins_rows_and_columns():
-    joined = drawing.mosaic(np.arange(6, dtype=np.uint8).reshape(2, 3, 1, 1, 1).repeat(3, axis=2), gap=1)
+    joined = style.mosaic(np.arange(6, dtype=np.uint8).reshape(2, 3, 1, 1, 1).repeat(3, axis=2), gap=1)
     assert joined[::2, ::2, 0].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert (joined[1::2] == 255).all()
 
 
 def test_pixel_image_shows_the_nearest_pixels():
-    figure = drawing.new_figure(1, 1)
+    figure = style.new_figure(1, 1)
     figure.set_layout_engine("none")
     axes = figure.add_axes((0, 0, 1, 1))
     axes.axis("off")
     pixels = RNG.integers(0, 256, (4, 3, 3), dtype=np.uint8)
-    drawing.PixelImage(axes, pixels)
+    style.PixelImage(axes, pixels)
     figure.canvas.draw()
     np.testing.assert_array_equal(np.asarray(figure.canvas.buffer_rgba())[..., :3], pixels.repeat(24, 0).repeat(32, 1))
 
