@@ -6,6 +6,7 @@ or a word says it too. Nothing here touches pyplot or its list of open figures.
 """
 
 import io
+import zlib
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal, cast
@@ -210,7 +211,7 @@ def row_shares(confusion: np.ndarray) -> np.ndarray:
 def fast_png(pixels: np.ndarray) -> bytes:
     """Encode uint8[H,W,3 or more] as an RGB PNG, quickly rather than small: for figures that move."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).convert("RGB").save(buffer, format="PNG", compress_level=1)
+    Image.fromarray(pixels).convert("RGB").save(buffer, format="PNG", compress_level=1, compress_type=zlib.Z_RLE)
     return buffer.getvalue()
 
 
