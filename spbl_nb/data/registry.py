@@ -183,6 +183,7 @@ def _check(name: str, root: object, size: int | None, asked: Mapping[str, Any]) 
         checks.instance(key, asked.get(key, True), bool)
     checks.one_of("on_broken", asked.get("on_broken", "skip"), ("refuse", "skip"))
     checks.integer("seed", asked.get("seed", 0), 0)
+    checks.instance("prepared", asked.get("prepared") or "", str)
     if asked.get("workers") is not None:
         checks.integer("workers", asked["workers"], 1, 256)
     factor = asked.get("factor")

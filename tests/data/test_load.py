@@ -253,6 +253,7 @@ def test_pickle_is_refused_and_never_runs(tmp_path):
         ({"factor": 10}, "factor is 10, but profile 'natural'"),
         ({"official": "no"}, "official is 'no'"),
         ({"workers": 0}, "workers is 0"),
+        ({"prepared": 3}, "prepared is 3"),
     ],
 )
 def test_options_are_checked_before_anything_is_read(asked, message):
