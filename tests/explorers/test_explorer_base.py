@@ -155,14 +155,6 @@ def test_slider_and_its_field_have_the_same_name_and_move_together(monkeypatch):
     assert len(drawn) == 1
 
 
-def test_the_tab_key_goes_from_controls_to_reset():
-    kinds = (ipywidgets.FloatSlider, ipywidgets.IntSlider, ipywidgets.BoundedFloatText, ipywidgets.BoundedIntText,
-             ipywidgets.Dropdown, ipywidgets.Checkbox, ipywidgets.Play, ipywidgets.Button)  # fmt: skip
-    order = [type(widget).__name__ for widget in _of_type(Wave().widget, kinds)]
-    assert order == ["FloatSlider", "BoundedFloatText", "IntSlider", "BoundedIntText", "Dropdown", "Checkbox", "IntSlider",
-                     "BoundedIntText", "Play", "Button", "Button"]  # fmt: skip
-
-
 def test_the_script_that_names_things_is_in_every_explorer_and_reports_no_error():
     (output,) = _of_type(Wave().widget, ipywidgets.Output)
     assert "alt" in output.outputs[0]["data"]["application/javascript"]
