@@ -249,8 +249,10 @@ def _listed_fractions(schedule: Sequence[float], paces: int) -> np.ndarray:
 
 def _rank_in_class(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return int64[N]: 0 for the lowest value of each class, 1 for the next; ties by index."""
-    order = np.lexsort((values, labels))
+    order = np.argsort(values, kind="stable")
     counts = np.bincount(labels)
+    small = labels.astype(np.int16) if len(counts) < 2**15 else labels  # NumPy sorts 16 bits by radix
+    order = order[np.argsort(small[order], kind="stable")]
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order)) - (np.cumsum(counts) - counts)[labels[order]]
     return rank
