@@ -1,13 +1,11 @@
 """What a set of runs says together: which of them can be compared, who differs from whom, which classes pay.
 
-Nothing is trained, and every number follows from result files alone. The comparison that counts was chosen before there
-were any results: :data:`PRIMARY` against :data:`BASELINE` in :data:`METRIC`. Methods are known by the names in the files,
-so that a new one needs no change here. What competes on unequal terms is kept apart: runs that saw fewer labels enter no
-comparison and no ranking, and runs that chose on the test images are marked.
+Every number follows from result files alone. The comparison that counts was chosen before there were any results:
+:data:`PRIMARY` against :data:`BASELINE` in :data:`METRIC`. Runs that saw fewer labels enter no comparison and no ranking.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,10 +33,9 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Collection:
-    """The runs of one configuration that can be compared, and what cannot.
+    """The runs of one configuration that can be compared; ``broken`` and ``left_out`` as (place below the root, reason).
 
-    ``runs``; ``broken`` and ``left_out`` as (place below the runs folder, reason); ``elsewhere`` the names of other
-    configurations that have runs.
+    ``elsewhere`` are the names of other configurations that have runs.
     """
 
     preset: str
@@ -57,10 +54,9 @@ class Collection:
 def collect(root: str | os.PathLike, preset: str) -> Collection:
     """Read the runs of one configuration below ``root`` and keep those that agree in data, settings and split.
 
-    Where several states are found, that of the run finished last counts: its settings, of each data set the images of
-    its newest run, of each seed the split of its newest run. The others are left out with the reason. A setting that an
-    older version of the library did not record counts as equal. Raises ValueError for a ``preset`` that names no single
-    configuration.
+    Where several states are found, that of the run finished last counts, for each data set and seed; the others are left
+    out with the reason. A setting that an older version did not record counts as equal. Raises ValueError for a ``preset``
+    that names no single configuration.
     """
     root = Path(root)
     names = sorted({folder.parts[-4] for folder in root.glob("*/*/*/seed-*") if folder.parts[-4][0] != "."})
@@ -119,13 +115,14 @@ def ordered(methods: Iterable[str]) -> list[str]:
 
 def missing_cells(table: pd.DataFrame) -> list[str]:
     """Name the gaps in the grid that a table of :func:`tables.frame` spans: every method with every seed of a data set."""
-    there = set(table[["dataset", "method", "seed"]].itertuples(index=False, name=None))
     gaps = []
     for dataset, group in table.groupby("dataset"):
-        for method in ordered(table["method"].unique()):
-            lacking = [seed for seed in sorted(group["seed"].unique()) if (dataset, method, seed) not in there]
-            if lacking:
-                gaps.append(f"{dataset} {method} seed{'s' * (len(lacking) > 1)} {', '.join(map(str, lacking))}")
+        seeds = pd.crosstab(group["seed"], group["method"]).reindex(
+            columns=ordered(table["method"].unique()), fill_value=0
+        )
+        for method, there in seeds.items():
+            if lacking := [str(seed) for seed in seeds.index[there == 0]]:
+                gaps.append(f"{dataset} {method} seed{'s' * (len(lacking) > 1)} {', '.join(lacking)}")
     return gaps
 
 
@@ -141,10 +138,7 @@ def _pivot(table: pd.DataFrame, metric: str, block: Sequence[str]) -> pd.DataFra
 
 
 def _without_gaps(values: pd.DataFrame, declared: Sequence[str]) -> tuple[pd.DataFrame, str]:
-    """Return the blocks that all ``declared`` methods have, with every method that has all of these, and what is left out.
-
-    ``values`` has a row a block and a column a method. Without declared methods, blocks that all methods have.
-    """
+    """Return the blocks that all ``declared`` methods have, with every method that has all of these, and what is left out."""
     rows = values.dropna(subset=[name for name in declared if name in values] or None)
     kept = rows.dropna(axis="columns")
     left_out = [
@@ -207,10 +201,9 @@ def leak(table: pd.DataFrame, dataset: str, metric: str) -> significance.Compari
 
 @dataclass(frozen=True)
 class Ranks:
-    """Mean ranks of the methods over all blocks, and on each data set alone; ``left_out`` names what has gaps."""
+    """Mean ranks of the methods over ``all`` blocks, and on each of several data sets; ``left_out`` names what has gaps."""
 
-    overall: significance.Ranking
-    by_dataset: dict[str, significance.Ranking]
+    rankings: dict[str, significance.Ranking]
     left_out: str
 
 
@@ -222,91 +215,71 @@ def ranks(table: pd.DataFrame, metric: str = METRIC) -> Ranks | None:
     values, left_out = _without_gaps(_pivot(competing(table), metric, ["dataset", "seed"]), [BASELINE, PRIMARY])
     if values.empty or len(values.columns) < 2:
         return None
-    datasets = sorted(set(values.index.get_level_values("dataset")))
-    alone = {dataset: significance.rank_methods(values.loc[[dataset]].to_dict()) for dataset in datasets}
-    return Ranks(significance.rank_methods(values.to_dict()), alone if len(alone) > 1 else {}, left_out)
+    parts = {"all": values, **dict(iter(values.groupby(level="dataset")))}
+    rankings = {name: significance.rank_methods(part.to_dict()) for name, part in parts.items()}
+    return Ranks(rankings if len(rankings) > 2 else {"all": rankings["all"]}, left_out)
 
 
 @dataclass(frozen=True, eq=False)
 class Classes:
-    """The classes of one data set, and how well each method recognises them.
+    """The classes of one data set, and how well each method recognises them; NaN where there is no value.
 
-    ``names`` C texts, ``sizes`` float[C] training images; ``difficulty`` float[C] where the images were drawn with one;
-    ``complexity`` float[C], exp(mean loss)/size as ``measured_by`` that method at its last pace, where there is one;
-    ``recall`` ``{method: float[C]}``, means over ``seeds`` ``{method: n}``. NaN where there is no value.
+    ``recall`` has a row a class and a column a method: means over ``seeds`` ``{method: n}``. ``sides`` has the rows of
+    ``recall`` and the columns ``size`` (training images), ``difficulty`` where the images were drawn with one, and
+    ``complexity``, exp(mean loss)/size at the last pace of ``measured_by``, where a method measured it.
     """
 
     dataset: str
-    names: list[str]
-    sizes: np.ndarray
-    difficulty: np.ndarray | None
-    complexity: np.ndarray | None
+    recall: pd.DataFrame
+    sides: pd.DataFrame
     measured_by: str
-    recall: dict[str, np.ndarray]
     seeds: dict[str, int]
 
 
 def classes(kept: Iterable[Run], dataset: str) -> Classes | None:
     """Return the :class:`Classes` of a data set; None where no result file holds values per class."""
-    cells: dict[str, list[dict[str, Any]]] = {}
-    names: list[str] = []
-    for run in kept:
-        result, mark = run.result, run.result["fingerprint"]
-        if mark["dataset"] == dataset and "per_class" in result["report"]:
-            names = names or result["class_names"]
-            cells.setdefault(mark["method"], []).append(result)
-    if not cells:
+    results = [run.result for run in kept if run.result["fingerprint"]["dataset"] == dataset]
+    results = [result for result in results if "per_class" in result["report"]]
+    if not results:
         return None
-    cells = {method: cells[method] for method in ordered(cells)}
-    every = [result for cell in cells.values() for result in cell]
-    difficulty = next((result["difficulty"] for result in every if result.get("difficulty") is not None), None)
-    measured_by, complexity = _complexity(cells)
-    return Classes(
-        dataset,
-        names,
-        _mean([result["class_counts"]["train"] for result in every]),
-        None if difficulty is None else np.array(difficulty, dtype=float),
-        complexity,
-        measured_by,
-        {method: _mean([one["report"]["per_class"]["recall"] for one in cell]) for method, cell in cells.items()},
-        {method: len(cell) for method, cell in cells.items()},
-    )
+    methods = [result["fingerprint"]["method"] for result in results]
+    names = results[0]["class_names"]
+    sides = pd.DataFrame({"size": np.mean([result["class_counts"]["train"] for result in results], axis=0)}, names)
+    difficulty = [result["difficulty"] for result in results if result.get("difficulty") is not None]
+    if difficulty:
+        sides["difficulty"] = difficulty[0]
+    paces = [(result.get("details") or {}).get("paces") or [{}] for result in results]
+    unknown = [None] * len(names)
+    complexity = _means_by_method([found[-1].get("complexity") or unknown for found in paces], methods)
+    measured_by = next((method for method in [PRIMARY, *complexity] if method in complexity), "")
+    if measured_by:
+        sides["complexity"] = complexity[measured_by].to_numpy()
+    recall = _means_by_method([result["report"]["per_class"]["recall"] for result in results], methods)
+    seeds = {method: methods.count(method) for method in recall}
+    return Classes(dataset, recall.set_axis(names), sides, measured_by, seeds)
 
 
-def _complexity(cells: Mapping[str, list[dict[str, Any]]]) -> tuple[str, np.ndarray | None]:
-    """Return (method, float[C]) of the first method that measured it, the primary before all others."""
-    for method in sorted(cells, key=lambda name: name != PRIMARY):
-        paces = [(result.get("details") or {}).get("paces") or [{}] for result in cells[method]]
-        last = [found[-1]["complexity"] for found in paces if found[-1].get("complexity")]
-        if last:
-            return method, _mean(last)
-    return "", None
-
-
-def _mean(rows: Sequence[Sequence[float | None]]) -> np.ndarray:
-    """Return the column means of the values that are there, NaN where there is none."""
-    return pd.DataFrame(list(rows), dtype=float).mean().to_numpy()
+def _means_by_method(rows: Sequence[Sequence[float | None]], methods: Sequence[str]) -> pd.DataFrame:
+    """Return a row a class and a column a method: means over its runs of the values that are there."""
+    runs = pd.DataFrame(rows, methods, dtype=float)
+    means = pd.DataFrame({method: group.mean() for method, group in runs.groupby(level=0)}).dropna(axis=1, how="all")
+    return means[ordered(means)]
 
 
 def methods_to_contrast(found: Classes) -> list[str]:
     """Return the methods whose classes are shown side by side: baseline and primary, or others in their place."""
-    there = list(found.recall)
-    first = BASELINE if BASELINE in there else there[0]
-    rest = [method for method in (PRIMARY, *reversed(there)) if method in there and method != first]
-    return [first, *rest[:1]]
+    first, *others = found.recall  # the baseline is the first where it was run
+    return [first, PRIMARY if PRIMARY in others else others[-1]] if others else [first]
 
 
 def who_pays(found: Classes) -> pd.DataFrame:
     """Return per method the rank correlations over classes of recall with size, difficulty and complexity."""
-    sides = {"size": found.sizes, "difficulty": found.difficulty, "complexity": found.complexity}
-    sides = {name: values for name, values in sides.items() if values is not None}
-    rows = []
-    for method, recall in found.recall.items():
-        known = pd.DataFrame({"recall": recall} | sides).dropna(subset="recall")
-        row = {"data set": found.dataset, "method": method, "seeds": found.seeds[method]}
-        row |= dict(known.corr("spearman")["recall"].drop("recall"))
-        rows.append(row | {"dead": int((known["recall"] == 0).sum())})
-    return pd.DataFrame(rows)
+    table = pd.concat([found.recall, found.sides], axis="columns").corr("spearman")
+    table = table.loc[list(found.recall), list(found.sides)]
+    table = table.rename_axis("method").assign(dead=(found.recall == 0).sum()).reset_index()
+    table.insert(0, "data set", found.dataset)
+    table.insert(2, "seeds", table["method"].map(found.seeds))
+    return table
 
 
 def costs(kept: Iterable[Run]) -> pd.DataFrame:

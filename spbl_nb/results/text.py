@@ -1,12 +1,8 @@
-"""The report in words: sentences that say what was found, what was not, and what so many seeds cannot show.
-
-They go onto the page, and into the alternative texts of its figures.
-"""
+"""The report in words, for its page and the alternative texts of its figures: what was found, and what seeds cannot show."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 
 from spbl_nb import significance
@@ -92,11 +88,11 @@ def describe_highest(table: pd.DataFrame, dataset: str) -> str:
 def describe_leak(table: pd.DataFrame, dataset: str) -> str:
     """Return in words the difference of the released and the clean code on a data set, an empty text where they were not run."""
     both = {metric: report.leak(table, dataset, metric) for metric in ("accuracy", "f1")}
-    found = {metric: one for metric, one in both.items() if one is not None}
+    found = {report.TITLES[metric]: one for metric, one in both.items() if one is not None}
     if not found:
         return ""
     effects = [
-        f"{report.TITLES[metric]} {format_signed(one.mean)}, {_describe_interval(one.interval)}, p = {one.test.p:.3g}"
+        f"{metric} {format_signed(one.mean)}, {_describe_interval(one.interval)}, p = {one.test.p:.3g}"
         for metric, one in found.items()
     ]
     few = [one for one in found.values() if one.smallest_p > report.ALPHA]
@@ -129,8 +125,7 @@ def describe_limits(found: report.Differences) -> str:
 
 def describe_classes(found: report.Classes) -> str:
     """Return each method's lowest recall and its class in words."""
-    lowest = {method: int(np.nanargmin(recall)) for method, recall in found.recall.items()}
-    parts = [f"{method} {found.recall[method][row]:.2f} ({found.names[row]})" for method, row in lowest.items()]
+    parts = [f"{method} {recall.min():.2f} ({recall.idxmin()})" for method, recall in found.recall.items()]
     return f"Recall per class on {found.dataset}, largest class first. Lowest of each method: {', '.join(parts)}."
 
 
@@ -140,7 +135,7 @@ def describe_pair(found: report.Classes) -> str:
     gain = found.recall[second] - found.recall[first]
     return (
         f"Recall of each class on {found.dataset} by {first} and {second}: the second is higher on "
-        f"{int((gain > 0).sum())} of {len(found.names)} classes and lower on {int((gain < 0).sum())}."
+        f"{int((gain > 0).sum())} of {len(found.recall)} classes and lower on {int((gain < 0).sum())}."
     )
 
 
@@ -159,16 +154,14 @@ def describe_origin(kept: Sequence[Run]) -> str:
         + (f", {time['gpu']}" if time.get("gpu") else "")
         for time in times
     }
-    versions: dict[str, set[str]] = {}
-    for result in results:
-        for name, version in (result.get("versions") or {}).items():
-            versions.setdefault(name, set()).add(version)
+    versions = {pair for result in results for pair in (result.get("versions") or {}).items()}
+    names = sorted({name for name, _ in versions})
+    made = [f"{name} {' and '.join(sorted(one for other, one in versions if other == name))}" for name in names]
     states = {result.get("library_sha256", "unknown")[:12] for result in results}
-    made = ", ".join(f"{name} {' and '.join(sorted(found))}" for name, found in sorted(versions.items()))
     lines = [
         f"sum of the runs' times: {sum(time.get('seconds', 0.0) for time in times) / 60:.1f} minutes (some ran side by side)",
         f"machines: {'; '.join(sorted(machines)) or 'none'}",
-        f"versions: {made or 'none'}",
+        f"versions: {', '.join(made) or 'none'}",
         f"states of the library that made these runs (SHA-256 of its source, not git's): {', '.join(sorted(states)) or 'none'}",
     ]
     if len(states) > 1:

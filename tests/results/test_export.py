@@ -53,7 +53,7 @@ def test_ranks_in_a_table_and_marks_on_names():
         {"method": "spbl_released", "all (3)": "1.33", "digits (2)": "1.50", "lesions (1)": "1.00"},
         {"method": "ce", "all (3)": "1.67", "digits (2)": "1.50", "lesions (1)": "2.00"},
     ]
-    marked = export.marked_ranking(found.overall, table)
+    marked = export.marked_ranking(found.rankings["all"], table)
     assert marked.methods == ("spbl_released †", "ce")
     assert marked.groups == (("spbl_released †", "ce"),)
     assert export.marked({"ce": 1, "spaco": 2}, tables.frame([made.run("spaco")])) == {"ce": 1, "spaco ‡": 2}

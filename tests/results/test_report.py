@@ -144,9 +144,9 @@ def test_ranks_over_data_sets_and_seeds():
         made.seeds("ce", [0.9], "lesions") + made.seeds("spl", [0.1], "lesions") + made.seeds("crt", [0.1], "lesions")
     )
     found = report.ranks(tables.frame(kept))
-    assert found.overall.methods == ("spl", "ce")
-    np.testing.assert_allclose(found.overall.mean_ranks, [4 / 3, 5 / 3])
-    assert found.by_dataset["lesions"].methods == ("ce", "spl")
+    assert found.rankings["all"].methods == ("spl", "ce")
+    np.testing.assert_allclose(found.rankings["all"].mean_ranks, [4 / 3, 5 / 3])
+    assert found.rankings["lesions"].methods == ("ce", "spl")
     assert found.left_out == "crt (1 of 3)"
     assert report.ranks(tables.frame(kept[:2])) is None
     assert report.ranks(tables.frame([])) is None
@@ -170,16 +170,16 @@ def test_classes_have_mean_recalls_and_the_complexity_that_the_primary_measured(
     found = classes_of(kept)
     assert list(found.recall) == ["spbl_clean", "spbl_released"]
     np.testing.assert_allclose(found.recall["spbl_clean"], [0.6, 1.0, np.nan])
-    np.testing.assert_allclose(found.complexity, [1.0, 2.0, np.nan])
+    np.testing.assert_allclose(found.sides["complexity"], [1.0, 2.0, np.nan])
     assert found.measured_by == "spbl_clean"
     assert found.seeds == {"spbl_clean": 2, "spbl_released": 1}
-    np.testing.assert_allclose(found.sizes, [60, 20, 10])
-    np.testing.assert_allclose(found.difficulty, [0.1, 0.2, 0.3])
+    np.testing.assert_allclose(found.sides["size"], [60, 20, 10])
+    np.testing.assert_allclose(found.sides["difficulty"], [0.1, 0.2, 0.3])
 
 
 def test_classes_without_complexity_and_difficulty():
     found = classes_of([made.run(report=per_class(0.9, 0.5, 0.0))])
-    assert (found.complexity, found.difficulty, found.measured_by) == (None, None, "")
+    assert (list(found.sides), found.measured_by) == (["size"], "")
     (row,) = report.who_pays(found).to_dict("records")
     assert row == {"data set": "digits", "method": "ce", "seeds": 1, "size": 1.0, "dead": 1}
 
