@@ -1,5 +1,6 @@
 """The commands: quick help, and messages instead of tracebacks."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -30,12 +31,6 @@ def test_help_needs_neither_torch_nor_jupyter(command):
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=places.PACKAGE.parent)
     assert "usage: spbl-nb" in answer.stdout
     assert answer.stdout.endswith("heavy: []\n"), answer.stdout
-
-
-def test_python_m_is_the_same_command():
-    command = [sys.executable, "-m", "spbl_nb", "--version"]
-    answer = subprocess.run(command, capture_output=True, text=True, cwd=places.PACKAGE.parent)
-    assert answer.stdout.startswith("spbl-nb ")
 
 
 def test_the_default_grid(calls):
@@ -72,31 +67,14 @@ def test_all_options_arrive(calls, tmp_path, monkeypatch):
     }  # fmt: skip
 
 
-def status_of(arguments):
-    """Return the exit status of a command, whether main returns it or argparse exits with it."""
-    try:
-        return cli.main(arguments)
-    except SystemExit as error:
-        return error.code
-
-
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("reproduce --datasets digit", "did you mean 'digits'"),
-        ("reproduce --methods overample", "did you mean 'oversample'"),
-        ("reproduce --methods spbl", "did you mean 'spbl_released' or 'spbl_clean' or 'spbl_intended' or"),
-        ("reproduce --preset fats", "did you mean 'fast'"),
-        ("reproduce --jobs 0", "--jobs is 0"),
         ("reproduce --device gpu", "device is 'gpu'; allowed: cpu, auto, cuda, mps"),
         ("reproduce --seeds ,", "at least one seed is needed"),
         ("reproduce --seeds 0-2,2", "the seed 2"),
-        ("reproduce --seeds one", "allowed: seeds from 0 on"),
-        ("reproduce --seeds ²", "allowed: seeds from 0 on"),
-        ("reproduce --seeds 5-2", "runs backwards, write 2-5"),
         ("reproduce --seeds 0-999999999999", "at most 10000 seeds"),
         ("reproduce --preload", "there is no --preload any more"),
-        ("reproduce --no-preload", "there is no --no-preload any more"),
         ("reproduce --memory-limit 3", "there is no --memory-limit any more"),
         ("reproduce --time-limit 1h", "argument --time-limit: invalid float value: '1h'; 'spbl-nb reproduce --help'"),
         ("reproduce --seed 1", "there is no argument --seed 1; did you mean '--seeds'?"),
@@ -106,15 +84,17 @@ def status_of(arguments):
         ),
         ("train ce digits --seed abc", "spbl-nb train: argument --seed: invalid int value: 'abc'; '"),
         ("train ce", "required: DATASET; 'spbl-nb train --help' says more"),
-        ("data digits --outt x", "spbl-nb data: there is no argument --outt x; did you mean '--out'? 'spbl-nb data"),
-        ("check digits", "spbl-nb check: there is no argument digits; 'spbl-nb check --help'"),
         ("render --check", "this is now: python -m tools.render"),
         ("lint", "this is now: python -m tools.lint"),
         ("book", "this is now: python -m tools.book"),
     ],
 )
 def test_mistakes_are_answered_in_one_line(calls, capsys, line, message):
-    assert status_of(line.split()) == 2
+    try:
+        status = cli.main(line.split())
+    except SystemExit as ended:
+        status = ended.code
+    assert status == 2
     told = capsys.readouterr()
     assert message in told.err
     assert told.err.count("\n") == 1
@@ -141,49 +121,42 @@ def test_failures_errors_and_interruption_have_their_exit_status(monkeypatch, ca
     assert "'spbl-nb check' says what to install" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("text", "seeds"), [("0-3", [0, 1, 2, 3]), ("4", [4]), ("0, 2,5", [0, 2, 5]), ("1-1", [1]), ("7,0-1", [7, 0, 1])]
-)
+@pytest.mark.parametrize(("text", "seeds"), [("0-3", [0, 1, 2, 3]), ("0, 2,5", [0, 2, 5]), ("7,0-1", [7, 0, 1])])
 def test_seed_lists(text, seeds):
     assert cli._seed_list(text) == seeds
 
 
 def test_lab_opens_the_notebooks_with_this_python(tmp_path, monkeypatch):
     """The server is told the folder, the first notebook, the cache and what stands after --; Ctrl-C is left to it."""
-    started = []
+    started, answers = [], iter([KeyboardInterrupt, 0])
 
-    class Server:
-        waits = 0
-
-        def __init__(self, command, env):
-            started.append((command, env))
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_reason):
-            return None
-
+    class Server(contextlib.nullcontext):
         def wait(self):
-            Server.waits += 1
-            if Server.waits == 1:
-                raise KeyboardInterrupt
-            return 0
+            answer = next(answers)
+            if answer is KeyboardInterrupt:
+                raise answer
+            return answer
 
-    tiny.experiment(tmp_path)
+    def start(command, env):
+        started.append((command, env))
+        server = Server()
+        server.enter_result = server
+        return server
+
+    tiny.write(tmp_path / "08_experiment.ipynb")
     tiny.write(tmp_path / "00_start_here.ipynb")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SPBL_NB_CACHE", "a cache")
-    monkeypatch.setattr(cli.subprocess, "Popen", Server)
+    monkeypatch.setattr(cli.subprocess, "Popen", start)
     assert cli.main(["lab", "--notebooks", str(tmp_path), "--", "--no-browser"]) == 0
     command, variables = started[0]
-    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
-    assert command[3:] == [
-        f"--ServerApp.root_dir={tmp_path}", "--LabApp.default_url=/lab/tree/00_start_here.ipynb", "--no-browser"
+    assert command == [
+        sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={tmp_path}",
+        "--LabApp.default_url=/lab/tree/00_start_here.ipynb", "--no-browser"
     ]  # fmt: skip
     assert variables["JUPYTER_PREFER_ENV_PATH"] == "1"
     assert variables["SPBL_NB_CACHE"] == str(tmp_path / "a cache")
-    assert Server.waits == 2
+    assert next(answers, None) is None
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
@@ -200,11 +173,6 @@ def test_lab_ends_with_the_command_that_started_it(tmp_path):
     assert not server.is_running()
 
 
-def test_lab_without_notebooks_says_where_it_looked(tmp_path, capsys):
-    assert cli.main(["lab", "--notebooks", str(tmp_path)]) == 2
-    assert f"there is no 08_experiment.ipynb in {tmp_path}" in capsys.readouterr().err
-
-
 def test_check_prints_findings_and_fails_with_one(monkeypatch, capsys):
     findings = [
         environment.Finding(environment.OK, "Python", "3.11"),
@@ -218,11 +186,3 @@ def test_check_prints_findings_and_fails_with_one(monkeypatch, capsys):
     assert "[ WARN ] disk: 1 GB" in told
     assert "[ FAIL ] torch: not installed\n         -> install it" in told
     assert "1 of 3 requirements are not met" in told
-
-
-def test_runs_folder_defaults_to_the_checkout(monkeypatch, tmp_path):
-    assert places.runs_dir("") == places.PACKAGE.parent / "runs"
-    assert places.runs_dir("~/x") == places.Path(os.path.expanduser("~/x"))
-    monkeypatch.setattr(places, "PACKAGE", tmp_path / "site-packages" / "spbl_nb")
-    monkeypatch.chdir(tmp_path)
-    assert places.runs_dir() == tmp_path / "runs"

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import yaml
 
 from spbl_nb import cli, config_files, places
 from spbl_nb.batch import grid
@@ -46,13 +45,8 @@ def test_the_released_file_as_it_is(file):
     assert settings.add_ratios == (0.5, 0.75, 0.9, 1.0, 1.0)
     assert (settings.enlarge, settings.padding, settings.flip) == (True, 16, True)
     assert [note.split()[0] for note in asked.notes] == ["workers", "iter_step", "gamma"]
-
-
-def test_what_a_released_file_does_not_name_is_as_in_the_release(file):
-    whole = config_files.read(file(RELEASED))
     short = config_files.read(file("dataset: sd-198\nclass_num: 198\n"))
-    assert short.settings == whole.settings
-    assert short.notes == ()
+    assert (short.settings, short.notes) == (settings, ()), "what is not named is as in the release"
 
 
 def test_the_mnist_network_of_the_release(file):
@@ -60,31 +54,17 @@ def test_the_mnist_network_of_the_release(file):
     assert (asked.dataset, asked.settings.model, asked.settings.weights) == ("mnist", "mnist_net", None)
     assert asked.settings.backbone_lr is None
     assert asked.settings.milestones == (40 / 90, 80 / 90)  # it falls at every multiple of step_size
+    late = config_files.read(file("dataset: mit67\nepochs: 10\nstep_size: 40\n"))
+    assert late.settings.milestones == (1.0,), "a step beyond the end never comes"
 
 
-def test_a_step_beyond_the_end_never_comes(file):
-    assert config_files.read(file("dataset: mit67\nepochs: 10\nstep_size: 40\n")).settings.milestones == (1.0,)
-
-
-@pytest.mark.parametrize("dotted", [True, False])
-def test_names_nested_or_dotted(file, tmp_path, dotted):
+def test_names_nested_or_dotted(file, tmp_path):
     (tmp_path / "last.pt").write_bytes(b"")
-    nested = {
-        "work_dir": "results",
-        "datatype": "digits",
-        "data_root": "/data",
-        "resume_from": "last.pt",
-        "train_cfg": {"ghmc": {"bins": 20, "momentum": 0.5}},
-        "total_epochs": 12,
-        "lr_config": {"step": [8, 11]},
-    }
-    flat = {
-        **{key: nested[key] for key in ("work_dir", "datatype", "data_root", "resume_from", "total_epochs")},
-        "train_cfg.ghmc.bins": 20,
-        "train_cfg.ghmc.momentum": 0.5,
-        "lr_config.step": [8, 11],
-    }
-    asked = config_files.read(file(yaml.safe_dump(flat if dotted else nested)))
+    common = "work_dir: results\ndatatype: digits\ndata_root: /data\nresume_from: last.pt\ntotal_epochs: 12\n"
+    dotted = "train_cfg.ghmc.bins: 20\ntrain_cfg.ghmc.momentum: 0.5\nlr_config.step: [8, 11]\n"
+    nested = "train_cfg: {ghmc: {bins: 20, momentum: 0.5}}\nlr_config: {step: [8, 11]}\n"
+    asked = config_files.read(file(common + nested))
+    assert asked == config_files.read(file(common + dotted))
     assert (asked.dataset, asked.methods, asked.data_root) == ("digits", ("ghm_c",), "/data")
     assert asked.runs_dir == str(tmp_path / "results")
     assert asked.checkpoint == str(tmp_path / "last.pt")
@@ -112,42 +92,25 @@ def test_an_override_goes_before_the_file_and_an_empty_one_says_nothing(file):
     ("text", "message"),
     [
         ("preset: fast\ntrain_ratio: 0.2\n", "mixes names of several origins: preset (.*); train_ratio"),
-        ("dataset: mnist\ntotal_epochs: 3\n", "mixes names of several origins"),
         ("lr: 0.1\nmodel: resnet50\n", "does not tell whose names"),
-        ("{}", "does not tell whose names"),
         ("preset: fast\nepoch: 3\n", r"epoch is no setting; did you mean 'epochs'\?$"),
         ("train_ration: 0.2\n", "did you mean 'train_ratio'"),
-        ("total_epoch: 12\n", "did you mean 'total_epochs'"),
         ("dataset: sd-198\nclass_num: 10\n", "class_num is 10, but sd-198 has 198 classes"),
-        ("dataset: sd-199\n", "did you mean 'sd-198'"),
         ("dataset: mnist\ntrain_ratio: 1\n", "train_ratio is 1; allowed"),
-        ("dataset: mnist\nadd_ratios: [1.0, 0.5]\n", "add_ratios"),
-        ("dataset: mnist\niter_step: 0\n", "iter_step is 0"),
-        ("dataset: mnist\ngamma: high\n", "gamma is 'high'"),
         ("dataset: mnist\nmodel: inception\n", "take 'inception_v3'"),
-        ("dataset: mnist\nmodel: resnet51\n", "did you mean 'resnet5"),
         ("datatype: digits\ntrain_cfg: {ghmr: {mu: 0.02}}\n", "a loss of boxes, but datatype is 'digits'"),
         ("total_epochs: 8\nlr_config: {step: [8, 11]}\n", "total_epochs is 8"),
         ("datatype: digits\nresume_from: nowhere.pt\n", "there is no file"),
         ("datatype: digits\ntrain_cfg: {ghmc: {bins: 0}}\n", "ghm_bins is 0"),
-        ("datatype: digits\ntrain_cfg: {ghmc: {momentum: 1.0}}\n", "ghm_momentum is 1"),
-        ("work_dir: [1]\n", "work_dir is"),
         ("- a\n- b\n", "holds list; needed: a mapping"),
         ("", r"^settings\.yaml is empty; needed: a mapping"),
-        ("# nothing but a remark\n", r"^settings\.yaml is empty"),
         ("xyzzy: 1\n", r"xyzzy is no setting; all settings are in the table of notebooks/00_start_here\.ipynb"),
         ("a: [1\n", "is no YAML: while parsing .* at line 1, column 4: a: "),
-        ("!!python/object/apply:os.system ['true']\n", "is no YAML"),
     ],
 )
 def test_what_is_refused(file, text, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         config_files.read(file(text))
-
-
-def test_a_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"there is no settings file .*none\.yaml"):
-        config_files.read(tmp_path / "none.yaml")
 
 
 def test_every_original_name_becomes_a_setting_or_a_place():
@@ -186,8 +149,7 @@ def test_the_command_line_goes_before_the_file(file, calls):
     assert cli.main([*line.split(), "--runs-dir", "/here"]) == 0
     (run,) = calls[0].runs
     assert (run.dataset, run.method) == ("lesions", "ce")
-    assert calls[0].runs_dir == path.parent / "there"
-    assert calls[1].runs_dir == places.Path("/here")
+    assert [grid.runs_dir for grid in calls] == [path.parent / "there", places.Path("/here")]
     assert calls[0].data_root == str(path.parent / "data")
 
 

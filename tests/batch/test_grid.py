@@ -33,12 +33,7 @@ def test_runs_come_seed_by_seed():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((["digit"], ["ce"], [0]), "data set is 'digit'.*did you mean 'digits'"),
-        ((["digits"], ["oversampl"], [0]), "method is 'oversampl'.*did you mean 'oversample'"),
-        ((["digits"], ["ce"], []), "no seed is given"),
-        (([], ["ce"], [0]), "no data set is given"),
         ((["digits"], [], [0]), "no method is given"),
-        ((["digits"], ["ce"], [1, 0, 1]), "the seed 1 is named twice"),
         ((["digits", "digits"], ["ce"], [0]), "the data set 'digits' is named twice"),
         ((["digits"], ["ce"], [-1]), "seed is -1"),
     ],
@@ -77,13 +72,17 @@ def archive(tmp_path):
 
 def test_a_plan_tells_how_to_repeat_a_run(wanted, archive):
     settings = config.preset("full", device="auto")
-    (task,) = grid.plan(wanted("ham10000", settings=settings, data_root=str(archive))).pending
+    line = "profile: odd_classes, factor: 5"
+    (task,) = grid.plan(wanted("mnist", settings=settings, data_root=str(archive), data_options=line)).pending
     assert task.repeat == (
-        "spbl-nb reproduce --datasets ham10000 --methods ce --seeds 0 --preset full "
-        f"--runs-dir '{archive}/my runs' --no-notebooks --device auto --data-root {archive}"
+        "spbl-nb reproduce --datasets mnist --methods ce --seeds 0 --preset full "
+        f"--runs-dir '{archive}/my runs' --no-notebooks --device auto --data-root {archive} --data-options '{line}'"
     )
     assert task.values["DATA_ROOT"] == str(archive)
+    assert task.values["DATA_OPTIONS"].startswith(f"{line}, prepared: mnist-")
     assert task.watermark == ""
+    with pytest.raises(ValueError, match="did you mean 'profile'"):
+        grid.plan(wanted("mnist", data_root=str(archive), data_options="profil: step"))
 
 
 def test_the_data_are_prepared_once_and_workers_are_told_the_key(wanted, archive):
@@ -102,27 +101,14 @@ def test_the_place_of_the_data_is_for_those_that_read_files(wanted, archive):
     assert in_files.values["DATA_ROOT"] == str(archive)
     assert embedded.values["DATA_ROOT"] == ""
     assert "--data-root" not in embedded.repeat
-    with pytest.raises(ValueError, match="digits is embedded and reads no files; leave the root out"):
-        grid.plan(wanted("digits", data_root=str(archive)))
-
-
-def test_options_of_the_data_reach_the_run_and_its_repetition(wanted, archive):
-    line = "profile: odd_classes, factor: 5"
-    (task,) = grid.plan(wanted("mnist", data_root=str(archive), data_options=line)).pending
-    assert task.values["DATA_OPTIONS"].startswith(f"{line}, prepared: mnist-")
-    assert task.repeat.endswith(f" --data-options '{line}'")
-    with pytest.raises(ValueError, match="did you mean 'profile'"):
-        grid.plan(wanted("mnist", data_root=str(archive), data_options="profil: step"))
 
 
 def test_the_arithmetic_of_the_settings_is_that_of_the_notebook(wanted):
     """Preset paper computes in bf16; a notebook that was told nothing would take the default of another preset."""
-    (task,) = grid.plan(wanted(settings=config.preset("paper", size=16))).pending
-    assert task.values["PRECISION"] == "bf16"
-    assert "--precision" not in task.repeat
-    (task,) = grid.plan(wanted(settings=config.preset("paper", size=16, device="cpu", precision="fp32"))).pending
-    assert (task.values["PRECISION"], task.values["DEVICE"]) == ("fp32", "cpu")
-    assert "--device cpu --precision fp32" in task.repeat
+    for changed, precision, repeated in (({}, "bf16", ""), ({"precision": "fp32"}, "fp32", "--precision fp32")):
+        (task,) = grid.plan(wanted(settings=config.preset("paper", size=16, **changed))).pending
+        assert task.values["PRECISION"] == precision
+        assert task.repeat.partition("--no-notebooks")[2].strip() == repeated
 
 
 def test_absent_data_are_noticed_before_anything_starts(wanted, tmp_path):
@@ -168,10 +154,8 @@ def test_the_whole_job_and_a_second_call(run, tmp_path, capsys):
     told = capsys.readouterr().out
     assert "runs: 2, 0 complete already, 2 to do" in told
     assert "teaching notebooks: 1, 0 done already with the present code, 1 to do" in told
-    assert (
-        len(re.findall(r"^ *\d/3  digits +(ce|oversample) +seed 0 done .* accuracy 0\.\d+   F1 0\.\d+$", told, re.M))
-        == 2
-    )
+    lines = r"^ *\d/3  digits +(ce|oversample) +seed 0 done .* accuracy 0\.\d+   F1 0\.\d+$"
+    assert len(re.findall(lines, told, re.M)) == 2
     for place in ("fast/results.csv", "fast/report/09_reproduction_report.html", "index.html"):
         assert str(folder / place) in told
         assert (folder / place).is_file()
@@ -194,8 +178,6 @@ def test_the_whole_job_and_a_second_call(run, tmp_path, capsys):
     assert "1 done already with the present code, 0 to do" in told
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.ipynb")} == times
     assert not left.exists()
-    assert run(methods=["ce"], teaching=False) == 0
-    assert "teaching" not in capsys.readouterr().out.split("results table")[0]
 
 
 @pytest.mark.slow
@@ -217,9 +199,7 @@ def test_failures_are_counted_and_told_with_the_way_to_repeat_them(run, notebook
     assert len(store.scan(folder).complete) == 1
 
 
-def test_nothing_starts_without_notebooks_or_a_writable_folder(run, tmp_path, capsys):
-    assert cli.main(["reproduce", "--notebooks", str(tmp_path / "elsewhere")]) == 2
-    assert "no 08_experiment.ipynb in" in capsys.readouterr().err
+def test_nothing_starts_without_a_writable_folder(run, tmp_path):
     (tmp_path / "runs").write_text("")
     with pytest.raises(OSError, match="cannot write to the runs folder"):
         run()
@@ -315,16 +295,9 @@ def test_a_run_from_the_command_line_is_that_of_the_library(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["spbl", "digits"], "did you mean"),
-        (["ce", "digit"], "did you mean 'digits'"),
         (["digits", "spbl_clean"], "METHOD comes first: train spbl_clean digits"),
-        (["digit", "spbl_clean"], "METHOD comes first: train spbl_clean digit"),
-        (["digits", "spbl"], "METHOD comes first: train spbl digits"),
-        (["digits", "digits"], "method is 'digits'; allowed"),
-        (["ce", "ce"], "data set is 'ce'; allowed"),
         (["ce", "digits", "--preset", "papers"], "did you mean 'paper'"),
         (["ce", "digits", "--seed", "-1"], "seed is -1"),
-        (["ce", "digits", "--device", "gpu"], "device is 'gpu'"),
         (["ce", "lesions", "--preset", "smoke", "--weights", "IMAGENET1K_V1"], "small_cnn has no published weights"),
     ],
 )

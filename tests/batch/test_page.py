@@ -72,14 +72,6 @@ def test_formulas_become_mathml(page):
     assert "<mi>\\c</mi>" not in text
 
 
-def test_a_formula_that_cannot_be_read_is_shown_as_it_stands(monkeypatch):
-    def fail(*_args, **_options):
-        raise IndexError
-
-    monkeypatch.setattr(html_pages.latex2mathml.converter, "convert", fail)
-    assert html_pages.to_mathml("a < b") == "<code>a &lt; b</code>"
-
-
 def test_title_and_watermark(page):
     text = page(v4.new_markdown_cell("# 08 Experiment with `ce`\nwords"), watermark="no results")
     assert "<title>08 Experiment with ce</title>" in text
