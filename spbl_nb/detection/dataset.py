@@ -1,9 +1,8 @@
 """The common form of every detection data set: images of one size, and the boxes and classes of what they show.
 
-A box is (left, top, right, bottom) in pixels: left and top are inside it, right and bottom just beyond. Photographs come
-in many sizes and a detector wants batches of one, so each is scaled until its longer side fills a square, and the rest
-of the square has the mean colour of ImageNet (letterboxing). ``scale`` leads back to the pixels of the file, in which
-average precision is measured.
+A box is (left, top, right, bottom) in pixels: left and top are inside it, right and bottom just beyond. A photograph is
+scaled until its longer side fills a square, and the rest of the square has the mean colour of ImageNet (letterboxing).
+``scale`` leads back to the pixels of the file, in which average precision is measured.
 """
 
 import io
@@ -42,13 +41,11 @@ class Detections:
 
 
 class ImageFiles:
-    """Images of files as an array uint8[N,3,size,size]: a file is decoded when its image is first asked for.
+    """Images of files as an array uint8[N,3,size,size], indexed by a number, a slice or int[n].
 
-    ``images[rows]``, with an index, a slice or int[n], returns an array. The squares are kept in a file that vanishes with
-    the process; where the disk has no room for all, images are decoded at each use. ``sizes`` int[N,2] are the heights and
-    widths that the annotations state: a file of another size is refused, because its boxes would be wrong.
-
-    Raises ValueError naming the file.
+    A file is decoded when its image is first asked for, and its square kept in a file that vanishes with the process; where
+    the disk has no room for all, images are decoded at each use. A file that cannot be decoded, or is not of the height and
+    width that the annotations state (``sizes`` int[N,2]), is refused with a ValueError.
     """
 
     dtype = np.dtype(np.uint8)
@@ -82,14 +79,14 @@ class ImageFiles:
 
     @cached_property
     def _kept(self) -> np.ndarray | None:
-        """The squares decoded so far, in a file without a name; None where the disk has not twice the room for all."""
+        """The squares decoded so far; None where the disk has not twice the room for all."""
         needed = int(np.prod(self.shape, dtype=np.int64))
         if shutil.disk_usage(tempfile.gettempdir()).free < 2 * needed:
             return None
         return np.memmap(tempfile.TemporaryFile(), dtype=np.uint8, mode="w+", shape=self.shape)
 
     def _squares(self, index: np.ndarray) -> np.ndarray:
-        """Decode several files at once; decoding and scaling let other threads work."""
+        """Decode several files at once."""
         with ThreadPoolExecutor(min(len(index), os.cpu_count() or 1)) as pool:
             return np.stack(list(pool.map(self._square, index)))
 
@@ -106,8 +103,7 @@ class ImageFiles:
         found = Image.open(io.BytesIO(content)).size
         if found != (width, height):
             raise ValueError(
-                f"image {path} has {found[0]} x {found[1]} pixels, but its annotation says {width} x {height}; its boxes "
-                "would be wrong"
+                f"image {path} has {found[0]} x {found[1]} pixels, but its annotation says {width} x {height}"
             )
         square = np.empty((self.size, self.size, 3), dtype=np.uint8)
         square[:] = FILL
@@ -115,7 +111,7 @@ class ImageFiles:
         return square.transpose(2, 0, 1)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(repr=False, eq=False)
 class DetectionData:
     """Images with boxes.
 
@@ -123,16 +119,12 @@ class DetectionData:
     ----------
     images : uint8[N,3,S,S], an array or :class:`ImageFiles`.
     owner : int64[M], the image that each box belongs to, ascending; an image without boxes is allowed.
-    boxes : float32[M,4], (left, top, right, bottom) in pixels of ``images``.
-    labels : int64[M] in 0..C-1. A class may be without boxes, as in a part of COCO.
-    class_names : C texts.
+    boxes : float32[M,4], in pixels of ``images``; ``labels`` int64[M] in 0..C-1.
     ignored : bool[M], crowds of COCO and difficult objects of VOC: not learnt, and neither right nor wrong when found.
     split : int8[N], 0 train, 1 validation, 2 test, or None.
-    sizes : int64[N,2], height and width of the image's own pixels; ``scale`` float64[N], pixels of ``images`` per own
-        pixel. Defaults: the squares themselves.
-    areas : float64[M], area of the object in own pixels, which may be less than its box; default: that of the box.
+    sizes, scale : int64[N,2], height and width of the file, and float64[N], pixels of ``images`` per pixel of the file.
+    areas : float64[M], area of the object in pixels of the file, which may be less than its box; default: that of the box.
     skipped : what a reader has skipped, a sentence for each.
-    name, source, synthetic, mirror : as in :class:`spbl_nb.data.dataset.ImageData`.
 
     Raises ValueError for a box that does not lie in its image, and for entries that do not fit each other.
     """
@@ -151,7 +143,7 @@ class DetectionData:
     source: str = ""
     synthetic: bool = False
     mirror: bool = True
-    skipped: tuple[str, ...] = field(default=(), compare=False)
+    skipped: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         found = f"{len(self.images)} images, {len(self.labels)} boxes of {len(self.class_names)} classes"
@@ -159,36 +151,28 @@ class DetectionData:
 
     def __post_init__(self) -> None:
         number, count = len(self.images), len(self.labels)
-        owner, labels = np.asarray(self.owner, dtype=np.int64), np.asarray(self.labels, dtype=np.int64)
-        sizes = np.asarray(self.sizes if np.size(self.sizes) else [self.images.shape[2:]] * number, dtype=np.int64)
-        scale = np.asarray(self.scale if np.size(self.scale) else np.ones(number), dtype=np.float64)
+        self.owner, self.labels = np.asarray(self.owner, dtype=np.int64), np.asarray(self.labels, dtype=np.int64)
+        self.class_names = tuple(self.class_names)
+        self.split = None if self.split is None else np.asarray(self.split, dtype=np.int8)
+        self.sizes = np.asarray(self.sizes if len(self.sizes) else [self.images.shape[2:]] * number, dtype=np.int64)
+        self.scale = np.asarray(self.scale if len(self.scale) else np.ones(number), dtype=np.float64)
+        self.ignored = np.asarray(self.ignored if len(self.ignored) else np.zeros(count), dtype=bool)
         boxes = np.asarray(self.boxes, dtype=np.float64).reshape(-1, 4)
-        if len(boxes) != count or len(owner) != count or (np.diff(owner) < 0).any():
+        if len(boxes) != count or len(self.owner) != count or (np.diff(self.owner) < 0).any():
             raise ValueError(
-                f"{self.name} has {count} labels, {len(boxes)} boxes and {len(owner)} owners; one each, the owners ascending, "
-                "is needed"
+                f"{self.name} has {count} labels, {len(boxes)} boxes and {len(self.owner)} owners; one each, the owners "
+                "ascending, is needed"
             )
         if count:
-            checks.label_array("labels", labels, len(self.class_names))
-            checks.label_array("owner", owner, number)
-        held = (sizes * scale[:, None])[owner]
+            checks.label_array("labels", self.labels, self.num_classes)
+            checks.label_array("owner", self.owner, number)
+        held = (self.sizes * self.scale[:, None])[self.owner]
         for index, fault in box_faults(boxes, held).items():
             raise ValueError(f"boxes[{index}] of {self.name}: {fault}")
-        boxes = clip_boxes(boxes, held)
-        extent = boxes[:, 2:].astype(np.float64) - boxes[:, :2]
-        values = {
-            "owner": owner,
-            "labels": labels,
-            "boxes": boxes,
-            "sizes": sizes,
-            "scale": scale,
-            "class_names": tuple(self.class_names),
-            "ignored": np.asarray(self.ignored if np.size(self.ignored) else np.zeros(count), dtype=bool),
-            "areas": np.asarray(self.areas, float) if np.size(self.areas) else extent.prod(axis=1) / scale[owner] ** 2,
-            "split": None if self.split is None else np.asarray(self.split, dtype=np.int8),
-        }
-        for key, value in values.items():
-            object.__setattr__(self, key, value)
+        self.boxes = clip_boxes(boxes, held)
+        if not len(self.areas):
+            extent = self.boxes[:, 2:].astype(np.float64) - self.boxes[:, :2]
+            self.areas = extent.prod(axis=1) / self.scale[self.owner] ** 2
 
     def __len__(self) -> int:
         return self.images.shape[0]

@@ -1,8 +1,7 @@
 """Average precision of detections: the twelve numbers of COCO, calculated by pycocotools.
 
-A detection is right when it overlaps an object of its class by a threshold that nothing else has taken; average
-precision is the area under precision over recall as the score falls. ``AP`` is the mean over the thresholds 0.50, 0.55,
-… 0.95 of intersection over union and over the classes that occur. Everything is measured in the pixels of the files,
+A detection is right when it overlaps an object of its class, which no better one has taken, by a threshold; average
+precision is the area under precision over recall as the score falls. Everything is measured in the pixels of the files,
 because "small" is below 32 x 32 pixels and "large" from 96 x 96.
 """
 
@@ -32,11 +31,10 @@ NUMBERS: dict[str, str] = {
 
 
 def coco_numbers(data: DetectionData, rows: np.ndarray, detections: Sequence[Detections]) -> dict[str, float]:
-    """Return the twelve numbers of COCO, each in [0, 1]; see :data:`NUMBERS`. NaN where there is no such object.
+    """Return the twelve numbers of COCO (:data:`NUMBERS`), each in [0, 1]; NaN where there is no such object.
 
     ``rows`` int64[n] are images of ``data``, each once, and ``detections`` what was found in each, in pixels of
-    ``data.images``. Ignored boxes (crowds, difficult objects) count as crowds do in COCO: finding them is neither right
-    nor wrong.
+    ``data.images``. Finding an ignored box is neither right nor wrong.
     """
     evaluation = _evaluate(data, rows, detections)
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints the table
@@ -55,7 +53,7 @@ def per_class(data: DetectionData, rows: np.ndarray, detections: Sequence[Detect
 
 
 def coco_index(content: dict[str, Any]) -> Any:
-    """Return what a COCO annotation file holds as an indexed :class:`pycocotools.coco.COCO`."""
+    """Return the content of a COCO annotation file as an indexed :class:`pycocotools.coco.COCO`."""
     from pycocotools.coco import COCO
 
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools says what it does
@@ -72,28 +70,29 @@ def _evaluate(data: DetectionData, rows: np.ndarray, detections: Sequence[Detect
     truth: list[dict[str, Any]] = []
     found: list[dict[str, Any]] = []
     for row, mine in zip(rows, detections, strict=True):
-        place = slice(data.first[row], data.first[row + 1])
+        scale, place = data.scale[row], slice(data.first[row], data.first[row + 1])
         true = zip(data.boxes[place], data.labels[place], data.ignored[place], data.areas[place], strict=True)
         for box, label, crowd, area in true:
-            extra = {"area": float(area), "iscrowd": int(crowd)}
-            truth.append(_entry(len(truth), row, label, box / data.scale[row]) | extra)
+            extra = {
+                "id": len(truth) + 1,
+                "area": float(area),
+                "iscrowd": int(crowd),
+            }  # an id of 0 would mean unmatched
+            truth.append(_entry(row, label, box / scale) | extra)
         for box, label, score in zip(mine.boxes, mine.labels, mine.scores, strict=True):
-            found.append(_entry(len(found), row, label, box / data.scale[row]) | {"score": float(score)})
-    common = {
-        "images": [{"id": int(row)} for row in rows],
-        "categories": [{"id": index, "name": name} for index, name in enumerate(data.class_names)],
-    }
-    sides = [coco_index(common | {"annotations": entries}) for entries in (truth, found)]
+            found.append(_entry(row, label, box / scale) | {"score": float(score)})
+    images = [{"id": int(row)} for row in rows]
+    categories = [{"id": index} for index in range(data.num_classes)]
+    there = coco_index({"images": images, "categories": categories, "annotations": truth})
     with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(*sides, iouType="bbox")
+        nothing = coco_index(there.dataset | {"annotations": []})
+        evaluation = COCOeval(there, there.loadRes(found) if found else nothing, iouType="bbox")
         evaluation.evaluate()
         evaluation.accumulate()
     return evaluation
 
 
-def _entry(index: int, row: int, label: int, box: np.ndarray) -> dict[str, Any]:
-    """Return a box as COCO writes it; ids start at 1, because 0 means unmatched."""
+def _entry(row: int, label: int, box: np.ndarray) -> dict[str, Any]:
+    """Return a box as COCO writes it: left, top, width and height."""
     left, top, right, bottom = (float(value) for value in box)
-    size = right - left, bottom - top
-    entry = {"id": index + 1, "image_id": int(row), "category_id": int(label), "bbox": [left, top, *size]}
-    return entry | {"area": size[0] * size[1], "iscrowd": 0}
+    return {"image_id": int(row), "category_id": int(label), "bbox": [left, top, right - left, bottom - top]}

@@ -21,8 +21,10 @@ from spbl_nb.detection.dataset import DetectionData, Detections
 from spbl_nb.plots.style import BLACK, PALETTE, free_place, new_figure
 
 _SAME_PLACE = 0.4  # boxes that overlap more share their place, and only the best of them says its class
-_Name = tuple[np.ndarray, str]  # a box and what is to be written at it
 _HALO = 1.6  # points of white on either side of a line or letter, so that it is seen on any image
+_COLUMNS, _SIDE = 4, 2.4  # images in a row, and the side of each in inches
+
+_Name = tuple[np.ndarray, str]  # a box and what is to be written at it
 
 
 def predictions(
@@ -32,52 +34,42 @@ def predictions(
     *,
     least_score: float = 0.3,
     most: int = 20,
-    truth: bool = True,
-    columns: int = 4,
-    scale: float = 2.4,
 ) -> Figure:
-    """Draw images with found boxes (solid, with class and score) and the true ones (dashed) in rows of ``columns``.
+    """Draw images with what was found in them (solid, with class and score) and the true boxes (dashed; ignored: dotted).
 
-    Of found boxes that share a place only the best says its class and score.
-
-    Parameters
-    ----------
-    rows : int64[n], images of ``data``; ``detections`` what was found in each, or None: the truth alone, with names.
-    least_score : boxes with a lower score are not drawn; ``most`` boxes an image at most, the best.
-    truth : draw the true boxes too; ignored ones are dotted.
-    scale : side of an image in inches.
+    ``rows`` int64[n] are images of ``data``; without ``detections`` the true boxes have their names. At most ``most`` boxes
+    an image are drawn, the best, and none below ``least_score``.
     """
-    columns = min(columns, len(rows))
+    columns = min(_COLUMNS, len(rows))
     lines = -(-len(rows) // columns)
-    figure = new_figure(columns * scale, lines * scale + 0.35)
+    figure = new_figure(columns * _SIDE, lines * _SIDE + 0.35)
     panels = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes in panels:
         axes.set(xticks=[], yticks=[], anchor="N")
         axes.spines[:].set_visible(False)
-    named: list[list[_Name]] = [[] for _ in panels]
-    for place, (axes, row) in enumerate(zip(panels, rows, strict=False)):
+    named: list[list[_Name]] = []
+    shown: Sequence[Detections | None] = [None] * len(rows) if detections is None else detections
+    for axes, row, found in zip(panels, rows, shown, strict=False):
         height, width = np.maximum(np.rint(data.sizes[row] * data.scale[row]).astype(int), 1)
         pixels = data.images[int(row)].transpose(1, 2, 0)[:height, :width]
         axes.imshow(pixels, extent=(0, width, height, 0), interpolation="nearest")
-        if truth or detections is None:
-            named[place] += _draw_truth(axes, data, row, detections is None)
-        if detections is not None:
-            named[place] += _draw_found(axes, data, detections[place], least_score, most)
-    _legend(figure, data, detections is not None, truth)
+        names = _draw_truth(axes, data, row, coloured=found is None)
+        named.append(names if found is None else _draw_found(axes, data, found, least_score, most))
+    _legend(figure, data, detections is not None)
     figure.draw_without_rendering()  # names are placed by pixels
-    for axes, names in zip(panels, named, strict=True):
+    for axes, names in zip(panels, named, strict=False):
         _write_names(axes, names)
     return figure
 
 
-def _draw_truth(axes: Axes, data: DetectionData, row: int, named: bool) -> list[_Name]:
-    """Draw the true boxes; return the names that are to be written, none unless ``named``."""
+def _draw_truth(axes: Axes, data: DetectionData, row: int, coloured: bool) -> list[_Name]:
+    """Draw the true boxes; return their names."""
     names: list[_Name] = []
     for ignored, line in ((False, "--"), (True, ":")):
         there = data.truth(row, ignored)
         for box, label in zip(there.boxes, there.labels.tolist(), strict=True):
-            _draw_box(axes, box, PALETTE[label % len(PALETTE)] if named else BLACK, line)
-            names += [(box, data.class_names[label])] if named else []
+            _draw_box(axes, box, PALETTE[label % len(PALETTE)] if coloured else BLACK, line)
+            names.append((box, data.class_names[label]))
     return names
 
 
@@ -116,18 +108,11 @@ def _write_names(axes: Axes, names: Sequence[_Name]) -> None:
         text.set(position=axes.transData.inverted().transform(corners[place]))
 
 
-def _legend(figure: Figure, data: DetectionData, found: bool, truth: bool) -> None:
-    handles = [Line2D([], [], color=BLACK, linestyle="-", label="found: class and score")] if found else []
-    if truth or not found:
-        handles.append(Line2D([], [], color=BLACK, linestyle="--", label="true box"))
-        if data.ignored.any():
-            handles.append(Line2D([], [], color=BLACK, linestyle=":", label="ignored (crowd or difficult)"))
-    figure.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=len(handles),
-        fontsize=8,
-        frameon=False,
-        title="synthetic images" if data.synthetic else None,
-        title_fontsize=8,
-    )
+def _legend(figure: Figure, data: DetectionData, found: bool) -> None:
+    said: dict[Any, str] = {"-": "found: class and score"} if found else {}
+    said |= {"--": "true box"}
+    said |= {":": "ignored (crowd or difficult)"} if data.ignored.any() else {}
+    handles = [Line2D([], [], color=BLACK, linestyle=line, label=label) for line, label in said.items()]
+    title = "synthetic images" if data.synthetic else None
+    look: dict[str, Any] = {"fontsize": 8, "frameon": False, "title": title, "title_fontsize": 8}
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), **look)

@@ -3,18 +3,17 @@
 ``synthetic`` needs no files: lesions drawn on skin by :mod:`spbl_nb.data.synthetic.groups`. ``coco`` and ``voc`` are read
 from their customary layouts (:mod:`spbl_nb.data.layouts`) by pycocotools and torchvision. An image is looked for in its
 folder and nowhere else; XML with a document type or an entity, through which a file could have others read, is refused.
-A missing image or a box that is none is refused or, if the caller says so, skipped.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from xml.etree.ElementTree import ParseError
 
 import numpy as np
 from defusedxml import ElementTree
-from defusedxml.common import DefusedXmlException
 from torchvision.datasets import VOCDetection
 
 from spbl_nb import checks, files
@@ -58,21 +57,53 @@ def load(
     options : of ``synthetic`` those of :func:`synthetic_lesions`; of files ``empty`` ("keep" or "drop" training images
         without boxes), and the ``year`` in COCO's names or the ``years`` of VOC.
 
-    Raises ValueError for an unknown name or option and for files that do not hold what they should, naming file, entry and
-    what is wrong; FileNotFoundError says which layout is expected and where it looked.
+    Raises ValueError for an unknown name or option and for files that do not hold what they should, and FileNotFoundError
+    with the layout that is expected.
     """
     checks.one_of("data set", name, NAMES)
     for key in options:
         checks.one_of(f"option of {name}", key, _OPTIONS[name])
-    skipped = _Skipped(checks.one_of("broken", broken, ("refuse", "skip")) == "skip")
+    broken = checks.one_of("broken", broken, ("refuse", "skip"))
     limit = None if limit is None else checks.integer("limit", limit, 1)
     if name == "synthetic":
         return synthetic_lesions(size=96 if size is None else size, limit=limit, **options)
     size = checks.integer("size", 512 if size is None else size, SMALLEST, LARGEST)
     empty = checks.one_of("empty", options.pop("empty", "keep"), ("keep", "drop"))
-    reader = _read_coco if name == "coco" else _read_voc
-    found, class_names, source = reader(root, skipped, limit, **options)
-    return _assemble(name, found, class_names, size, empty, skipped, source)
+    splits, names, source = (_read_coco if name == "coco" else _read_voc)(root, **options)
+    skipped: list[str] = []
+
+    def wrong(sentence: str) -> None:
+        if broken == "refuse":
+            raise ValueError(f"{sentence}; correct the file, or skip such entries with broken='skip'")
+        skipped.append(sentence)
+
+    found = [image for entries in splits for image in islice(_sound(entries, wrong), limit)]
+    if empty == "drop":
+        found = [image for image in found if image.split != TRAIN or not image.ignored.all()]
+    if not found:
+        raise ValueError(f"{name} in {root} has no image left; look at the annotations, or take empty='keep'")
+    kinds = [kind for image in found for kind in image.kinds]
+    names = names or {kind: kind for kind in (VOC_CLASSES if set(kinds) <= set(VOC_CLASSES) else sorted(set(kinds)))}
+    number = {kind: index for index, kind in enumerate(names)}
+    sizes = np.array([image.size for image in found])
+    images = ImageFiles([image.path for image in found], sizes, size)
+    owner = np.repeat(np.arange(len(found)), [len(image.kinds) for image in found])
+    boxes = clip_boxes(np.concatenate([image.boxes for image in found]), sizes[owner])
+    return DetectionData(
+        name=name,
+        images=images,
+        owner=owner,
+        boxes=boxes * images.scale[owner][:, None],
+        labels=np.array([number[kind] for kind in kinds], dtype=np.int64),
+        class_names=tuple(names.values()),
+        ignored=np.concatenate([image.ignored for image in found]),
+        split=np.array([image.split for image in found]),
+        sizes=sizes,
+        scale=images.scale,
+        areas=np.concatenate([image.areas for image in found]),
+        source=source,
+        skipped=tuple(skipped),
+    )
 
 
 def synthetic_lesions(
@@ -108,165 +139,135 @@ def synthetic_lesions(
     )
 
 
-@dataclass
-class _Found:
-    """An image as its annotation describes it; ``rows`` are (box, class name or category, ignored, area in pixels)."""
+class _Entry(NamedTuple):
+    """An image as an annotation file describes it, in COCO's words; ``where`` is its place in the file."""
+
+    where: str
+    path: Path
+    split: int
+    image: dict[str, Any]  # height, width
+    objects: list[dict[str, Any]]  # each with bbox (left, top, width, height), category_id, area, iscrowd
+
+
+class _Image(NamedTuple):
+    """An image with its M objects; boxes and areas in pixels of the file."""
 
     path: Path
-    height: int
-    width: int
     split: int
-    rows: list[tuple[tuple[float, ...], Any, bool, float]] = field(default_factory=list)
+    size: tuple[int, int]
+    boxes: np.ndarray
+    kinds: list[Any]
+    ignored: np.ndarray
+    areas: np.ndarray
 
 
-@dataclass
-class _Skipped:
-    """What was wrong: the first is refused, or, with ``skip``, all are remembered as ``sentences``."""
+_Read = tuple[list[Iterator[_Entry]], dict[Any, str], str]  # entries of each split, class names by category, source
 
-    skip: bool
-    sentences: list[str] = field(default_factory=list)
 
-    def add(self, sentence: str) -> None:
-        if not self.skip:
-            raise ValueError(f"{sentence}; correct the file, or skip such entries with broken='skip'")
-        self.sentences.append(sentence)
-
-    def has(self, path: Path, where: str) -> bool:
-        """Return whether an image is there; where not, that is wrong."""
+def _sound(entries: Iterator[_Entry], wrong: Callable[[str], None]) -> Iterator[_Image]:
+    """Yield the images that are there, with the boxes that are boxes; say what is ``wrong`` with the others."""
+    for where, path, split, image, objects in entries:
+        with _reading(where, "file_name, height and width, and bbox and category_id for each object"):
+            size = int(image["height"]), int(image["width"])
+            boxes = np.array([one["bbox"] for one in objects], dtype=np.float64).reshape(-1, 4)
+            areas = [float(one.get("area", box[2] * box[3])) for one, box in zip(objects, boxes, strict=True)]
+            kinds = [one["category_id"] for one in objects]
+        if min(size) < 1:
+            raise ValueError(f"{where} has height {size[0]} and width {size[1]}; sides of at least 1 are needed")
         if not path.is_file():
-            self.add(f"{where}: image {path} is named but does not exist")
-        return path.is_file()
+            wrong(f"{where}: image {path} is named but does not exist")
+            continue
+        boxes[:, 2:] += boxes[:, :2]
+        faults = box_faults(boxes, np.tile(size, (len(boxes), 1)))
+        for index, fault in faults.items():
+            wrong(f"{path}: box {index} {fault}")
+        kept = [index for index in range(len(boxes)) if index not in faults]
+        ignored = np.array([bool(objects[index].get("iscrowd", 0)) for index in kept], dtype=bool)
+        yield _Image(path, split, size, boxes[kept], [kinds[i] for i in kept], ignored, np.array(areas)[kept])
 
 
-_Read = tuple[list[_Found], dict[Any, str], str]  # images, name by category, source
+@contextmanager
+def _reading(where: str, needed: str) -> Iterator[None]:
+    """Name the place in a file where something is missing or not what it should be."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError, ParseError) as error:
+        raise ValueError(f"{where} cannot be read: {error!r}; needed: {needed}") from None
 
 
-def _read_coco(root: Root, skipped: _Skipped, limit: int | None, year: int = 2017) -> _Read:
+def _read_coco(root: Root, year: int = 2017) -> _Read:
     """Read COCO: ``train2017`` becomes split 0 (train), ``val2017`` split 2 (test); one of the two may be absent."""
-    folder = _folder("coco", root, ("", "coco", "data/coco"), "annotations")
-    found, names = [], None
+    folder = _folder("coco", root, ("", "coco", "data/coco"), ("annotations",))
+    splits: list[Iterator[_Entry]] = []
+    names: dict[int, str] = {}
     for word, split in (("train", TRAIN), ("val", TEST)):
         path = folder / "annotations" / f"instances_{word}{year}.json"
         if not path.is_file():
             continue
-        images, here = _read_annotations(path, folder / f"{word}{year}", split, limit, skipped)
-        if names is not None and here != names:
+        content = files.read_json(path)
+        with _reading(str(path), "images, annotations and categories as COCO has them"):
+            coco = coco_index(content)
+            here = {number: str(coco.cats[number]["name"]) for number in sorted(coco.cats)}
+            named = {entry["category_id"] for entry in content["annotations"]}
+        for key, unknown in (("image", set(coco.imgToAnns) - set(coco.imgs)), ("category", named - set(here))):
+            if unknown:
+                raise ValueError(f"{path}: annotations name the {key}_id {min(unknown)}, which the file does not list")
+        if names and here != names:
             raise ValueError(f"{path} has other categories than the training split; both must list the same")
         names = here
-        found += images
-    if names is None:
+        splits.append(_coco_entries(path, coco, folder / f"{word}{year}", split))
+    if not splits:
         raise layouts.absent("coco", root, f"no instances_train{year}.json or instances_val{year}.json")
-    return found, names, f"COCO, read from {folder.name}"
+    return splits, names, f"COCO, read from {folder.name}"
 
 
-def _read_annotations(
-    path: Path, folder: Path, split: int, limit: int | None, skipped: _Skipped
-) -> tuple[list[_Found], dict[int, str]]:
-    """Read one annotation file of COCO; return its images, and {category id: name} by rising id."""
-    content = files.read_json(path)
-    try:
-        coco = coco_index(content)
-        names = {number: str(coco.cats[number]["name"]) for number in sorted(coco.cats)}
-        counts = [(key, len(content[key]), len(ids)) for key, ids in (("images", coco.imgs), ("categories", names))]
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is no COCO annotation of objects: {error!r}") from None
-    for key, entries, ids in counts:
-        if not ids or ids < entries:
-            raise ValueError(f"{path}: {key} has {entries} entries and {ids} ids; each id once is needed")
-    found: list[_Found] = []
-    for index, entry in enumerate(content["images"]):
+def _coco_entries(path: Path, coco: Any, folder: Path, split: int) -> Iterator[_Entry]:
+    for index, image in enumerate(coco.dataset["images"]):
         where = f"{path}: images[{index}]"
-        try:
-            height, width = int(entry["height"]), int(entry["width"])
-            image = folder / layouts.relative(where, str(entry["file_name"]))
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"{where} is {entry}: {error!r}; file_name, height and width are needed") from None
-        if min(height, width) < 1:
-            raise ValueError(f"{where} has height {height} and width {width}; sides of at least 1 are needed")
-        if (limit is None or len(found) < limit) and skipped.has(image, where):
-            found.append(_Found(image, height, width, split))
-            for annotation in coco.imgToAnns.get(entry["id"], []):
-                found[-1].rows.append(_coco_box(path, annotation, names))
-    if unknown := sorted(set(coco.imgToAnns) - set(coco.imgs)):
-        raise ValueError(f"{path}: annotations name the image_id {unknown[0]}, which the file does not list")
-    return found, names
+        file = folder / layouts.relative(where, str(image.get("file_name", "")))
+        yield _Entry(where, file, split, image, coco.imgToAnns.get(image["id"], []))
 
 
-def _coco_box(path: Path, entry: dict[str, Any], names: dict[int, str]) -> tuple[tuple[float, ...], int, bool, float]:
-    where = f"{path}: the annotation with id {entry['id']}"
-    if entry["category_id"] not in names:
-        raise ValueError(f"{where} has the category_id {entry['category_id']}, which the file does not list")
-    try:
-        left, top, width, height = map(float, entry["bbox"])
-        area = float(entry.get("area", width * height))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{where} has bbox {entry.get('bbox')} and area {entry.get('area')}: {error!r}") from None
-    return (left, top, left + width, top + height), entry["category_id"], bool(entry.get("iscrowd", 0)), area
-
-
-def _read_voc(root: Root, skipped: _Skipped, limit: int | None, years: Sequence[int] = (2007, 2012)) -> _Read:
+def _read_voc(root: Root, years: Sequence[int] = (2007, 2012)) -> _Read:
     """Read Pascal VOC: the lists ``trainval`` of all years become split 0 (train), ``test`` of all years split 2 (test).
 
     Where no year has a list ``test``, ``train`` and ``val`` take their places. A year that is not there is passed over.
-    Objects marked difficult are ignored as crowds of COCO are. Coordinates count from 1 in the files and from 0 here.
+    Objects marked difficult are ignored as crowds of COCO are.
     """
-    main = "ImageSets/Main"
-    names_of_years = [f"VOC{year}" for year in years]
-    folder = _folder(
-        "voc", root, ("", "VOCdevkit", "data/VOCdevkit"), main, *(f"{one}/{main}" for one in names_of_years)
-    )
-    places = [place for place in (*(folder / one for one in names_of_years), folder) if (place / main).is_dir()]
+    main, below = "ImageSets/Main", [f"VOC{year}" for year in years]
+    folder = _folder("voc", root, ("", "VOCdevkit", "data/VOCdevkit"), [f"{year}/{main}" for year in (*below, "")])
+    places = [place for place in (*(folder / year for year in below), folder) if (place / main).is_dir()]
     tested = any((place / main / "test.txt").is_file() for place in places)
-    lists = (("trainval", TRAIN), ("test", TEST)) if tested else (("train", TRAIN), ("val", TEST))
-    found = []
-    for word, split in lists:
-        paths = [(place, place / main / f"{word}.txt") for place in places]
-        listed = [(place, path, line) for place, path in paths if path.is_file() for line in read_lines(path)]
-        for place, path, (where, line) in listed[:limit]:
-            where = f"{path.parent}/{where}"
-            image = _voc_image(place, layouts.relative(where, line.split()[0]), split)
-            if skipped.has(image.path, where):
-                found.append(image)
-    if not found:
-        raise layouts.absent("voc", root, f"no list {lists[0][0]}.txt or {lists[1][0]}.txt with images")
-    classes = {row[1] for image in found for row in image.rows}
-    names = VOC_CLASSES if classes <= set(VOC_CLASSES) else sorted(classes)
-    return found, dict(zip(names, names, strict=True)), f"Pascal VOC, read from {folder.name}"
+    words = (("trainval", TRAIN), ("test", TEST)) if tested else (("train", TRAIN), ("val", TEST))
+    if not any((place / main / f"{word}.txt").is_file() for word, _ in words for place in places):
+        raise layouts.absent("voc", root, f"no list {words[0][0]}.txt or {words[1][0]}.txt")
+    splits = [_voc_entries([(place, place / main / f"{word}.txt") for place in places], split) for word, split in words]
+    return splits, {}, f"Pascal VOC, read from {folder.name}"
 
 
-def _voc_image(place: Path, name: str, split: int) -> _Found:
-    """Read the annotation of one image of VOC."""
-    path = place / "Annotations" / f"{name}.xml"
-    try:
-        content = VOCDetection.parse_voc_xml(ElementTree.parse(path, forbid_dtd=True).getroot())["annotation"]
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path} does not exist, but its image is listed in ImageSets/Main") from None
-    except (DefusedXmlException, ParseError, KeyError) as error:
-        raise ValueError(
-            f"{path} is no VOC annotation: {error!r}. XML with the root <annotation> is needed, without a document type or "
-            "an entity"
-        ) from None
-    width, height = (_number(path, content, "size", side) for side in ("width", "height"))
-    if min(width, height) < 1:
-        raise ValueError(f"{path} describes an image of {width:g} x {height:g} pixels; at least 1 x 1 is needed")
-    found = _Found(place / "JPEGImages" / f"{name}.jpg", int(height), int(width), split)
-    for item in content["object"]:
-        if not item.get("name"):
-            raise ValueError(f"{path} has an object without a name; each object needs one")
-        left, top, right, bottom = (_number(path, item, "bndbox", side) for side in ("xmin", "ymin", "xmax", "ymax"))
-        box = (left - 1, top - 1, right, bottom)
-        found.rows.append((box, item["name"], item.get("difficult", "0") != "0", (right - box[0]) * (bottom - box[1])))
-    return found
+def _voc_entries(lists: list[tuple[Path, Path]], split: int) -> Iterator[_Entry]:
+    for place, path in lists:
+        for line_place, line in read_lines(path) if path.is_file() else ():
+            where = f"{path.parent}/{line_place}"
+            name = layouts.relative(where, line.split()[0])
+            notes = place / "Annotations" / f"{name}.xml"
+            if not notes.is_file():
+                raise FileNotFoundError(f"{notes} does not exist, but its image is listed: {where}")
+            with _reading(str(notes), "XML with the root <annotation>, without a document type or an entity"):
+                content = VOCDetection.parse_voc_xml(ElementTree.parse(notes, forbid_dtd=True).getroot())["annotation"]
+                size = {side: float(content["size"][side]) for side in ("height", "width")}
+                objects = [_voc_object(item) for item in content["object"]]
+            yield _Entry(str(notes), place / "JPEGImages" / f"{name}.jpg", split, size, objects)
 
 
-def _number(path: Path, content: dict[str, Any], tag: str, key: str) -> float:
-    try:
-        return float(content[tag][key])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} has no number as {tag}/{key}: {error!r}") from None
+def _voc_object(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an object in COCO's words; VOC counts pixels from 1, and its right and bottom pixels are inside the box."""
+    left, top, right, bottom = (float(item["bndbox"][side]) for side in ("xmin", "ymin", "xmax", "ymax"))
+    box = [left - 1, top - 1, right - left + 1, bottom - top + 1]
+    return {"bbox": box, "category_id": item["name"], "iscrowd": item.get("difficult", "0") != "0"}
 
 
-def _folder(name: str, root: Root, below: Sequence[str], *inside: str) -> Path:
+def _folder(name: str, root: Root, below: Sequence[str], inside: Sequence[str]) -> Path:
     """Return the first of some folders below ``root`` that has one of the folders ``inside``."""
     if root is None:
         raise layouts.absent(name, root)
@@ -275,42 +276,3 @@ def _folder(name: str, root: Root, below: Sequence[str], *inside: str) -> Path:
         if any((place / one).is_dir() for one in inside):
             return place
     raise layouts.absent(name, root, f"looked in {', '.join(map(str, places))}")
-
-
-def _assemble(
-    name: str, found: list[_Found], class_names: dict[Any, str], size: int, empty: str, skipped: _Skipped, source: str
-) -> DetectionData:
-    """Check the boxes, drop what is to be dropped, and put everything into arrays."""
-    for image in found:
-        boxes = np.array([row[0] for row in image.rows]).reshape(-1, 4)
-        faults = box_faults(boxes, np.tile([image.height, image.width], (len(boxes), 1)))
-        for index, fault in faults.items():
-            skipped.add(f"{image.path}: box {index} {fault}")
-        image.rows = [row for index, row in enumerate(image.rows) if index not in faults]
-    if empty == "drop":
-        found = [image for image in found if image.split != TRAIN or any(not row[2] for row in image.rows)]
-    if not found:
-        raise ValueError(
-            f"{name} has no image left; look at the annotations, or keep images without boxes (empty='keep')"
-        )
-    sizes = np.array([(image.height, image.width) for image in found])
-    images = ImageFiles([image.path for image in found], sizes, size)
-    owner = np.repeat(np.arange(len(found)), [len(image.rows) for image in found])
-    rows = [row for image in found for row in image.rows]
-    number = {key: index for index, key in enumerate(class_names)}
-    boxes = clip_boxes(np.array([row[0] for row in rows], dtype=np.float64).reshape(-1, 4), sizes[owner])
-    return DetectionData(
-        name=name,
-        images=images,
-        owner=owner,
-        boxes=boxes * images.scale[owner][:, None],
-        labels=np.array([number[row[1]] for row in rows], dtype=np.int64),
-        class_names=tuple(class_names.values()),
-        ignored=np.array([row[2] for row in rows], dtype=bool),
-        split=np.array([image.split for image in found]),
-        sizes=sizes,
-        scale=images.scale,
-        areas=np.array([row[3] for row in rows], dtype=np.float64),
-        source=source,
-        skipped=tuple(skipped.sentences),
-    )

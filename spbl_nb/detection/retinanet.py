@@ -2,10 +2,8 @@
 
 Network, anchors, matching and decoding are torchvision's; only the head's loss is ours. An anchor that overlaps an
 object by half or more is a positive of its class; one that overlaps none by 0.4 is background; those between, and those
-that lie mostly in a crowd, are not valid and count nowhere. GHM keeps its counts in the head, and so in the
-detector's ``state_dict``.
-
-``small`` trains in about a minute on a CPU; ``resnet50_fpn`` is the network of the published figures.
+that lie mostly in a crowd, are not valid and count nowhere. ``small`` trains in about a minute on a CPU; ``resnet50_fpn``
+is the network of the published figures.
 
 Source: Lin et al. 2017 (RetinaNet); Li, Liu and Wang 2019 (GHM), whose settings are the defaults.
 """
@@ -21,10 +19,9 @@ from torch.nn import functional
 from torchvision.models.detection import RetinaNet
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
-from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.retinanet import RetinaNetHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
-from torchvision.ops import FeaturePyramidNetwork, FrozenBatchNorm2d, box_area, sigmoid_focal_loss
+from torchvision.ops import Conv2dNormActivation, FeaturePyramidNetwork, FrozenBatchNorm2d, box_area, sigmoid_focal_loss
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from spbl_nb import checks
@@ -37,11 +34,10 @@ CLASSIFICATIONS = ("focal", "ghm_c", "cross_entropy")
 REGRESSIONS = ("smooth_l1", "ghm_r")
 BETA = 1 / 9  # where smooth L1 turns from square to straight, as in RetinaNet's own code
 GHM_R_WEIGHT = 10.0  # of the release
-_STRIDES = {"small": 32, "resnet50_fpn": 128}  # of the coarsest level: smaller images would leave it empty
-_SHAPES: dict[str, tuple[tuple[int, ...], int, Callable[..., nn.Module] | None]] = {
-    "small": ((12, 24, 48), 2, partial(nn.GroupNorm, 8)),
-    "resnet50_fpn": ((32, 64, 128, 256, 512), 4, None),
-}  # sides of the anchors of each level, pixels; convolutions of each branch of the head; what follows each of them
+_SHAPES: dict[str, tuple[tuple[int, ...], int, int, Callable[..., nn.Module] | None]] = {
+    "small": ((12, 24, 48), 32, 2, partial(nn.GroupNorm, 8)),
+    "resnet50_fpn": ((32, 64, 128, 256, 512), 128, 4, None),
+}  # sides of the anchors of each level, pixels; coarsest stride; convolutions of each branch of the head, and what follows them
 _OCTAVES = (1.0, 2 ** (1 / 3), 2 ** (2 / 3))
 _RATIOS = (0.5, 1.0, 2.0)
 
@@ -61,18 +57,15 @@ def build(
 
     Parameters
     ----------
-    name : one of :data:`NAMES`.
+    name, classification, regression : one of :data:`NAMES`, of :data:`CLASSIFICATIONS` and of :data:`REGRESSIONS`.
     num_classes : C, at least 1; background is no class, but the absence of all.
-    classification, regression : one of :data:`CLASSIFICATIONS` and of :data:`REGRESSIONS`.
     weights_backbone : for ``resnet50_fpn`` a name such as ``"IMAGENET1K_V2"`` (read from torch's hub cache or downloaded
         by torchvision) or the path of a file with ResNet-50's state dict, of whose five blocks the last three then learn;
         None: random, and all learn.
     ghmc, ghmr : arguments of :class:`GHMC` and :class:`GHMR` other than the released ones.
 
-    Called with a batch float[B,3,S,S] in 0..1 (or a list of images of any sizes) and, in training mode, targets as
-    torchvision's detectors are, with ``ignored`` boxes float[K,4] beside ``boxes`` and ``labels`` where there are any.
-    What is found at most is torchvision's to set: ``score_thresh``, ``nms_thresh`` and ``detections_per_img`` of the
-    model. ``head.losses`` has the settings of the losses.
+    The detector is called as torchvision's are, with images float[B,3,S,S] in 0..1; its targets may have ``ignored`` boxes
+    float[K,4] too. ``score_thresh``, ``nms_thresh`` and ``detections_per_img`` limit what is found.
 
     Raises ValueError for unknown names, settings out of range, or weights for a backbone that has none, and
     FileNotFoundError for weights that are not there.
@@ -89,14 +82,15 @@ def build(
         if name == "small" and weights_backbone is not None:
             raise ValueError("small has no published weights; leave weights_backbone out")
         backbone: Any = SmallBackbone() if name == "small" else _resnet50_fpn(weights_backbone)
-        sides, depth, normalise = _SHAPES[name]
+        sides, stride, depth, normalise = _SHAPES[name]
         anchors = AnchorGenerator(
             tuple(tuple(int(side * octave) for octave in _OCTAVES) for side in sides), (_RATIOS,) * len(sides)
         )
         classes, per_place = checks.integer("num_classes", num_classes, 1), anchors.num_anchors_per_location()[0]
         head = Head(int(backbone.out_channels), per_place, classes, losses, normalise, depth)
         model = RetinaNet(backbone, classes, anchor_generator=anchors, head=head, detections_per_img=100)
-    model.transform = BatchTransform(_STRIDES[name])
+    mean, std = ([value / 255 for value in values] for values in (CHANNEL_MEAN, CHANNEL_STD))
+    model.transform = Unresized(0, 0, mean, std, size_divisible=stride)
     return model
 
 
@@ -104,8 +98,7 @@ class Losses(nn.Module):
     """Both losses of a batch of anchors, with the state of GHM.
 
     Focal loss, cross-entropy and smooth L1 are sums over the batch divided by its number of positive anchors, as in
-    RetinaNet. GHM-C is a mean over the valid logits and GHM-R, times ``regression_weight``, over the offsets of the
-    positive anchors, as released.
+    RetinaNet; GHM-C is a mean over the valid logits, and GHM-R a mean over the offsets of the positive anchors.
     """
 
     def __init__(self, classification: str, regression: str, ghm_c: GHMC, ghm_r: GHMR) -> None:
@@ -117,7 +110,7 @@ class Losses(nn.Module):
         self.regression_weight = GHM_R_WEIGHT if regression == "ghm_r" else 1.0
 
     def of_classes(self, logits: Tensor, target: Tensor, valid: Tensor, positives: Tensor) -> Tensor:
-        """Return the scalar loss of logits float[B,A,C]; target float[B,A,C] of 0 and 1, valid bool[B,A]."""
+        """Return the scalar loss of logits float[B,A,C] for a target of 0 and 1 of that shape; valid bool[B,A]."""
         if self.ghm_c is not None:
             return self.ghm_c(logits, target, valid[..., None].expand_as(logits).float())
         logits = logits.float()
@@ -172,8 +165,7 @@ class Head(RetinaNetHead):
     ) -> dict[str, Tensor]:
         """Return the losses ``classification`` and ``bbox_regression``.
 
-        ``matched_idxs`` int64[A] of each image are the box of each anchor, -1 for background, -2 between the
-        thresholds. The target of a positive anchor is 1 at the class of its box, and its box in torchvision's offsets.
+        ``matched_idxs`` int64[A] of each image: the box of each anchor, -1 for background, -2 between the thresholds.
         """
         logits, offsets = head_outputs["cls_logits"], head_outputs["bbox_regression"]
         between = self.classification_head.BETWEEN_THRESHOLDS
@@ -207,31 +199,12 @@ def _mostly_inside(anchors: Tensor, ignored: Tensor | None) -> Tensor:
     return (shared > 0.5 * box_area(anchors)[:, None]).any(dim=1)
 
 
-class BatchTransform(GeneralizedRCNNTransform):
-    """Normalises a batch float[B,3,H,W] in 0..1 at once, and pads it to a multiple of the coarsest stride.
-
-    A list of images of different sizes is padded to the largest, none is resized.
-    """
-
-    def __init__(self, stride: int) -> None:
-        mean, std = ([value / 255 for value in values] for values in (CHANNEL_MEAN, CHANNEL_STD))
-        super().__init__(0, 0, mean, std, size_divisible=stride)
+class Unresized(GeneralizedRCNNTransform):
+    """torchvision's transform without a change of size, which is the data set's to choose."""
 
     def resize(self, image: Tensor, target: dict[str, Tensor] | None = None) -> tuple[Tensor, dict[str, Tensor] | None]:
-        """Return both as they are: the size of a image is the data set's to choose."""
+        """Return both as they are."""
         return image, target
-
-    def forward(
-        self, images: Tensor | list[Tensor], targets: list[dict[str, Tensor]] | None = None
-    ) -> tuple[ImageList, list[dict[str, Tensor]] | None]:
-        """Return the normalised batch, and the targets as they are."""
-        if not isinstance(images, Tensor):
-            return super().forward(images, targets)
-        mean, std = (torch.tensor(v, device=images.device).view(1, 3, 1, 1) for v in (self.image_mean, self.image_std))
-        height, width = images.shape[2:]
-        batch = (images - mean) / std
-        batch = functional.pad(batch, (0, -width % self.size_divisible, 0, -height % self.size_divisible))
-        return ImageList(batch, [(height, width)] * len(images)), targets
 
 
 class SmallBackbone(nn.Module):
@@ -258,15 +231,9 @@ class SmallBackbone(nn.Module):
 
 def _stage(inputs: int, outputs: int, depth: int) -> nn.Sequential:
     """3x3 convolutions with BatchNorm, the first of which halves the image."""
-    layers: list[nn.Module] = []
-    for index in range(depth):
-        source, stride = (outputs, 1) if index else (inputs, 2)
-        layers += [
-            nn.Conv2d(source, outputs, 3, stride, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(inplace=True),
-        ]
-    return nn.Sequential(*layers)
+    first = Conv2dNormActivation(inputs, outputs, stride=2)
+    others = [Conv2dNormActivation(outputs, outputs) for _ in range(depth - 1)]
+    return nn.Sequential(*(layer for block in (first, *others) for layer in block))
 
 
 def _resnet50_fpn(weights: str | None) -> nn.Module:

@@ -1,8 +1,8 @@
 """One training of a detector from a settings file, with its numbers kept: what GHM's configuration names ask for.
 
 The folder ``<runs folder>/<configuration>/<data set>/detector-<seed>`` holds ``detection.json`` (what was run and the
-twelve COCO numbers), ``history.jsonl`` and, if the caller draws one, ``predictions.png``. It is there whole or not at all;
-a training that was interrupted goes on from its checkpoint.
+twelve COCO numbers), ``history.jsonl`` and ``predictions.png``. It is complete or absent; a training that was interrupted
+goes on from its checkpoint.
 """
 
 import os
@@ -32,10 +32,7 @@ Draw = Callable[[DetectionData, np.ndarray, list[Detections]], Figure]
 
 
 def detector(settings: Config, num_classes: int, seed: int = 0) -> RetinaNet:
-    """Build the detector that settings ask for, with both GHM losses: ResNet-50 where they name weights, else small.
-
-    Of the settings, ``weights`` and those that begin with ``ghm_`` are used.
-    """
+    """Build the detector that settings ask for, with both GHM losses: ResNet-50 where they name weights, else small."""
     common = {"bias_correction": settings.ghm_bias_correction}
     ghmc = {"bins": settings.ghm_bins, "momentum": settings.ghm_momentum} | common
     ghmr = {"mu": settings.ghm_r_mu, "bins": settings.ghm_r_bins, "momentum": settings.ghm_r_momentum} | common
@@ -54,11 +51,11 @@ def run(
     progress: bool = False,
     draw: Draw | None = None,
 ) -> tuple[Path, dict[str, Any]]:
-    """Train a detector on the training split of ``dataset``, evaluate the test split once, and keep what was found.
+    """Train a detector on the training split of a data set, evaluate the test split once, and keep what was found.
 
-    ``dataset`` is one of :data:`spbl_nb.detection.read.NAMES`. Returns the folder and the content of its record; a complete
-    run of the same thing is not made again. Without ``checkpoint`` one is kept in the runs folder while the training lasts.
-    ``draw``, such as :func:`spbl_nb.detection.plot.predictions`, makes the figure of some test images and what was found.
+    Returns the folder and the content of its record; a complete run of the same thing is not made again. Without
+    ``checkpoint`` one is kept in the runs folder while the training lasts. ``draw``, such as
+    :func:`spbl_nb.detection.plot.predictions`, makes the figure of some test images.
 
     Raises :class:`spbl_nb.results.store.RunConflict` if the folder holds another run, ValueError for a data set without a
     training or test split, and what the readers raise.
@@ -106,7 +103,7 @@ def run(
 
 
 def describe_numbers(record: dict[str, Any]) -> str:
-    """Return the record's numbers as text, a line for each of the twelve, and one that says if they are no results."""
+    """Return the record's numbers as text, a line each, and one that says if they are no results."""
     numbers = {name: np.nan if value is None else value for name, value in record["numbers"].items()}
     lines = [f"{name:<10} {numbers[name]:.3f}  {meaning}" for name, meaning in evaluate.NUMBERS.items()]
     watermark = config.watermark(record["fingerprint"]["config"]["preset"])

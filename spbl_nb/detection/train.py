@@ -1,8 +1,7 @@
 """Train a detector and find objects with it: the loop of :mod:`spbl_nb.training.loop`, with steps on images with boxes.
 
-Batches come straight from the uint8 images, moved and mirrored together with their boxes. A checkpoint holds the counts of
-GHM too, so that a resumed training ends bit for bit where an uninterrupted one ends (on a CPU with the same number of
-threads).
+Images are shifted and mirrored together with their boxes. A checkpoint holds the counts of GHM too, so that a resumed
+training ends bit for bit where an uninterrupted one ends (on a CPU with the same number of threads).
 """
 
 import os
@@ -61,12 +60,11 @@ def fit(
     ----------
     config : epochs, max_steps, batch_size, lr, backbone_lr, momentum, weight_decay, milestones, lr_gamma, padding (random
         shift, pixels), flip, device, precision, channels_last and threads are used; :func:`settings` has suitable ones.
-    checkpoint : file written at the end of an epoch; if it is there already, training goes on from it. A checkpoint of
-        another run is refused with :class:`checkpoints.ResumeError`.
+    checkpoint : file from which an interrupted training goes on; one of another run is refused with ``ResumeError``.
     optimizer : "adamw", from random weights far quicker, or "sgd" with Nesterov momentum, nearer to the release (which
         had lr 0.01 and weight_decay 1e-4); each wants an lr of its own.
     warmup : share of the steps over which the learning rate rises from a third of its value, as in the release.
-    clip : largest norm of the gradient, as in the release; larger ones are scaled down.
+    clip : largest norm of the gradient, as in the release.
 
     Raises ValueError for rows, classes or settings that do not fit, and when the loss is no longer finite.
     """
@@ -84,10 +82,9 @@ def fit(
     }
     with training.torch_threads(config.threads):
         mirror = data.mirror if config.flip is None else config.flip
-        moves: dict[str, Any] = {"mirror": mirror, "moves_by_sample": True}
-        rates: dict[str, Any] = {"warmup": warmup, "clip": clip}
+        more: dict[str, Any] = {"mirror": mirror, "moves_by_sample": True, "warmup": warmup, "clip": clip}
         steps = _optimizer(optimizer, model, config)
-        loop = Loop(model, steps, config, len(rows), seed=seed, stage="detection", **moves, **rates)
+        loop = Loop(model, steps, config, len(rows), seed=seed, stage="detection", **more)
         if loop.accelerator.num_processes > 1:
             raise ValueError("several processes were launched, but a detector is trained in one")
 
@@ -98,7 +95,13 @@ def fit(
 
         def end_epoch(sums: Tensor, batches: int) -> dict[str, Any]:
             classification, regression = (sums / batches).tolist()
-            return _epoch_entry(classification, regression, loop.epoch, config)
+            total = classification + regression
+            if not np.isfinite(total):
+                raise ValueError(
+                    f"the loss is no longer finite in epoch {loop.epoch}; take a smaller lr, now {config.lr:g}, or a longer "
+                    "warmup"
+                )
+            return {"train_loss": total, "train_classification": classification, "train_regression": regression}
 
         return loop.run(step, end_epoch, checkpoint=checkpoint, owner=owner, progress=progress)
 
@@ -108,17 +111,6 @@ def _optimizer(name: str, model: RetinaNet, config: Config) -> torch.optim.Optim
     if checks.one_of("optimizer", name, OPTIMIZERS) == "sgd":
         return sgd(groups, config)
     return torch.optim.AdamW(groups, betas=(config.momentum, 0.99), weight_decay=config.weight_decay)
-
-
-def _epoch_entry(classification: float, regression: float, epoch: int, config: Config) -> dict[str, float]:
-    """Return what the history says about an epoch besides ``epoch``, ``step`` and ``lr``."""
-    if not np.isfinite(classification + regression):
-        raise ValueError(
-            f"the loss is no longer finite in epoch {epoch} (classification {classification:g}, regression {regression:g}); "
-            f"take a smaller lr, now {config.lr:g}, or a longer warmup"
-        )
-    losses = {"train_classification": classification, "train_regression": regression}
-    return {"train_loss": classification + regression} | losses
 
 
 def _moved_batch(
@@ -132,10 +124,7 @@ def _moved_batch(
 
 
 def predict(model: RetinaNet, data: DetectionData, rows: np.ndarray, config: Config) -> list[Detections]:
-    """Return what the detector finds in each of the given rows, in pixels of ``data.images``, the best score first.
-
-    Nothing else changes. Boxes are cut at the border of the image inside its square.
-    """
+    """Return what the detector finds in each of the given rows, in pixels of ``data.images``, the best score first."""
     _check_classes(model, data)
     found: list[Detections] = []
     with training.torch_threads(config.threads):
@@ -159,7 +148,7 @@ def _scaled(images: Tensor, config: Config) -> Tensor:
 
 
 def _detections(output: dict[str, Tensor], data: DetectionData, row: int) -> Detections:
-    """Return what was found in an image as arrays, without what lies in the fill beside the image."""
+    """Return what was found in an image, cut at the border of the image inside its square."""
     height, width = data.sizes[row] * data.scale[row]
     boxes = clip_boxes_to_image(output["boxes"].float(), (height, width))
     kept = box_area(boxes) > 0
@@ -180,8 +169,7 @@ def _target(data: DetectionData, row: int, shift: np.ndarray, mirror: bool, devi
 def moved(boxes: np.ndarray, shift: np.ndarray, mirror: bool, size: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (boxes float32[M,4], bool[M] which are still seen) of an image that was mirrored and then shifted.
 
-    ``shift`` (down, right) in pixels is that of :func:`spbl_nb.training.batches.shift_and_mirror`: the image's new pixel
-    (r, c) is the old one at (r + down, c + right), counted from the right where mirrored.
+    ``shift`` (down, right) in pixels: the image's new pixel (r, c) is the old one at (r + down, c + right).
     """
     (left, top, right, bottom), (down, across) = boxes.T, shift
     if mirror:
@@ -194,12 +182,11 @@ def moved(boxes: np.ndarray, shift: np.ndarray, mirror: bool, size: int) -> tupl
 def _check_run(model: RetinaNet, data: DetectionData, rows: np.ndarray, config: Config) -> None:
     if len(rows) < 2 or rows.min() < 0 or rows.max() >= len(data):
         raise ValueError(
-            f"rows has {len(rows)} entries, up to {rows.max(initial=0)}; allowed: 0..{len(data) - 1}, at least 2, because "
-            "BatchNorm cannot use a batch of one"
+            f"rows has {len(rows)} entries, up to {rows.max(initial=0)}; allowed: 0..{len(data) - 1}, at least 2 of them"
         )
     if config.selection not in (None, "last"):
         raise ValueError(
-            f"selection is {config.selection!r}; a detector keeps its last weights: allowed are 'last' and None"
+            f"selection is {config.selection!r}; allowed: 'last' and None, for a detector keeps its last weights"
         )
     _check_classes(model, data)
 

@@ -2,16 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
+from detection_trees import one_image
 from torchvision.ops import box_iou
 
 from spbl_nb import detection
 from spbl_nb.data.synthetic import groups
-from spbl_nb.detection.dataset import DetectionData, box_faults
-
-
-def one_image(**fields):
-    values = {"owner": [0], "boxes": [[1, 1, 9, 9]], "labels": [0], "class_names": ("a", "b")}
-    return DetectionData("one", np.zeros((2, 3, 32, 32), dtype=np.uint8), **values | fields)
+from spbl_nb.detection.dataset import box_faults
 
 
 @pytest.mark.parametrize(
@@ -20,10 +17,8 @@ def one_image(**fields):
         ([5, 5, 4, 9], "inverted"),
         ([5, 5, 5, 9], "empty"),
         ([-2, 5, 9, 9], "reaches out"),
-        ([30, 5, 40, 9], "reaches out"),
         ([-0.9, 5, 0, 9], "reaches out"),
         ([5, np.nan, 8, 9], "not finite"),
-        ([5, 5, np.inf, 9], "not finite"),
     ],
 )
 def test_a_box_that_is_none_is_named_with_its_number(box, words):
@@ -41,10 +36,8 @@ def test_boxes_within_rounding_are_cut_at_the_border():
     ("fields", "words"),
     [
         ({"labels": [2]}, r"labels\[0\] is 2; allowed: 0..1"),
-        ({"owner": [2]}, r"owner\[0\] is 2"),
         ({"owner": [0, 0]}, "1 labels, 1 boxes and 2 owners"),
         ({"boxes": [[1, 1, 99, 9]]}, r"boxes\[0\] of one: \(1, 1, 99, 9\) reaches out"),
-        ({"owner": [1, 0], "labels": [0, 0], "boxes": [[1, 1, 9, 9]] * 2}, "ascending"),
     ],
 )
 def test_entries_that_do_not_fit_are_refused(fields, words):
@@ -83,8 +76,6 @@ def test_boxes_hold_the_lesions_and_nothing_else():
 
 
 def test_lesions_of_an_image_hardly_overlap_and_rare_classes_are_rare():
-    import torch
-
     drawn = groups.draw(60, 48, num_classes=3, factor=9, most=4)
     for image in range(60):
         mine = torch.from_numpy(drawn.boxes[drawn.owner == image])

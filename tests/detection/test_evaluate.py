@@ -94,7 +94,3 @@ def test_sizes_are_measured_in_pixels_of_the_file():
 def test_each_class_has_its_own():
     result = evaluate.per_class(data(), np.arange(2), [found(BOXES[0]), found(BOXES[2])])
     np.testing.assert_allclose(result, [1, 0, np.nan])
-
-
-def test_only_the_given_images_count():
-    assert numbers(RIGHT[1:], rows=[1])["AP"] == pytest.approx(1)

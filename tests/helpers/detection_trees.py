@@ -1,11 +1,18 @@
-"""Small COCO and VOC folders in the exact layout, written for the tests."""
+"""Small COCO and VOC folders in the exact layout, and a set of two images with one box."""
 
 import json
 
 import numpy as np
 from PIL import Image
 
+from spbl_nb.detection.dataset import DetectionData
+
 SIZES = ((40, 80), (60, 30), (50, 50))  # height, width
+
+
+def one_image(**fields):
+    values = {"owner": [0], "boxes": [[1, 1, 9, 9]], "labels": [0], "class_names": ("a", "b")}
+    return DetectionData("one", np.zeros((2, 3, 32, 32), dtype=np.uint8), **values | fields)
 
 
 def image(path, height, width, value=200):
