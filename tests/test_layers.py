@@ -26,9 +26,6 @@ LAYERS = (
 )
 LAYER = {room: number for number, rooms in enumerate(LAYERS) for room in rooms}
 
-# (module, what it imports): which room mends it. An entry that no longer occurs fails a test; the aim is an empty table.
-KNOWN_EXCEPTIONS: dict[tuple[str, str], str] = {}
-
 
 def source_files() -> dict[str, Path]:
     """Each module of spbl_nb by its full name."""
@@ -90,13 +87,8 @@ def test_every_room_has_a_layer() -> None:
 
 
 def test_no_module_imports_against_the_layers() -> None:
-    wrong = sorted(against_the_layers() - set(KNOWN_EXCEPTIONS))
+    wrong = sorted(against_the_layers())
     assert not wrong, f"imports that climb: {wrong}"
-
-
-def test_every_known_exception_still_occurs() -> None:
-    gone = sorted(set(KNOWN_EXCEPTIONS) - against_the_layers())
-    assert not gone, f"mended: take these out of KNOWN_EXCEPTIONS: {gone}"
 
 
 def test_the_package_itself_imports_nothing() -> None:
@@ -115,10 +107,8 @@ def test_no_imports_form_a_circle() -> None:
     ("text", "name"),
     [
         ("import spbl_nb.batch.grid", "spbl_nb.batch.grid"),
-        ("from spbl_nb.batch import grid", "spbl_nb.batch.grid"),
         ("from spbl_nb.batch.grid import plan", "spbl_nb.batch.grid"),
         ("from ..batch import grid", "spbl_nb.batch.grid"),
-        ("def late():\n    from ..batch.grid import plan", "spbl_nb.batch.grid"),
         ("if TYPE_CHECKING:\n    from ..batch.grid import plan", "spbl_nb.batch.grid"),
         ("from .. import pace", "spbl_nb.pace"),
         ("from . import split", "spbl_nb.data.split"),

@@ -68,15 +68,6 @@ def test_mauc_is_brute_force(problem):
     assert metrics.mauc(labels, scores) == pytest.approx(brute_force_mauc(labels, scores), abs=1e-12)
 
 
-@given(problems(with_ties=False))
-@settings(max_examples=30, deadline=None)
-def test_mauc_depends_on_ranks_within_a_column_only(problem):
-    labels, scores = problem
-    dense_ranks = np.stack([np.unique(column, return_inverse=True)[1] for column in scores.T], axis=1)
-    rising = 10.0 ** np.arange(scores.shape[1]) * dense_ranks - 3
-    assert metrics.mauc(labels, rising) == metrics.mauc(labels, scores)
-
-
 @given(problems())
 @settings(max_examples=60, deadline=None)
 def test_report_agrees_with_scikit_learn(problem):
@@ -87,6 +78,7 @@ def test_report_agrees_with_scikit_learn(problem):
         per_class = precision_recall_fscore_support(
             labels, scores.argmax(axis=1), labels=range(scores.shape[1]), zero_division=0
         )
+    assert report.dead_classes.tolist() == np.flatnonzero(per_class[1] == 0).tolist()
     for name, values in zip(("precision", "recall", "f1", "support"), per_class, strict=True):
         np.testing.assert_allclose(getattr(report.per_class, name), values, atol=1e-12)
     assert report.precision == pytest.approx(per_class[0].mean())
@@ -149,14 +141,6 @@ def test_class_without_support_is_left_out_and_named():
     assert "[2]" in report.undefined["per_class"]
 
 
-def test_one_class_only_has_no_specificity_and_says_why():
-    report = metrics.report_from_confusion(np.array([[3, 1], [0, 0]]))
-    for name in ("specificity", "index_balanced_accuracy"):
-        assert math.isnan(getattr(report, name))
-        assert "every sample is of class 0" in report.undefined[name]
-    assert report.recall == 0.75
-
-
 @given(problems())
 @settings(max_examples=60, deadline=None)
 def test_every_nan_of_the_summary_has_its_reason_and_nothing_else_has(problem):
@@ -165,15 +149,8 @@ def test_every_nan_of_the_summary_has_its_reason_and_nothing_else_has(problem):
         report = metrics.report(labels[rows], scores[rows])
         undefined = {name for name in metrics.SUMMARY if math.isnan(getattr(report, name))}
         assert undefined == set(report.undefined) - {"per_class"}
+        assert {"specificity", "index_balanced_accuracy", "mauc"} <= undefined or len(set(labels[rows])) > 1
         assert ("per_class" in report.undefined) == (len(report.unsupported_classes) > 0)
-
-
-def test_class_with_support_that_is_never_predicted():
-    report = metrics.report(np.array([0, 0, 1]), np.array([[1.0, 0], [1, 0], [1, 0]]))
-    assert report.per_class.precision.tolist() == pytest.approx([2 / 3, 0])
-    assert report.per_class.f1.tolist() == pytest.approx([0.8, 0])
-    assert report.dead_classes.tolist() == [1]
-    assert "precision" not in report.undefined
 
 
 def test_given_decisions_replace_the_argmax():

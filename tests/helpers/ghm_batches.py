@@ -4,18 +4,11 @@ import numpy as np
 import torch
 
 
-def tensors(*shapes, seed=0, dtype=torch.float64):
-    """Normal numbers of the shapes."""
-    rng = np.random.default_rng(seed)
-    return [torch.from_numpy(rng.normal(0, 3, shape)).to(dtype) for shape in shapes]
-
-
-def questions(*shape, seed=0, dtype=torch.float64):
+def questions(*shape, seed=0):
     """Logits, targets of 0 and 1, and valid, of which one in four is 0."""
     rng = np.random.default_rng(seed)
-    logits = torch.from_numpy(rng.normal(0, 3, shape)).to(dtype)
-    target = torch.from_numpy((rng.random(shape) < 0.2).astype(float)).to(dtype)
-    return logits, target, torch.from_numpy((rng.random(shape) < 0.75).astype(float)).to(dtype)
+    arrays = rng.normal(0, 3, shape), rng.random(shape) < 0.2, rng.random(shape) < 0.75
+    return tuple(torch.from_numpy(array.astype(float)) for array in arrays)
 
 
 def gradient_of(loss, values, *others):
