@@ -58,13 +58,6 @@ def test_known_eases(case):
     assert as_known == selected.all(), "negative control: the mean over all samples is another"
 
 
-def test_ease_and_complexity_by_hand():
-    loss, labels = [math.log(2), math.log(8), 3, 0, 0, 1], [0, 0, 0, 1, 1, 3]
-    selected = np.array([True, True, False, True, True, False])
-    np.testing.assert_allclose(balance.class_ease(loss, labels, selected, 4), [3 / 4, 2, NAN, NAN])
-    np.testing.assert_allclose(balance.class_complexity(loss, labels, selected, 4), [4 / 3, 1 / 2, NAN, NAN])
-
-
 @given(seeds)
 @settings(max_examples=60, deadline=None)
 def test_ease_class_by_class(seed):
@@ -99,21 +92,15 @@ def test_scaled_ease_keeps_the_order_and_lies_between_the_sizes(ease, data):
 # Consistent costs
 
 
-def equations(costs):
-    """Zhou and Liu's C(C-1)/2 x C coefficient matrix, each equation divided by its larger coefficient."""
-    classes = len(costs)
-    rows = []
-    for i, j in itertools.combinations(range(classes), 2):
-        row = np.zeros(classes)
-        row[i], row[j] = costs[i, j], -costs[j, i]
-        rows.append(row / np.abs(row).max())
-    return np.array(rows)
-
-
 def weights_from_null_space(costs):
-    """Solve the equations by SVD; None where they have full rank, so that only zero solves them."""
-    _, values, rows = np.linalg.svd(equations(costs))
-    if len(values) == len(costs) and values[-1] > 1e-9 * values[0]:
+    """Solve Zhou and Liu's C(C-1)/2 equations by SVD; None where they have full rank, so that only zero solves them."""
+    classes = len(costs)
+    matrix = np.zeros((classes * (classes - 1) // 2, classes))
+    for row, (i, j) in zip(matrix, itertools.combinations(range(classes), 2), strict=True):
+        row[i], row[j] = costs[i, j], -costs[j, i]
+        row /= np.abs(row).max()
+    _, values, rows = np.linalg.svd(matrix)
+    if len(values) == classes and values[-1] > 1e-9 * values[0]:
         return None
     weights = rows[-1] / rows[-1].sum()
     return weights / weights.min()
@@ -128,27 +115,11 @@ def test_known_cost_vectors(case):
     np.testing.assert_allclose(transposed, weights.max() / weights, rtol=1e-12, err_msg="the orientation matters")
 
 
-@given(seeds, st.integers(2, 9), st.floats(1.5, 100), st.booleans())
-@settings(max_examples=60, deadline=None)
-def test_cost_vector_agrees_with_the_null_space(seed, classes, max_cost, disturbed):
-    rng = np.random.default_rng(seed)
-    costs, _ = balance.consistent_costs(classes, max_cost, rng)
-    if disturbed:
-        i, j = rng.choice(classes, 2, replace=False)
-        costs[i, j] *= 1 + 10 ** rng.uniform(-3, 1)
-    expected = weights_from_null_space(costs)
-    assert (expected is None) == (disturbed and classes > 2)  # one equation always has a solution
-    if expected is None:
-        with pytest.raises(balance.InconsistentCostError, match="cm is not consistent"):
-            balance.cost_vector(costs)
-    else:
-        np.testing.assert_allclose(balance.cost_vector(costs), expected, rtol=1e-8)
-
-
-@given(seeds, st.integers(2, 30), st.floats(1, 1000))
+@given(seeds, st.integers(3, 12), st.floats(1.5, 100))
 @settings(max_examples=80, deadline=None)
-def test_consistent_costs_keep_their_promises(seed, classes, max_cost):
-    costs, weights = balance.consistent_costs(classes, max_cost, seed)
+def test_consistent_costs_keep_their_promises_and_disturbed_ones_are_refused(seed, classes, max_cost):
+    rng = np.random.default_rng(seed)
+    costs, weights = balance.consistent_costs(classes, max_cost, rng)
     assert not costs.diagonal().any()
     off_diagonal = costs[~np.eye(classes, dtype=bool)]
     assert off_diagonal.min() == 1
@@ -157,7 +128,12 @@ def test_consistent_costs_keep_their_promises(seed, classes, max_cost):
     assert weights[-1] <= max_cost
     assert (np.diff(weights) >= 0).all()
     np.testing.assert_allclose(balance.cost_vector(costs), weights, rtol=1e-10)
-    np.testing.assert_allclose(costs * weights[:, None], (costs * weights[:, None]).T, rtol=1e-10)
+    np.testing.assert_allclose(weights_from_null_space(costs), weights, rtol=1e-8)
+    i, j = rng.choice(classes, 2, replace=False)
+    costs[i, j] *= 1 + 10 ** rng.uniform(-3, 1)
+    assert weights_from_null_space(costs) is None
+    with pytest.raises(balance.InconsistentCostError, match="cm is not consistent"):
+        balance.cost_vector(costs)
 
 
 def test_costs_by_hand_and_costs_that_go_in_a_circle():
@@ -167,7 +143,6 @@ def test_costs_by_hand_and_costs_that_go_in_a_circle():
     message = r"w_0/w_1 = cm\[1, 0\]/cm\[0, 1\] = 2, all pairs together 1;"
     with pytest.raises(balance.InconsistentCostError, match=message):
         balance.cost_vector(circle)
-    assert weights_from_null_space(np.array(circle, dtype=float)) is None
 
 
 # Penalty weights
@@ -211,8 +186,7 @@ def test_sorted_and_released_hand_out_the_same_draw(complexity, seed, max_cost):
     if len(known) > 1:
         _, draw = balance.consistent_costs(len(known), max_cost, seed)
         np.testing.assert_array_equal(in_order[by_rank], draw)
-        assert released[by_rank[0]] == draw[0]
-        assert released[by_rank[-1]] == draw[-1]
+        assert (released[by_rank[0]], released[by_rank[-1]]) == (draw[0], draw[-1])
 
 
 @given(complexities, st.floats(1, 50))
@@ -281,16 +255,6 @@ def test_reconstruction_is_handing_out_one_by_one(curriculum):
     shown = balance.reconstruct_curriculum(*curriculum)
     assert shown.dtype == np.int64
     np.testing.assert_array_equal(shown, rearranged(*curriculum))
-
-
-def test_reconstruction_by_hand():
-    rearrange = balance.reconstruct_curriculum
-    assert rearrange([50, 5], [1, 2], 100, 1).tolist() == [28, 50], "the mean, 27.5, rounded up"
-    assert rearrange([50, 5], [1, 2], 20, 1.5).tolist() == [42, 25], "1.5 x 28"
-    assert rearrange([300, 5, 6, 7], [1, 4, 2, 3]).tolist() == [240, 105, 6, 7], "3 x 80; at most 100 are added"
-    assert rearrange([50, 5, 900], [1, 2, NAN], 100, 1).tolist() == [28, 50, 900], "NaN is no part of the mean"
-    assert rearrange([9, 4, 6], [2, 2, 2], 100, 0).tolist() == [4, 6, 9], "ties count in the order of the classes"
-    assert rearrange([9, 4], [NAN, NAN]).tolist() == [9, 4]
 
 
 # Drawing samples again

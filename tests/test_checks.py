@@ -37,22 +37,14 @@ def test_generators_from_a_seed_repeat_and_generators_go_on():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: checks.one_of("form", "liner", ["linear"]), "form is 'liner'; allowed: linear; did you mean 'linear'"),
         (lambda: checks.real("age", True), r"age is True \(bool\); allowed: a number in \(-inf, inf\)"),
         (lambda: checks.real("age", 1, 0, 1, open_high=True), r"age is 1; allowed: a finite number in \[0, 1\)"),
-        (lambda: checks.real("age", math.nan), "age is nan; allowed: a finite number"),
         (lambda: checks.integer("bins", 2.5, 1), r"bins is 2.5 \(float\); allowed: an integer from 1 to 2\^63 - 1"),
-        (lambda: checks.integer("bins", 0, 1, 9), "bins is 0; allowed: an integer from 1 to 9"),
+        (lambda: checks.integer("bins", 10, 1, 9), "bins is 10; allowed: an integer from 1 to 9"),
         (lambda: checks.instance("data", 3, dict), r"data is 3 \(int\); allowed: dict"),
-        (lambda: checks.label_array("labels", [[0]]), "labels has shape"),
-        (lambda: checks.label_array("labels", [0, -1]), r"labels\[1\] is -1; allowed: 0..C-1, C up to 1,000,000"),
-        (lambda: checks.label_array("labels", [0, 2], 2), r"labels\[1\] is 2; allowed: 0..1 for 2 classes"),
         (lambda: checks.finite_array("loss", [[1], [2, 3]], ndim=1), "loss cannot be read as an array"),
         (lambda: checks.finite_array("loss", [[1.0, math.inf]], ndim=2), r"loss\[0, 1\] is inf; .*1 of 2 are not"),
-        (lambda: checks.finite_array("loss", ["a"], ndim=1), "loss has dtype <U1; allowed: real numbers"),
-        (lambda: checks.finite_array("loss", [1, -2], ndim=1, low=0), r"loss\[1\] is -2; allowed: \[0, inf\), one per"),
-        (lambda: checks.finite_array("loss", [], ndim=1, low=0), "loss is empty; at least one value is needed"),
-        (lambda: checks.random_generator("a"), "rng is 'a'"),
+        (lambda: checks.finite_array("w", [0], ndim=1, low=0, open_low=True), r"w\[0\] is 0; allowed: \(0, inf\)"),
     ],
 )
 def test_messages(call, message):

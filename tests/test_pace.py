@@ -167,11 +167,6 @@ def test_quantile_age_admits_the_share_asked_for(loss, fraction):
         assert pace.self_paced_weights(loss, np.nextafter(pace.quantile_age(loss, fraction), 0)).sum() < wanted
 
 
-def test_growing_ages():
-    np.testing.assert_allclose(pace.growing_ages(0.5, 1.3, 4), [0.5, 0.65, 0.845, 1.0985])
-    assert pace.growing_ages(2, 1, 3).tolist() == [2, 2, 2]
-
-
 def test_pace_fractions_by_hand():
     np.testing.assert_allclose(pace.pace_fractions(3, "linear", start=0.5), [0.5, 0.75, 1])
     np.testing.assert_allclose(pace.pace_fractions(3, "geometric", start=0.25), [0.25, 0.5, 1])

@@ -14,7 +14,6 @@ from spbl_nb import significance
 pytestmark = pytest.mark.filterwarnings("error")
 
 SHORT = {"max_examples": 40, "deadline": None}
-p_values = st.lists(st.floats(0, 1), min_size=1, max_size=8)
 
 
 # Families of comparisons
@@ -22,23 +21,8 @@ p_values = st.lists(st.floats(0, 1), min_size=1, max_size=8)
 
 def test_holm_by_hand():
     np.testing.assert_allclose(significance.holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02], rtol=1e-12)
-    np.testing.assert_allclose(significance.holm([0.5, 0.6, 0.7]), [1, 1, 1])
-    np.testing.assert_allclose(significance.holm([0.2]), [0.2])
+    np.testing.assert_allclose(significance.holm([0.5, 0.6, 0.3]), [1, 1, 0.9])
     assert significance.holm([]).shape == (0,)
-
-
-def holm_rejects(raw, alpha):
-    """Holm's procedure step by step: the smallest p against alpha / m, the next against alpha / (m - 1), until one fails."""
-    left, rejected = sorted(range(len(raw)), key=lambda index: raw[index]), set()
-    while left and raw[left[0]] * len(left) <= alpha:
-        rejected.add(left.pop(0))
-    return rejected
-
-
-@given(p_values, st.floats(0.001, 0.999))
-@settings(**SHORT)
-def test_adjusted_p_at_most_alpha_is_what_holms_procedure_rejects(raw, alpha):
-    assert set(np.flatnonzero(significance.holm(raw) <= alpha)) == holm_rejects(raw, alpha)
 
 
 @pytest.mark.parametrize(("comparisons", "seeds"), [(1, 6), (5, 8), (15, 10)])
@@ -164,23 +148,6 @@ def test_sign_flip_p_is_brute_force(sample):
     assert test.flips == 2 ** len(sample)
 
 
-def test_sign_flip_p_by_hand():
-    assert significance.sign_flip_test([0.1, 0.2, 0.3]).p == 2 / 8
-    assert significance.sign_flip_test([-0.1, 0.2, 0.3]).p == 4 / 8  # |sum| is 0.4: + + + and - + +, and their mirrors
-    assert significance.sign_flip_test([0.0] * 6).p == 1
-    assert significance.sign_flip_test([0.4]).p == 1
-
-
-def test_rounding_noise_decides_no_tie():
-    """0.1 + 0.2 - 0.3 is not 0 in floating point; a comparison of bare sums gets another p than whole numbers do."""
-    whole = np.array([1, 2, -3, 6, 7, -1, 4, -2])
-    noisy = whole * 0.1 * (1 + 1e-13 * np.random.default_rng(0).normal(size=8))
-    bare = np.array([np.dot(signs, noisy) for signs in itertools.product((1, -1), repeat=8)])
-    expected = brute_force_p(whole)
-    assert np.mean(np.abs(bare) >= abs(noisy.sum())) != expected
-    assert significance.sign_flip_test(noisy).p == expected
-
-
 @given(differences, st.randoms(), st.floats(-4, 4))
 @settings(**SHORT)
 def test_sign_flip_p_does_not_depend_on_sign_scale_or_order(sample, random, power):
@@ -288,47 +255,29 @@ def test_critical_difference_has_the_published_quantiles(methods, q):
     ranking = significance.rank_methods({str(name): dict.fromkeys(range(14), 0.5) for name in range(methods)})
     scale = math.sqrt(methods * (methods + 1) / (6 * 14))
     assert ranking.critical_difference / scale == pytest.approx(q, abs=1.1e-3)
-    assert (ranking.friedman_p, ranking.reason) == (1, "all methods are level in every block") or methods == 2
-
-
-def test_friedman_that_cannot_be_made_says_why():
-    ranking = significance.rank_methods({"a": {0: 1.0, 1: 2.0}, "b": {0: 2.0, 1: 1.0}})
-    assert math.isnan(ranking.friedman_p)
-    assert "there are 2 and 2" in ranking.reason
-
-
-def test_ranking_by_hand():
-    values = {
-        "a": {("digits", 0): 0.9, ("digits", 1): 0.9, ("lesions", 0): 0.5, ("lesions", 1): 0.8},
-        "b": {("digits", 0): 0.7, ("digits", 1): 0.9, ("lesions", 0): 0.6, ("lesions", 1): 0.7},
-        "c": {("digits", 0): 0.8, ("digits", 1): 0.1, ("lesions", 0): 0.6, ("lesions", 1): 0.6},
-    }
-    ranking = significance.rank_methods(values)
-    assert ranking.methods == ("a", "b", "c")
-    assert ranking.mean_ranks.tolist() == [(1 + 1.5 + 3 + 1) / 4, (3 + 1.5 + 1.5 + 2) / 4, (2 + 3 + 1.5 + 3) / 4]
-    assert (ranking.blocks, ranking.alpha, ranking.groups) == (4, 0.05, (("a", "b", "c"),))
-    reverse = significance.rank_methods(values, higher_is_better=False)
-    assert reverse.methods == ("c", "b", "a")
-    np.testing.assert_allclose(reverse.mean_ranks, 4 - ranking.mean_ranks[::-1])
+    if methods == 2:
+        assert math.isnan(ranking.friedman_p)
+        assert "there are 2 and 14" in ranking.reason
+    else:
+        assert (ranking.friedman_p, ranking.reason) == (1, "all methods are level in every block")
 
 
 def test_ranks_and_friedman_are_scipys():
+    """Of whole tenths with rounding noise: 0.1 + 0.2 and 0.3 are level."""
     rng = np.random.default_rng(0)
     table = rng.integers(0, 5, (12, 4)) / 10 + np.array([0, 0, 0.1, 0.3])
-    ranking = significance.rank_methods({f"m{index}": dict(enumerate(column)) for index, column in enumerate(table.T)})
+    values = {f"m{index}": dict(enumerate(column)) for index, column in enumerate(table.T)}
+    ranking = significance.rank_methods(values)
     ranks = stats.rankdata(-np.round(table, 6), axis=1).mean(axis=0)
     assert dict(zip(ranking.methods, ranking.mean_ranks, strict=True)) == pytest.approx(
         {f"m{index}": rank for index, rank in enumerate(ranks)}
     )
     theirs = stats.friedmanchisquare(*np.round(table, 6).T)
     assert (ranking.friedman_statistic, ranking.friedman_p) == pytest.approx((theirs.statistic, theirs.pvalue))
-    assert ranking.reason == ""
-
-
-def test_rounding_noise_breaks_no_tied_rank():
-    values = {"a": {0: 0.1 + 0.2, 1: 0.5}, "b": {0: 0.3, 1: 0.5}, "c": {0: 0.2, 1: 0.6 - 0.1}}
-    assert significance.rank_methods(values).methods == ("a", "b", "c")
-    assert significance.rank_methods(values).mean_ranks.tolist() == [1.75, 1.75, 2.5]
+    assert (ranking.blocks, ranking.alpha, ranking.reason) == (12, 0.05, "")
+    reverse = significance.rank_methods(values, higher_is_better=False)
+    assert reverse.methods == ranking.methods[::-1]
+    np.testing.assert_allclose(reverse.mean_ranks, 5 - ranking.mean_ranks[::-1])
 
 
 def test_groups_are_the_longest_runs_closer_than_the_critical_difference():
