@@ -1,12 +1,9 @@
 """Balance learning: how complex each class is, what weight it gets, and how often its samples are shown.
 
-A class is *complex* when it is rare, or hard, or both: H_c = exp(L_c) / N_c, where L_c is the mean loss of its selected
-samples and N_c its size. More complex classes get larger penalty weights and show more samples. The weights come from
-misclassification costs: *consistent* ones can be replaced exactly by one weight per class (Zhou and Liu 2010).
-
-Eases, complexities and weights are float64[C]; a class of which nothing is selected has neither ease nor complexity
-(NaN), keeps the weight 1 and is left as it is. Ties count in the order of the classes. ``rng`` is None, an int, a
-Generator or a RandomState. A wrong argument is a ValueError that names it.
+A class is *complex* when it is rare, or hard, or both: H_c = exp(L_c) / N_c, with L_c the mean loss of its selected
+samples and N_c its size. Complex classes get larger penalty weights and show more samples. A class of which nothing is
+selected has the complexity NaN, keeps the weight 1 and is left as it is. Ties count in the order of the classes.
+``rng`` is None, an int, a Generator or a RandomState. A wrong argument is a ValueError.
 """
 
 import numpy as np
@@ -28,8 +25,8 @@ class InconsistentCostError(ValueError):
 def class_ease(loss: np.ndarray, labels: np.ndarray, selected: np.ndarray, num_classes: int) -> np.ndarray:
     """Return float64[C], E_c = N_c / exp(mean loss of the selected samples of class c); NaN where none is selected.
 
-    ``loss`` float[N] >= 0, -ln p(true class) of every sample of the pool; ``labels`` int[N] in 0..C-1, of which N_c
-    counts all, selected or not; ``selected`` bool[N]. Source: the SPBL release, step 4b of each pace.
+    ``loss`` float[N] >= 0, -ln p(true class); ``labels`` int[N] in 0..C-1, of which N_c counts all, selected or not;
+    ``selected`` bool[N]. Source: the SPBL release, step 4b of each pace.
     """
     sizes, mean_loss = _class_statistics(loss, labels, selected, num_classes)
     return np.where(np.isnan(mean_loss), np.nan, sizes * np.exp(-mean_loss))
@@ -48,7 +45,7 @@ def mixed_complexity(mean_loss: np.ndarray, sizes: np.ndarray, difficulty_share:
     """Return float64[C], exp(L_c)^(2s) / N_c^(2-2s): complexity with its two parts weighed differently.
 
     At the share s = 1/2 it is :func:`class_complexity`; at 0 only rarity counts, at 1 only difficulty. ``mean_loss``
-    float[C] >= 0 (NaN: nothing selected), ``sizes`` float[C] > 0. This mixture is ours, for the explorer.
+    float[C] >= 0 or NaN, ``sizes`` float[C] > 0. This mixture is ours, for the explorer.
     """
     share = checks.real("difficulty_share", difficulty_share, 0, 1)
     sizes = checks.finite_array("sizes", sizes, ndim=1, low=0, open_low=True, per="class")
@@ -61,9 +58,8 @@ def mixed_complexity(mean_loss: np.ndarray, sizes: np.ndarray, difficulty_share:
 def scaled_ease(ease: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Return float64[C], ease scaled to [min N, max N] and rounded up, as the release does before it ranks classes.
 
-    Only ranks matter afterwards, so the rounding only makes ties. Where all eases are equal, for which the release
-    divides by zero, every class gets min N. ``ease`` float[C] >= 0 (NaN stays), ``sizes`` float[C] > 0: the N_c.
-    Source: the SPBL release, step 4c.
+    Where all eases are equal every class gets min N (the release divides by zero). ``ease`` float[C] >= 0 (NaN stays),
+    ``sizes`` float[C] > 0: the N_c. Source: the SPBL release, step 4c.
     """
     sizes = checks.finite_array("sizes", sizes, ndim=1, low=0, open_low=True, per="class")
     ease = checks.finite_array("ease", ease, ndim=1, length=len(sizes), low=0, gaps=True, per="class")
@@ -77,9 +73,8 @@ def scaled_ease(ease: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 def consistent_costs(num_classes: int, max_cost: float = 10, rng: object = None) -> tuple[np.ndarray, np.ndarray]:
     """Draw misclassification costs that weights can express; return (cm float64[C,C], w float64[C]).
 
-    ``cm[i, j]`` is the cost of calling a class-**j** sample i (the release's orientation, the transpose of the paper's),
-    and the weights that replace the costs satisfy w_i / w_j = cm[j, i] / cm[i, j]. They ascend from 1 to at most
-    ``max_cost`` (1 to 1e100). The smallest cost off the diagonal is 1; the diagonal is 0. With ``rng`` None the release's
+    ``cm[i, j]`` is the cost of calling a class-**j** sample i (the transpose of the paper's); the weights satisfy
+    w_i / w_j = cm[j, i] / cm[i, j] and ascend from 1 to at most ``max_cost`` (1 to 1e100). With ``rng`` None the release's
     constant stream is drawn from. Source: the SPBL release after Zhou and Liu 2010.
     """
     num_classes = checks.integer("num_classes", num_classes, 2, checks.MOST_CLASSES)
@@ -90,10 +85,9 @@ def consistent_costs(num_classes: int, max_cost: float = 10, rng: object = None)
 def cost_vector(cm: np.ndarray) -> np.ndarray:
     """Return float64[C], the weights that replace the costs ``cm`` (float[C,C]), the smallest of them 1.
 
-    They solve the C(C-1)/2 equations  cm[i, j] * w_i = cm[j, i] * w_j  of Zhou and Liu (2010), which are linear in ln w;
-    their least-squares solution is a row mean. The costs are consistent where it satisfies every equation to a relative
-    1e-6; else :class:`InconsistentCostError` names the worst equation. Costs off the diagonal are finite and above 0;
-    the diagonal is not read.
+    They solve  cm[i, j] * w_i = cm[j, i] * w_j  (Zhou and Liu 2010), which is linear in ln w, by least squares. Where an
+    equation fails by more than a relative 1e-6, :class:`InconsistentCostError` names the worst. Costs off the diagonal
+    are above 0; the diagonal is not read.
     """
     costs = checks.finite_array("cm", cm, ndim=2, gaps=True, per="class").copy()
     if costs.shape[0] != costs.shape[1] or len(costs) < 2:
@@ -121,14 +115,14 @@ def penalty_weights(
 ) -> np.ndarray:
     """Return float64[C], a weight of 1 or more for every class.
 
-    ``"sorted"`` draws one cost per class (:func:`consistent_costs`) and hands the costs out ascending in complexity.
-    ``"released"`` does what the released code does: the least complex class gets the smallest, the most complex the
-    largest, **and all between them get a random permutation** of the rest. ``"proportional"`` draws nothing: complexity
-    over the smallest complexity, capped at ``max_cost``.
+    ============  ==================================================================================================
+    sorted        one cost drawn per class (:func:`consistent_costs`), handed out ascending in complexity
+    released      the least complex class gets the smallest, the most complex the largest, all between a permutation
+    proportional  complexity over the smallest complexity, capped at ``max_cost``; nothing is drawn
+    ============  ==================================================================================================
 
-    ``complexity`` float[C] > 0; a class with NaN gets 1 and draws nothing. ``max_cost``, 1 to 1e100, bounds the weights.
-    With ``rng`` None every call starts the release's constant stream again, so its "random" weights never change.
-    Source: the SPBL release, step 4d.
+    ``complexity`` float[C] > 0, or NaN; ``max_cost``, 1 to 1e100, bounds the weights. With ``rng`` None every call starts
+    the release's constant stream again. Source: the SPBL release, step 4d.
     """
     checks.one_of("assignment", assignment, ASSIGNMENTS)
     max_cost = checks.real("max_cost", max_cost, 1, _LARGEST_COST)
@@ -153,10 +147,9 @@ def reconstruct_curriculum(
 ) -> np.ndarray:
     """Return int64[C], how many samples each class shows after the curriculum is rearranged.
 
-    The selected counts (int[C] >= 0), sorted, are handed out by complexity (float[C] > 0): the least complex class gets
-    the smallest. Two caps follow. No class gains more than ``max_added``. With m = ``keep_factor`` * ceil(mean count), a
-    class smaller than m loses nothing and no other falls below m; 0 lets every class shrink freely. A class with NaN is
-    left as it is and is no part of the mean. Source: the SPBL release, step 4e.
+    The selected counts (int[C] >= 0), sorted, are handed out by complexity (float[C] > 0, or NaN): the least complex class
+    gets the smallest. No class gains more than ``max_added``, and none falls below ``keep_factor`` * ceil(mean count)
+    or, where it was below that, loses any. Source: the SPBL release, step 4e.
     """
     complexity = _complexity(complexity)
     counts = _integers("selected_counts", selected_counts, 0)
@@ -180,10 +173,9 @@ def reconstruct_curriculum(
 def resample(labels: np.ndarray, change: np.ndarray, rng: object = None, *, replacement: bool = False) -> np.ndarray:
     """Return int64[M], positions into ``labels`` after class c has gained or lost ``change[c]`` samples.
 
-    A class that gains keeps all it has and adds duplicates; one that loses r of R keeps R - r. Without ``replacement``
-    nothing is drawn twice before all of the class was drawn once; with it every draw is from the whole class, as in the
-    release (step 4g), where a shrunken class may hold a sample twice and miss others. ``labels`` int[N] in 0..C-1,
-    ``change`` int[C]; ``rng`` None is fresh entropy. No class gains from nothing or loses all.
+    A class that gains keeps all it has and adds duplicates. Without ``replacement`` nothing is drawn twice before all of
+    the class was drawn once; with it every draw is from the whole class, as in the release (step 4g). ``labels`` int[N]
+    in 0..C-1, ``change`` int[C]; ``rng`` None is fresh entropy. No class gains from nothing or loses all.
     """
     change = _integers("change", change)
     labels = checks.label_array("labels", labels, len(change))

@@ -1,7 +1,4 @@
-"""Writing files so that a reader sees either the old content or the new one, never half of it.
-
-Each writer puts the bytes under a temporary name in the target's own folder, flushes them to the disk and renames.
-"""
+"""Writing files so that a reader sees either the old content or the new one, never half of it."""
 
 import contextlib
 import hashlib
@@ -20,8 +17,7 @@ import numpy as np
 def replacing(path: str | os.PathLike, mode: str = "wb") -> Iterator[IO]:
     """Open a temporary file beside ``path``; on leaving without an error it takes the place of ``path``.
 
-    Raises :class:`OSError` naming ``path`` when the folder cannot be written or the disk is full; the old file is then
-    unchanged.
+    Where the folder cannot be written or the disk is full, an :class:`OSError` names ``path``; the old file stays.
     """
     path = Path(path)
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.partial")

@@ -1,14 +1,9 @@
 """Gradient harmonizing (GHM): samples with crowded gradient norms count less, so that every norm has the same say.
 
-In a detector, most samples are easy and have tiny gradients, yet so many that they rule the sum; a few outliers, often
-wrong labels, have the largest. GHM counts how many samples have a gradient norm g in each of M equal bins of [0, 1] and
-divides the loss of a sample by that density. The modules smooth the counts over steps; the functions know only the
-batch at hand. With several processes the counts of all are summed.
-
-Nothing here reads a value back from the device, so a GPU never has to wait. Gradient norms and losses are calculated in
-float32 at least: in half precision a norm of nearly 1 falls on the last edge, and the hardest samples get lost.
-
-Source: Li, Liu and Wang 2019, Gradient Harmonized Single-stage Detector, and its released code.
+GHM counts how many samples have a gradient norm in each of M equal bins of [0, 1] and divides the loss of a sample by
+that density. The modules smooth the counts over steps; the functions know only the batch at hand. Nothing here reads a
+value back from the device, and all is calculated in float32 at least: in half precision a norm of nearly 1 falls on the
+last edge. Source: Li, Liu and Wang 2019, Gradient Harmonized Single-stage Detector, and its released code.
 """
 
 from collections.abc import Callable
@@ -32,16 +27,11 @@ def ghm_c(
 ) -> Tensor:
     """Return the harmonized binary cross-entropy (GHM-C), a scalar: sum of weight * BCE(logit, target), over N.
 
-    Each element is a yes-or-no question of its own; several classes are several questions (:func:`one_vs_all`). The
-    gradient norm is g = |sigmoid(logit) - target|. See :func:`harmonized_weights` for the weight.
+    The gradient norm is |sigmoid(logit) - target|. ``logits`` and ``target`` are float of one shape, targets in [0, 1].
+    ``valid``, float or bool of that shape, is above 0 where an element counts (None: all count); others may hold anything.
+    Without a valid element the loss is 0. ``bins`` is M; ``smooth`` maps the counts of this batch to those to divide by.
 
-    ``logits`` and ``target`` are float of one shape, targets in [0, 1], through which no gradient flows. ``valid``, float
-    or bool of that shape, is above 0 where an element counts (None: all count); others may hold anything and have
-    gradient 0. Without any valid element the loss is 0. ``bins`` is M; ``smooth`` maps the counts of this batch to the
-    counts to divide by, as :class:`GHMC` does.
-
-    With several processes each returns its own share times their number: the mean over processes, which distributed
-    training takes of the gradients, is the loss of the whole batch. All of them must take part.
+    With several processes, which must all take part, the mean of their results is the loss of the whole batch.
     """
     values, target, counted = _elements("logits", logits, target, valid)
     loss = functional.binary_cross_entropy_with_logits(values, target, reduction="none")
@@ -59,10 +49,8 @@ def ghm_r(
 ) -> Tensor:
     """Return the harmonized ASL1 loss of box offsets (GHM-R), a scalar: sum of weight * (sqrt(d^2 + mu^2) - mu), over N.
 
-    ASL1 is a smooth |d| of d = prediction - target whose gradient norm, g = |d| / sqrt(d^2 + mu^2), is never constant:
-    with the usual smooth L1 all outliers share the norm 1 and could not be told apart.
-
-    ``mu`` > 0 is in units of the offsets; other parameters, shapes and several processes as in :func:`ghm_c`.
+    The gradient norm of d = prediction - target is |d| / sqrt(d^2 + mu^2), which differs between outliers, as that of
+    smooth L1 does not. ``mu`` > 0 is in units of the offsets; all else as in :func:`ghm_c`.
     """
     mu = checks.real("mu", mu, 0, open_low=True)
     values, target, counted = _elements("prediction", prediction, target, valid)
@@ -80,8 +68,8 @@ def one_vs_all(logits: Tensor, labels: Tensor) -> Tensor:
 def count_in_bins(norms: Tensor, bins: int, counted: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Return (int64[n], the bin of each element; float64[M], how many elements each bin holds, over all processes).
 
-    Bin i of 0..M-1 holds norms from i/M up to (i+1)/M, the last one also 1 (a norm within rounding of an edge may fall
-    on either side). Elements that are not ``counted`` (bool) get the bin M, which is counted nowhere.
+    Bin i of 0..M-1 holds norms from i/M up to (i+1)/M, the last one also 1. Elements that are not ``counted`` (bool) get
+    the bin M, which is counted nowhere.
     """
     bins = checks.integer("bins", bins, 1, MOST_BINS)
     index = (norms.flatten() * bins).long().clamp_(0, bins - 1)
@@ -96,9 +84,8 @@ def count_in_bins(norms: Tensor, bins: int, counted: Tensor | None = None) -> tu
 def harmonized_weights(counts: Tensor, density: Tensor | None = None) -> Tensor:
     """Return float64[M], the weight of the elements in each bin: N / (R_i * number of bins that are not empty).
 
-    N is the sum of ``counts`` float64[M], those of this batch; R_i is ``density`` float64[M], the smoothed counts, or
-    None for the counts themselves. Then each bin that is not empty has the same total weight, and the weights of a
-    batch have the mean 1. An empty bin has the weight 0. Source: Li et al. 2019, gradient density by unit regions.
+    N is the sum of ``counts`` float64[M]; R_i is ``density`` float64[M], the smoothed counts, or None for the counts
+    themselves: then each filled bin has the same total weight, and the mean weight is 1. An empty bin has the weight 0.
     """
     filled = counts > 0
     share = counts.sum() / filled.sum()
@@ -108,12 +95,9 @@ def harmonized_weights(counts: Tensor, density: Tensor | None = None) -> Tensor:
 class GradientDensity(nn.Module):
     """Counts per bin, smoothed over steps: S <- m S + (1-m) R in bins that are not empty; others stay as they are.
 
-    S starts at 0, so after s updates of a bin it is too small by the factor 1 - m^s, and the loss too large by its
-    inverse (4 times at the first step with m = 0.75). ``bias_correction`` divides S by that factor; the released code
-    does not.
-
-    State, all of it in ``state_dict``: ``smoothed`` float64[M] (also in a network cast to half precision) and
-    ``updates`` int64[M]. In evaluation mode a batch is weighed as in training, but leaves no trace in the state.
+    S starts at 0, so after s updates of a bin it is too small by the factor 1 - m^s; ``bias_correction`` divides by that
+    factor, the released code does not. The state is ``smoothed`` float64[M] and ``updates`` int64[M]; in evaluation mode
+    a batch is weighed as in training, but leaves no trace in it.
     """
 
     smoothed: Tensor
@@ -149,10 +133,7 @@ class GradientDensity(nn.Module):
 
 
 class GHMC(GradientDensity):
-    """:func:`ghm_c` with counts smoothed over steps; the defaults are the released ones but for the correction.
-
-    >>> loss = GHMC(bins=30, momentum=0.75)(torch.zeros(2, 3), torch.eye(3)[:2])
-    """
+    """:func:`ghm_c` with counts smoothed over steps; the defaults are the released ones but for the correction."""
 
     def __init__(self, bins: int = 30, momentum: float = 0.75, bias_correction: bool = True) -> None:
         super().__init__(bins, momentum, bias_correction)
@@ -175,11 +156,7 @@ class GHMR(GradientDensity):
 
 
 class _WeightedSum(torch.autograd.Function):
-    """The sum of weight * loss, for values at which each loss has a known slope.
-
-    The slope is known already, because its size is the gradient norm; so no graph is kept and nothing is
-    differentiated a second time. Weights are constants, as in the paper.
-    """
+    """The sum of weight * loss, for values at which each loss has a known slope; weights are constants, as in the paper."""
 
     @staticmethod
     def forward(ctx: Any, values: Tensor, loss: Tensor, slope: Tensor, weights: Tensor) -> Tensor:

@@ -1,9 +1,8 @@
 """Imbalance profiles: how many training samples each class keeps, as exact counts.
 
-A profile turns class sizes into smaller ones. *Exponential* is the long tail of Cui et al. (2019), *step* the two-level
-imbalance of Buda et al. (2018), *odd_classes* the protocol of the SPBL release for MNIST, MIT-67 and Caltech-101 (every
-second class keeps one tenth), *natural* leaves the sizes as they are. The imbalance factor is the largest class
-over the smallest; both ways of writing it (100 or 0.01) are accepted everywhere.
+*Exponential* is the long tail of Cui et al. (2019), *step* the two-level imbalance of Buda et al. (2018),
+*odd_classes* the protocol of the SPBL release for MNIST, MIT-67 and Caltech-101, *natural* leaves the sizes as they
+are. The imbalance factor is the largest class over the smallest; it may be written as 100 or as 0.01.
 """
 
 import numpy as np
@@ -28,13 +27,10 @@ def describe_factor(factor: float) -> str:
 def class_counts(profile: str, num_classes: int, largest: int | np.ndarray, factor: float = 1.0) -> np.ndarray:
     """Return int64[C], the exact number of samples each class keeps.
 
-    Classes count from 0: *exponential* falls from all of class 0 to 1/factor of the last class in equal ratios; *step*
-    gives the second half of the classes 1/factor (with an odd number the middle class stays whole); *odd_classes*
-    gives classes 1, 3, 5, … 1/factor.
-
-    ``largest`` is the size of an unreduced class, or int[C], the size of each class (then every class is reduced
-    relative to its own size, as in the release). Counts are rounded half up. A class that would be left with no sample
-    is a ValueError naming the class.
+    *exponential* falls from all of class 0 to 1/factor of the last class in equal ratios; *step* gives the second half of
+    the classes 1/factor (an odd one in the middle stays whole); *odd_classes* gives classes 1, 3, 5, … 1/factor.
+    ``largest`` is the size of an unreduced class, or int[C], the size of each. Counts are rounded half up. A class left
+    without a sample is a ValueError.
     """
     checks.one_of("profile", profile, PROFILES)
     num_classes = checks.integer("num_classes", num_classes, 2, checks.MOST_CLASSES)
@@ -61,9 +57,8 @@ def subsample(
 ) -> np.ndarray:
     """Return int64 indices (ascending) of the samples that a profile keeps.
 
-    ``labels`` int[N]; ``largest`` caps every class before the profile is applied. Which samples of a class go is
-    random but nested: with the same seed a larger class size contains every smaller one, so that moving the factor
-    adds or removes samples and never swaps them.
+    ``labels`` int[N]; ``largest`` caps every class before the profile is applied. Which samples of a class go is random
+    but nested: with the same seed a larger class contains every smaller one.
     """
     checks.one_of("profile", profile, PROFILES)
     labels = checks.label_array("labels", labels, num_classes)

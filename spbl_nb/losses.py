@@ -1,13 +1,9 @@
 """Losses for imbalanced classes: each changes what a sample of a rare class, or a hard sample, is worth.
 
-Class-balanced weights multiply a sample's loss, focal loss multiplies it by how wrong the network is, LDAM asks rare
-classes for a wider margin, and logit adjustment tells the network how frequent the classes are. All are pure functions
-of (logits, labels); what depends on the class counts alone is calculated once, in float64. Gradient harmonizing (GHM),
-which looks at the whole batch, is in :mod:`spbl_nb.ghm`; its names are also found here.
-
 Logits are float[B,C], labels int64[B] in 0..C-1. Half precision is calculated in float32. A mean over weighted samples
 divides by the sum of their weights, as torch's own weighted cross-entropy does. Shapes and types are checked, values
-are not: reading one makes the program wait for a GPU. A label outside 0..C-1 is an error of torch's cross-entropy.
+are not: reading one makes the program wait for a GPU. Gradient harmonizing is in :mod:`spbl_nb.ghm`; its names are also
+found here.
 """
 
 import importlib
@@ -37,12 +33,9 @@ def __getattr__(name: str) -> Any:
 def focal(logits: Tensor, labels: Tensor, gamma: float, weights: PerClass | None = None) -> Tensor:
     """Return the mean of -w_y (1-p)^gamma ln p, with p the softmax probability of the true class y.
 
-    A sample that the network is sure of (p near 1) hardly counts. The class weight multiplies outside: p comes from
-    the plain cross-entropy, not from the weighted one, whose exponential is no probability. Value and gradient stay
-    finite for finite logits of any size.
-
-    ``gamma`` >= 0, 0 is cross-entropy exactly; ``weights`` float[C], or None for 1.
-    Source: Lin et al. 2017, Focal Loss for Dense Object Detection, equation 5, for softmax instead of sigmoid.
+    The class weight multiplies outside: p comes from the plain cross-entropy, not from the weighted one. ``gamma`` >= 0,
+    0 is cross-entropy exactly; ``weights`` float[C], or None for 1. Source: Lin et al. 2017, Focal Loss for Dense Object
+    Detection, equation 5, for softmax instead of sigmoid.
     """
     logits, labels = scores_and_labels("logits", logits, labels)
     gamma = checks.real("gamma", gamma, 0)
@@ -55,11 +48,8 @@ def focal(logits: Tensor, labels: Tensor, gamma: float, weights: PerClass | None
 def class_balanced_weights(counts: PerClass, beta: float) -> Tensor:
     """Return float64[C], w_c proportional to 1/E_c with E_c = (1 - beta^n_c) / (1 - beta), of sum C.
 
-    E_c is the *effective number* of samples: each new one adds less, as it may resemble those before. At beta = 0 all
-    classes weigh 1, towards beta = 1 the weights become those of inverse frequency.
-
-    ``counts`` are the n_c, above 0; ``beta`` in [0, 1), in the paper 0.9 to 0.9999.
-    Source: Cui et al. 2019, Class-Balanced Loss Based on Effective Number of Samples.
+    E_c is the *effective number* of samples. At ``beta`` = 0 all classes weigh 1, towards 1 by inverse frequency; the
+    paper has 0.9 to 0.9999. ``counts`` are the n_c, above 0. Source: Cui et al. 2019, Class-Balanced Loss.
     """
     counts = _class_counts(counts)
     beta = checks.real("beta", beta, 0, 1, open_high=True)
@@ -72,8 +62,7 @@ def class_balanced_weights(counts: PerClass, beta: float) -> Tensor:
 def ldam_margins(counts: PerClass, largest: float = 0.5) -> Tensor:
     """Return float64[C], margins K n_c^(-1/4), with K such that the rarest class has the margin ``largest``.
 
-    ``counts`` are the n_c, above 0; ``largest`` > 0 is in units of the cosine. Source: Cao et al. 2019, Learning
-    Imbalanced Datasets with Label-Distribution-Aware Margin Loss.
+    ``counts`` are the n_c, above 0; ``largest`` > 0 is in units of the cosine. Source: Cao et al. 2019 (LDAM).
     """
     margins = _class_counts(counts) ** -0.25
     return margins * (checks.real("largest", largest, 0, open_low=True) / margins.max())
@@ -84,11 +73,9 @@ def ldam(
 ) -> Tensor:
     """Return the cross-entropy of scale * (cosines - margin of the true class, at the true class).
 
-    The true class must win by its margin. Margins are shares of a cosine: on logits of any size the network outgrows
-    them by longer weights, so the scores must come from a :class:`CosineHead`.
-
-    ``cosines`` float[B,C] in [-1, 1]; ``margins`` float[C], see :func:`ldam_margins`; ``scale`` > 0 turns cosines into
-    logits; ``weights`` float[C], or None for 1. Source: Cao et al. 2019, with the scale of their code.
+    ``cosines`` float[B,C] in [-1, 1] of a :class:`CosineHead`: on free logits the network outgrows a margin by longer
+    weights. ``margins`` float[C], see :func:`ldam_margins`; ``scale`` > 0 turns cosines into logits; ``weights`` float[C],
+    or None for 1. Source: Cao et al. 2019, with the scale of their code.
     """
     cosines, labels = scores_and_labels("cosines", cosines, labels)
     scale = checks.real("scale", scale, 0, open_low=True)
@@ -100,10 +87,8 @@ def ldam(
 class CosineHead(nn.Module):
     """A linear head without bias on normalised features and weights: maps float[B,D] to cosines float[B,C].
 
-    Neither a class with long weights nor an image with long features scores higher for it. Calculates in float32 at
-    least, also under autocast. Features of length 0 have the cosine 0 with every class.
-
-    Source: Cao et al. 2019, whose loss needs scores of bounded size.
+    Calculates in float32 at least, also under autocast. Features of length 0 have the cosine 0 with every class. Source:
+    Cao et al. 2019, whose loss needs scores of bounded size.
     """
 
     def __init__(self, in_features: int, out_features: int) -> None:
@@ -129,11 +114,8 @@ def class_prior(counts: PerClass) -> Tensor:
 def logit_adjusted(logits: Tensor, labels: Tensor, prior: PerClass, tau: float = 1.0) -> Tensor:
     """Return the cross-entropy of logits + tau ln prior.
 
-    What the frequency of the classes explains need not be learnt: the logits alone then suit classes of equal
-    frequency. tau = 1 is balanced softmax; 0 is plain cross-entropy. ``prior`` float[C] > 0, see :func:`class_prior`.
-
-    Sources: Menon et al. 2021, Long-Tail Learning via Logit Adjustment, equation 10; Ren et al. 2020, Balanced
-    Meta-Softmax.
+    The logits alone then suit classes of equal frequency. tau = 1 is balanced softmax (Ren et al. 2020); 0 is plain
+    cross-entropy. ``prior`` float[C] > 0, see :func:`class_prior`. Source: Menon et al. 2021, equation 10.
     """
     logits, labels = scores_and_labels("logits", logits, labels)
     tau = checks.real("tau", tau)
@@ -143,9 +125,7 @@ def logit_adjusted(logits: Tensor, labels: Tensor, prior: PerClass, tau: float =
 def tau_normalized(weight: Tensor, tau: float) -> Tensor:
     """Return float[C,D], rows w_c / |w_c|^tau of the weight matrix of a linear head that is then used without bias.
 
-    Trained on imbalanced data, frequent classes get longer weights. tau = 0 leaves them, 1 makes all lengths equal;
-    tau >= 0 is chosen on the validation split. A row of zeros stays.
-
+    tau = 0 leaves the rows, 1 makes all lengths equal; tau >= 0 is chosen on the validation split. A row of zeros stays.
     Source: Kang et al. 2020, Decoupling Representation and Classifier for Long-Tailed Recognition.
     """
     if not isinstance(weight, Tensor) or weight.ndim != 2 or not weight.is_floating_point():

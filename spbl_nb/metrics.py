@@ -1,10 +1,5 @@
 """Metrics of a classifier on imbalanced data, each under the name that says what it is.
 
-Accuracy is the mean over samples and can be high while rare classes are never found; macro precision, recall and F1 are
-means over classes; the G-mean is the geometric mean of the recalls and is 0 as soon as one class is dead; the MAUC
-(Hand & Till 2001) judges scores instead of decisions. What the SPBL release prints as "micromauc" is no AUC but a
-harmonic mean, called :attr:`Report.weighted_harmonic` here.
-
 A class without support has no recall: its values are NaN, it is left out of the means, and the report names it. A class
 with support that is never predicted has precision and F1 of 0, as in scikit-learn.
 """
@@ -48,11 +43,10 @@ class PerClass:
 class Report:
     """All metrics of one set of predictions: floats in [0, 1], or NaN where ``undefined`` gives the reason.
 
-    ``accuracy`` (= support-weighted recall); ``precision``, ``recall``, ``f1``, ``specificity`` and
-    ``index_balanced_accuracy`` (García et al. 2009, alpha 0.1), means over the classes with support; ``g_mean``, the
-    geometric mean of their recalls, and ``g_mean_corrected`` with 0.001 in place of a recall of 0, as the SPBL release
-    computes it; ``mauc`` (Hand & Till 2001); ``weighted_harmonic``, the harmonic mean of support-weighted precision and
-    recall, which the release prints as "micromauc".
+    ``precision``, ``recall``, ``f1``, ``specificity`` and ``index_balanced_accuracy`` (García et al. 2009, alpha 0.1) are
+    means over the classes with support; ``g_mean`` is the geometric mean of their recalls, ``g_mean_corrected`` has 0.001
+    in place of a recall of 0, as the SPBL release does; ``weighted_harmonic`` is the harmonic mean of support-weighted
+    precision and recall, which the release prints as "micromauc".
 
     ``dead_classes`` int64[K]: with support, but recall 0. ``unsupported_classes`` int64[L]: without a sample.
     ``confusion`` int64[C,C]: rows true, columns predicted. ``per_class``: a :class:`PerClass`.
@@ -107,10 +101,8 @@ def report(
 ) -> Report:
     """Return every metric of one set of scores.
 
-    ``labels`` int[N] in 0..C-1; ``scores`` float[N,C], finite, larger means more likely, rows need not sum to 1;
-    ``num_classes`` is C, where it should be checked; ``predicted`` int[N] are the decisions where they are not the
-    argmax of the scores (an SVM's ``predict`` can differ from the argmax of its decision function). Raises ValueError
-    naming the argument.
+    ``labels`` int[N] in 0..C-1; ``scores`` float[N,C], larger means more likely; ``num_classes`` is C, where it should be
+    checked; ``predicted`` int[N] are the decisions where they are not the argmax of the scores, as with an SVM.
     """
     labels, scores = _checked(labels, scores)
     if num_classes is not None and scores.shape[1] != checks.integer("num_classes", num_classes, 2):
@@ -129,7 +121,7 @@ def report(
 def report_from_confusion(confusion: np.ndarray) -> Report:
     """Return every metric that needs no scores from a confusion matrix int[C,C] (rows true, columns predicted).
 
-    ``mauc`` is NaN. Raises ValueError for a matrix that is not square, has negative or fractional entries, or is empty.
+    ``mauc`` is NaN. The matrix must be square, of counts, with a sample.
     """
     matrix = np.asarray(confusion)
     if matrix.ndim != 2 or len(matrix) != matrix.shape[1] or len(matrix) < 2 or matrix.dtype.kind not in "iu":
@@ -144,10 +136,9 @@ def report_from_confusion(confusion: np.ndarray) -> Report:
 def mauc(labels: np.ndarray, scores: np.ndarray) -> float:
     """Return the M measure of Hand & Till (2001), the mean AUC over pairs of classes.
 
-    A(i|j) is the probability that a random sample of class i gets a higher class-i score than a random sample of class
-    j, ties counting one half; M is the mean of A(i|j) over all ordered pairs of classes with support, as in
-    scikit-learn's ``roc_auc_score(multi_class="ovo", average="macro")``, at one sort per score column. Rows need not
-    sum to 1. ``labels`` int[N], ``scores`` float[N,C], finite. NaN when fewer than two classes have support.
+    A(i|j) is the probability that a random sample of class i gets a higher class-i score than one of class j, ties
+    counting one half; M is its mean over all ordered pairs of classes with support, NaN with fewer than two.
+    ``labels`` int[N], ``scores`` float[N,C]; rows need not sum to 1.
     """
     return _mauc(*_checked(labels, scores))
 

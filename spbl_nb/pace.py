@@ -1,11 +1,8 @@
 """Self-paced selection: which samples a model learns from now, and how that share grows.
 
 Self-paced learning (Kumar, Packer and Koller 2010) gives every sample a weight v in [0, 1] and minimises
-v*loss + f(v; age). The age is the threshold up to which a loss counts as easy. The best v has a closed form, so one
-pace is: weigh, train, raise the age. Easy samples tend to come from easy classes; diversity, a quota per class and a
-quota per predicted class each counter that.
-
-Losses are float[N], finite and >= 0; ties go to the lower index. A wrong argument is a ValueError that names it.
+v*loss + f(v; age), where the age is the threshold up to which a loss counts as easy. One pace is: weigh, train, raise
+the age. Losses are float[N], finite and >= 0; ties go to the lower index. A wrong argument is a ValueError.
 """
 
 import math
@@ -43,9 +40,8 @@ def self_paced_weights(
     logistic      (1 + e^-a) / (1 + e^(l-a))                           a >= 0
     ============  ===================================================  =================================
 
-    ``rescale`` divides the losses by the next float above the largest, so that ages are shares of the largest loss; the
-    logarithmic form is meant for such losses. Sources: Kumar et al. 2010 (hard); Jiang et al. 2014, Easy Samples First
-    (linear, logarithmic, mixture); Xu et al. 2015, Multi-View Self-Paced Learning for Clustering (logistic).
+    ``rescale`` divides the losses by the next float above the largest: ages are then shares of it. Sources: Kumar et al.
+    2010 (hard); Jiang et al. 2014 (linear, logarithmic, mixture); Xu et al. 2015 (logistic).
     """
     age, t, lower_age = _form_parameters(form, age, t, lower_age)
     loss = _losses(loss)
@@ -107,10 +103,9 @@ def self_paced_regularizer(
 def diverse_selection(loss: np.ndarray, groups: np.ndarray, age: float, diversity: float) -> np.ndarray:
     """Return bool[N]: the samples that self-paced learning with diversity (SPLD) selects.
 
-    It minimises  sum(v*loss) - age * sum(v) - diversity * sum over groups of sqrt(number selected in the group):
-    the sample of rank i in its group (1 is the lowest loss) is selected where loss < age + diversity / (sqrt(i) +
-    sqrt(i-1)). ``groups`` int[N] >= 0 are classes or clusters of features; ``age`` and ``diversity`` (0: the hard form)
-    are >= 0, in the unit of the loss. Source: Jiang et al. 2014, Self-Paced Learning with Diversity.
+    The sample of rank i in its group (1 is the lowest loss) is selected where loss < age + diversity / (sqrt(i) +
+    sqrt(i-1)). ``groups`` int[N] >= 0 are classes or clusters; ``age`` and ``diversity`` are >= 0. Source: Jiang et al.
+    2014, Self-Paced Learning with Diversity.
     """
     loss = _losses(loss)
     groups = checks.label_array("groups", groups, length=len(loss))
@@ -121,8 +116,7 @@ def diverse_selection(loss: np.ndarray, groups: np.ndarray, age: float, diversit
 def diverse_age(loss: np.ndarray, groups: np.ndarray, fraction: float, diversity: float) -> float:
     """Return the least age at which :func:`diverse_selection` admits ceil(fraction * N) samples, more only under ties.
 
-    It is the rule solved for the age, and 0 where the diversity alone admits that many. ``fraction`` in [0, 1]; other
-    parameters as there.
+    It is 0 where the diversity alone admits that many. ``fraction`` in [0, 1]; other parameters as there.
     """
     loss = _losses(loss)
     groups = checks.label_array("groups", groups, length=len(loss))
@@ -138,8 +132,8 @@ def diverse_age(loss: np.ndarray, groups: np.ndarray, fraction: float, diversity
 def select_easiest(loss: np.ndarray, labels: np.ndarray, fraction: float, num_classes: int | None = None) -> np.ndarray:
     """Return bool[N]: in every class the ceil(fraction * N_c) samples of lowest loss, ties by index.
 
-    The product is taken in float64, as in the SPBL release (step 4a of each pace), so 0.07 of 100 samples are 8, not 7.
-    ``labels`` int[N] in 0..C-1; ``fraction`` in [0, 1]; ``num_classes`` is C, only to check the labels against.
+    The product is float64, as in the SPBL release (step 4a), so 0.07 of 100 samples are 8, not 7. ``labels`` int[N] in
+    0..C-1; ``fraction`` in [0, 1]; ``num_classes`` is C, only to check the labels against.
     """
     loss = _losses(loss)
     labels = checks.label_array("labels", labels, num_classes, length=len(loss))
@@ -151,9 +145,8 @@ def select_easiest(loss: np.ndarray, labels: np.ndarray, fraction: float, num_cl
 def co_select(probability: np.ndarray, predicted: np.ndarray, class_counts: np.ndarray, fraction: float) -> np.ndarray:
     """Return bool[N]: in every predicted class c the ceil(class_counts[c] * fraction) most probable, ties by index.
 
-    The selection of self-paced co-training (Ma et al. 2017, SPaCo, and its release), whose pool has no labels: class
-    sizes come from the labelled set. ``probability`` float[N] of the predicted class, may exceed 1 (SPaCo adds 0.3 to
-    what the other view selected); ``predicted`` int[N] in 0..C-1; ``class_counts`` float[C] >= 0; ``fraction`` in [0, 1].
+    ``probability`` float[N] of the predicted class may exceed 1 (SPaCo adds 0.3 to what the other view selected);
+    ``predicted`` int[N] in 0..C-1; ``class_counts`` float[C] >= 0; ``fraction`` in [0, 1]. Source: Ma et al. 2017.
     """
     probability = checks.finite_array("probability", probability, ndim=1)
     counts = checks.finite_array("class_counts", class_counts, ndim=1, low=0, per="class")
@@ -165,7 +158,7 @@ def co_select(probability: np.ndarray, predicted: np.ndarray, class_counts: np.n
 def keep_at_least(weights: np.ndarray, loss: np.ndarray, labels: np.ndarray, least: int) -> np.ndarray:
     """Return float[N], the weights with the ``least`` (>= 0) easiest samples of every class raised from 0 to 1.
 
-    A young age may admit nothing of a hard class, which then never becomes easy. ``weights`` float[N], ``labels`` int[N].
+    A low age may admit nothing of a hard class, which then never becomes easy. ``weights`` float[N], ``labels`` int[N].
     """
     loss = _losses(loss)
     labels = checks.label_array("labels", labels, length=len(loss))
@@ -177,7 +170,7 @@ def keep_at_least(weights: np.ndarray, loss: np.ndarray, labels: np.ndarray, lea
 def quantile_age(loss: np.ndarray, fraction: float) -> float:
     """Return the smallest age at which the hard form admits ceil(fraction * N) of these losses, more only under ties.
 
-    It is one float above the last admitted loss, because the hard form asks for a loss *below* the age; 0 at fraction 0.
+    It is one float above the last admitted loss, since the hard form asks for a loss *below* the age; 0 at fraction 0.
     """
     loss = _losses(loss)
     admitted = math.ceil(checks.real("fraction", fraction, 0, 1) * len(loss))
@@ -204,8 +197,7 @@ def pace_fractions(
     """Return float[paces]: the share of samples admitted at each pace, never falling, 1 at the last pace.
 
     With s = ``start`` in [0, 1] and t from 0 to 1 in equal steps: ``"linear"`` s + (1-s)*t; ``"geometric"`` s^(1-t),
-    s > 0; ``"root"`` (s^p + (1 - s^p)*t)^(1/p), p = ``power`` > 0; or a list of one share per pace that ends at 1, such
-    as the release's 0.5, 0.75, 0.9, 1, 1. The geometric schedule admits ever faster, the root one (p > 1) ever slower.
+    s > 0; ``"root"`` (s^p + (1 - s^p)*t)^(1/p), p = ``power`` > 0; or a list of one share per pace that ends at 1.
     """
     paces = checks.integer("paces", paces, 1, MOST_PACES)
     if not isinstance(schedule, str):
