@@ -131,14 +131,6 @@ def test_bins_hold_their_lower_edge_and_the_last_one_also_1():
     assert counts.tolist() == [2, 1, 1, 1]
 
 
-def test_functions_are_modules_without_momentum():
-    logits, target, valid = questions(20, 3)
-    for module in (GHMC(12, 0), GHMC(12, 0, False)):
-        assert torch.equal(module(logits, target, valid), ghm.ghm_c(logits, target, valid, bins=12))
-    assert torch.equal(GHMR(0.1, 9, 0)(logits, target, valid), ghm.ghm_r(logits, target, valid, mu=0.1, bins=9))
-    assert torch.equal(GHMC(12)(logits, target), ghm.ghm_c(logits, target, bins=12)), "a first step, corrected"
-
-
 def test_one_vs_all_asks_one_question_per_class_and_losses_know_the_names():
     logits, labels = questions(9, 4)[0], torch.arange(9) % 4
     target = ghm.one_vs_all(logits, labels)
@@ -162,10 +154,6 @@ def test_the_hardest_samples_keep_their_weight_in_any_precision(dtype):
     assert gradient[0].item() == pytest.approx(0.5)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert ghm.ghm_c(logits, target) == loss
-    norms = (logits.sigmoid() - target).abs()
-    if dtype != torch.float32:
-        last_edge = torch.tensor(1.0, dtype=dtype) + 1e-6
-        assert not norms[0] < last_edge, "negative control: in this precision no bin of the reference holds it"
 
 
 @pytest.mark.parametrize("size", [0.0, 100.0, 1e30])

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from ghm_batches import gradient_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
@@ -22,13 +23,6 @@ counts_of_classes = st.lists(st.integers(1, 100_000), min_size=2, max_size=12)
 def scores(seed=0, rows=8, classes=4, dtype=torch.float64):
     """Normal numbers as logits."""
     return torch.from_numpy(np.random.default_rng(seed).normal(0, 2, (rows, classes))).to(dtype)
-
-
-def gradient_of(loss, values):
-    """The loss, and its gradient with respect to ``values``."""
-    values = values.detach().clone().requires_grad_()
-    result = loss(values)
-    return result.detach(), torch.autograd.grad(result, values)[0]
 
 
 def plain_focal(logits, labels, gamma, weights):
