@@ -38,33 +38,15 @@ def test_every_setting_is_described():
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"epoch": 3}, "did you mean 'epochs'"),
         ({"lr": "1e-3"}, r"lr is '1e-3' \(str\)"),
-        ({"lr": 0}, "lr is 0"),
         ({"lr": float("nan")}, "lr is nan"),
-        ({"momentum": 1}, "momentum is 1"),
         ({"epochs": 2.5}, "epochs is 2.5"),
         ({"epochs": True}, "epochs is True"),
-        ({"batch_size": 1}, "batch_size is 1"),
-        ({"profile": "step_"}, "did you mean 'step'"),
-        ({"factor": 0}, "factor is 0"),
         ({"factor": -3.0}, "factor is -3"),
-        ({"milestones": (0.8, 0.5)}, "rising order"),
         ({"milestones": 0.5}, "allowed: a list"),
-        ({"flip": "yes"}, "flip is 'yes'"),
         ({"channels_last": 1}, "channels_last is 1"),
-        ({"seeds": ()}, "at least one entry"),
-        ({"seeds": (1, 1)}, "each may come once"),
         ({"seeds": (-1,)}, r"seeds\[0\] is -1"),
-        ({"precision": "fp8"}, "precision is 'fp8'"),
-        ({"selection": "tests"}, "selection is 'tests'"),
-        ({"validation": 1.0}, "validation is 1"),
-        ({"size": 4}, "size is 4"),
-        ({"weighting": 1}, "weighting is 1"),
         ({"add_ratios": (0.5, 0.4)}, "never fall"),
-        ({"add_ratios": (0.0, 1.0)}, r"add_ratios\[0\] is 0"),
-        ({"max_cost": 0.5}, "max_cost is 0.5"),
-        ({"head": "svc"}, "did you mean 'svm'"),
         ({"model": ""}, "model is ''; allowed: a non-empty text"),
         ({"enlarge": True, "crop": True}, "enlarge and crop are both set"),
     ],
@@ -74,18 +56,10 @@ def test_bad_settings(overrides, message):
         preset("fast", **overrides)
 
 
-def test_unknown_preset_suggests_the_nearest():
-    with pytest.raises(ValueError, match="did you mean 'smoke'"):
-        preset("smok")
-
-
 def test_the_paper_preset_is_the_settings_of_the_release_for_photographs():
     settings = preset("paper")
-    assert (settings.model, settings.weights, settings.size - 2 * settings.padding) == (
-        "resnet50",
-        "IMAGENET1K_V1",
-        224,
-    )
+    assert (settings.model, settings.weights) == ("resnet50", "IMAGENET1K_V1")
+    assert settings.size - 2 * settings.padding == 224
     assert (settings.lr, settings.backbone_lr, settings.lr_gamma, settings.milestones) == (0.01, 0.001, 0.1, (0.8,))
     assert (settings.batch_size, settings.weight_decay, settings.momentum) == (64, 5e-4, 0.9)
     assert (settings.stage_epochs, settings.add_ratios) == (50, (0.5, 0.75, 0.9, 1.0, 1.0))

@@ -69,7 +69,7 @@ def pace_record(number, share, labels, selected, gained, complexity, weights, ro
     return PaceRecord(
         pace=number, fraction=share, rows=rows, seed_rows=np.arange(rows[0]), loss=rng.random(len(rows)), selected=selected,
         ease=1 / complexity, complexity=complexity, weights=weights, counts_before=counts, counts_after=counts + gained,
-        balanced_rows=rows[selected], seconds=1.0, parts={}, before=before, validation=after, test=None,
+        balanced_rows=rows[selected], before=before, validation=after, test=None,
     )  # fmt: skip
 
 

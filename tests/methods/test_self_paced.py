@@ -99,51 +99,6 @@ def test_records_grow_and_are_measured_without_augmentation(data, split):
     assert [entry["step"] for entry in result.history] == sorted(entry["step"] for entry in result.history)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"pace_form": form} for form in ("linear", "logarithmic", "logistic", "mixture")]
-    + [
-        {"pace_normaliser": "batch", "pace_form": "linear"},
-        {"pace_scope": "class"},
-        {"paces": 1},
-        {"pace_start": 0.02},
-    ],
-)
-def test_variants_train_to_the_end(data, split, options):
-    config = QUICK.replace(**options)
-    result = methods.run("spl", data, split, config)
-    assert result.steps == training.step_budget(config, len(split.train))
-    assert len(result.details["paces"]) == config.paces
-    assert (result.predicted == data.labels[split.test]).mean() > 0.6
-
-
-@pytest.mark.parametrize("groups", ["classes", "clusters"])
-def test_spld_spreads_the_first_pace(data, split, groups):
-    details = methods.run("spld", data, split, QUICK.replace(diversity=3.0, diversity_groups=groups)).details
-    assert min(details["paces"][0]["selected_per_class"]) > 0
-
-
-@pytest.mark.parametrize("method", ["spl", "spaco"])
-def test_stages_are_resumed_from_their_checkpoints(data, split, tmp_path, monkeypatch, method):
-    whole = methods.run(method, data, split, QUICK)
-    fit, calls = training.fit, []
-
-    def interrupted(*arguments, **options):
-        calls.append(options["stage"])
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return fit(*arguments, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "fit", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            methods.run(method, data, split, QUICK, checkpoint=tmp_path / "run.pt")
-    assert len(list(tmp_path.iterdir())) == 3
-    resumed = methods.run(method, data, split, QUICK, checkpoint=tmp_path / "run.pt")
-    np.testing.assert_array_equal(resumed.scores, whole.scores)
-    assert resumed.history == whole.history
-
-
 def test_spaco_never_sees_unlabelled_labels(data, split, monkeypatch):
     labelled, unlabelled = part_of_each_class(data.labels, split.train, 0.3, seed=0)
     assert data.counts(labelled).tolist() == np.ceil(0.3 * data.counts(split.train)).tolist()
@@ -157,13 +112,3 @@ def test_spaco_never_sees_unlabelled_labels(data, split, monkeypatch):
     np.testing.assert_array_equal(methods.run("spaco", scrambled, moved, QUICK).scores, honest.scores)
     admitted = [entry["selected"] for entry in honest.details["rounds"]]
     assert admitted[-1] >= admitted[0]
-
-
-def test_spaco_needs_something_unlabelled(data, split):
-    with pytest.raises(ValueError, match=r"labelled_share is 0\.999"):
-        methods.run("spaco", data, split, QUICK.replace(labelled_share=0.999))
-
-
-def test_budget_smaller_than_its_stages_is_refused(data, split):
-    with pytest.raises(ValueError, match="3 optimiser steps for 6 stages"):
-        methods.run("spl", data, split, QUICK.replace(max_steps=3))

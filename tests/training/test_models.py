@@ -8,17 +8,19 @@ import torch
 
 from spbl_nb.training import models
 
-SMALL_TORCHVISION = ["resnet18", "densenet121", "vgg11_bn"]
-
 
 @pytest.mark.parametrize(
     ("name", "size", "features"),
-    [("small_cnn", 32, 64), ("small_resnet", 28, 64), ("mnist_net", 28, 512), ("mnist_net", 32, 512)],
+    [
+        *[("small_cnn", 32, 64), ("small_resnet", 28, 64), ("mnist_net", 28, 512), ("mnist_net", 32, 512)],
+        *[("resnet18", 64, 512), ("densenet121", 64, 1024)],
+        *[pytest.param(*one, marks=pytest.mark.slow) for one in (("vgg11_bn", 64, 4096), ("inception_v3", 96, 2048))],
+    ],
 )
 def test_logits_and_features_come_from_one_pass(name, size, features):
-    model = models.build(name, 7, size).eval()
-    images = torch.randn(3, 3, size, size)
-    logits, tapped = model(images, with_features=True)
+    model, images = models.build(name, 7, size), torch.randn(3, 3, size, size)
+    assert model.train()(images).shape == (3, 7)
+    logits, tapped = model.eval()(images, with_features=True)
     assert logits.shape == (3, 7)
     assert tapped.shape == (3, features)
     torch.testing.assert_close(model.head(tapped), logits)
@@ -45,21 +47,6 @@ def test_seed_fixes_the_weights_and_leaves_the_callers_stream_alone():
     assert not torch.equal(weights[0], weights[2])
 
 
-@pytest.mark.parametrize("name", SMALL_TORCHVISION)
-def test_torchvision_networks_have_head_and_tap(name):
-    model = models.build(name, 5, 64).eval()
-    with torch.inference_mode():
-        logits, features = model(torch.randn(2, 3, 64, 64), with_features=True)
-    assert logits.shape == (2, 5)
-    assert features.shape == (2, model.head.in_features)
-    assert model.head.in_features == {"resnet18": 512, "densenet121": 1024, "vgg11_bn": 4096}[name]
-
-
-def test_inception_trains_without_its_auxiliary_branch():
-    model = models.build("inception_v3", 3, 96)
-    assert model.train()(torch.randn(2, 3, 96, 96)).shape == (2, 3)
-
-
 def test_weights_from_a_file(tmp_path):
     import torchvision
 
@@ -84,7 +71,11 @@ def hub(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "file"), [("resnet18", "resnet18-f37072fd.pth"), ("densenet121", "densenet121-a639ec97.pth")]
+    ("name", "file"),
+    [
+        ("resnet18", "resnet18-f37072fd.pth"),
+        pytest.param("densenet121", "densenet121-a639ec97.pth", marks=pytest.mark.slow),
+    ],
 )
 def test_published_weights_are_read_from_the_hub_cache(hub, name, file):
     import torchvision
@@ -108,21 +99,6 @@ def test_absent_weights_are_named(hub):
         models.build("resnet50", 3, 224, weights="IMAGENET1K_V3")
 
 
-def test_a_downloaded_file_is_used(hub, monkeypatch):
-    import torchvision
-
-    asked = []
-
-    def download(url, path, hash_prefix, progress):
-        asked.append((url, hash_prefix))
-        torch.save(torchvision.models.resnet18(weights=None).state_dict(), path)
-
-    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
-    for _ in range(2):
-        models.build("resnet18", 3, 32, weights="IMAGENET1K_V1")
-    assert asked == [("https://download.pytorch.org/models/resnet18-f37072fd.pth", "f37072fd")]
-
-
 def test_small_plain_sees_every_image_by_itself():
     model = models.build("small_plain", 3).train()
     images = torch.randn(4, 3, 16, 16)
@@ -144,7 +120,6 @@ def test_weights_that_do_not_fit_or_could_run_code_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (("resnet8", 3), {}, "did you mean 'resnet18'"),
         (("small_cnn", 3, 4), {}, "at least 8 pixels"),
         (("mnist_net", 3, 30), {}, "multiples of 4"),
         (("inception_v3", 3, 32), {}, "at least 75 pixels"),
