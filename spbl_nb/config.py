@@ -2,9 +2,7 @@
 
 ``preset("fast")`` is what the committed notebooks use, ``"smoke"`` proves in seconds that everything runs (its numbers
 mean nothing), ``"full"`` is for measurements. ``"release"`` holds the settings of the SPBL release for images of 28
-pixels, at 11 epochs a stage; ``"paper"`` its settings for photographs: ResNet-50 with ImageNet weights at 224 pixels cut
-from 256, two learning rates, 50 epochs a stage, in bf16, which takes a GPU. Every setting has one line with its
-default, its meaning and its limits; ``Config.describe()`` prints them, and any of them can be overridden by name.
+pixels, ``"paper"`` those for photographs, in bf16, which takes a GPU.
 """
 
 import dataclasses
@@ -21,22 +19,12 @@ from spbl_nb.balance import ASSIGNMENTS
 from spbl_nb.imbalance import PROFILES
 from spbl_nb.pace import FORMS, SCHEDULES
 
-PRECISIONS = ("fp32", "bf16", "fp16")
-SELECTIONS = ("last", "validation", "test")
-SCOPES = ("global", "class")
-NORMALISERS = ("weights", "batch")
-GROUPINGS = ("classes", "clusters")
-VARIANTS = ("released", "clean", "intended")
-PLACES = ("svm", "network", "both")
-DIFFICULTIES = ("svm", "network")
-HEADS = ("svm", "softmax", "logistic")
-
 
 def setting(default: Any, meaning: str, **limits: Any) -> Any:
     """Return a field whose values are of the type of its annotation and within ``limits``.
 
-    Numbers, and those of a tuple: ``low`` and ``high`` are allowed, ``above`` and ``below`` are not. Texts: one of
-    ``names``. Tuples: their ``order``, "rising", "never falling" or "distinct".
+    Numbers lie between ``low`` and ``high``, or ``above`` and ``below`` without these; texts are one of ``names``; tuples
+    have an ``order``: "rising", "never falling" or "distinct".
     """
     return dataclasses.field(default=default, metadata={"meaning": meaning, **limits})
 
@@ -81,10 +69,7 @@ def _checked_one(name: str, value: Any, kind: Any, limits: Mapping[str, Any]) ->
 
 @dataclass(frozen=True)
 class Config:
-    """All settings of a run apart from data set, method and seed. ``Config.describe()`` explains each.
-
-    Raises ValueError naming the setting, the value found and what is allowed.
-    """
+    """All settings of a run apart from data set, method and seed; ``Config.describe()`` explains each."""
 
     preset: str = setting("fast", "preset the settings started from")
     # data
@@ -120,7 +105,9 @@ class Config:
     )
     flip: bool | None = setting(None, "random mirroring in training; None: as suits the data set")
     selection: str | None = setting(
-        None, "which epoch's weights are kept (test: SPBL only); None: as the method says", names=SELECTIONS
+        None,
+        "which epoch's weights are kept (test: SPBL only); None: as the method says",
+        names=("last", "validation", "test"),
     )
     evaluate_every: int = setting(5, "epochs between two evaluations of the validation split", low=1)
     # self-paced learning
@@ -128,13 +115,13 @@ class Config:
     pace_schedule: str = setting("linear", "how the admitted share grows from pace to pace", names=SCHEDULES)
     pace_start: float = setting(0.5, "share admitted at the first pace", high=1, above=0)
     pace_form: str = setting("hard", "self-paced weights, a name of pace.FORMS", names=FORMS)
-    pace_scope: str = setting("global", "one age for all samples, or a quota in every class", names=SCOPES)
+    pace_scope: str = setting("global", "one age for all samples, or a quota in every class", names=("global", "class"))
     pace_normaliser: str = setting(
-        "weights", "divide a batch's weighted loss by its weights or its size", names=NORMALISERS
+        "weights", "divide a batch's weighted loss by its weights or its size", names=("weights", "batch")
     )
     least_per_class: int = setting(1, "easiest samples of every class that always train", low=0)
     diversity: float = setting(0.5, "diversity of SPLD, in units of the mean loss", low=0)
-    diversity_groups: str = setting("classes", "what SPLD spreads its selection over", names=GROUPINGS)
+    diversity_groups: str = setting("classes", "what SPLD spreads its selection over", names=("classes", "clusters"))
     labelled_share: float = setting(0.2, "labelled share of SPaCo", above=0, below=1)
     second_model: str = setting("small_resnet", "network of SPaCo's second view, a name of models.NAMES")
     # baselines, with the defaults of their papers
@@ -163,7 +150,9 @@ class Config:
     smote_neighbours: int = setting(5, "neighbours that SMOTE draws from (Chawla et al. 2002)", low=1)
     # self-paced balance learning; None: as the variant says
     variant: str = setting(
-        "clean", "SPBL as released, without its leak (clean), or as its abstract intends", names=VARIANTS
+        "clean",
+        "SPBL as released, without its leak (clean), or as its abstract intends",
+        names=("released", "clean", "intended"),
     )
     seed_share: float = setting(0.2, "share of every class in the seed set of SPBL", above=0, below=1)
     add_ratios: tuple[float, ...] = setting(
@@ -180,13 +169,13 @@ class Config:
     keep_factor: float = setting(3.0, "classes below this multiple of the mean size lose no samples", low=0)
     replacement: bool | None = setting(None, "draw with replacement when resampling")
     rounded_ease: bool | None = setting(None, "round class eases up before ranking, which makes ties")
-    balance_on: str | None = setting(None, "what weights and resampling act on", names=PLACES)
+    balance_on: str | None = setting(None, "what weights and resampling act on", names=("svm", "network", "both"))
     difficulty_from: str | None = setting(
-        None, "whose losses select and rank: the SVM's votes or the network", names=DIFFICULTIES
+        None, "whose losses select and rank: the SVM's votes or the network", names=("svm", "network")
     )
     warm_start: bool | None = setting(None, "go on from the last pace's network, else start again")
     feature_stack: bool | None = setting(None, "fit the head on the features of all paces so far")
-    head: str | None = setting(None, "what scores the test images in the end", names=HEADS)
+    head: str | None = setting(None, "what scores the test images in the end", names=("svm", "softmax", "logistic"))
     svm_cost: float = setting(1.0, "C of the SVM", above=0)
     svm_memory: float = setting(
         4.0, "room for the SVM's whole kernel matrix, GiB; beyond it plain SVC does the work", low=0, high=1e6
@@ -194,7 +183,7 @@ class Config:
     feature_cache: bool = setting(False, "freeze the backbone after the seed stage and train the paces on its features")
     # machine
     device: str = setting("cpu", "where the network runs", names=("cpu", "auto", "cuda", "mps"))
-    precision: str = setting("fp32", "arithmetic of the network", names=PRECISIONS)
+    precision: str = setting("fp32", "arithmetic of the network", names=("fp32", "bf16", "fp16"))
     channels_last: bool = setting(True, "memory order of images and filters (faster on most machines)")
     threads: int = setting(1, "torch threads; results repeat bit for bit only at the same number", low=1)
     # grid
@@ -286,20 +275,14 @@ PRESETS: dict[str, Config] = {
 
 
 def watermark(name: str) -> str:
-    """Return what is laid across pages whose numbers mean nothing: those of preset smoke and what is changed from it.
-
-    ``name`` is that of a configuration; for all others the text is empty.
-    """
-    name = checks.instance("name", name, str)
+    """Return what is laid across pages of the configurations whose numbers mean nothing; empty for all other names."""
     return "preset smoke: numbers are no results" if name.startswith("smoke") else ""
 
 
 def preset(name: str, **overrides: Any) -> Config:
-    """Return the preset ``"smoke"``, ``"fast"``, ``"full"``, ``"release"`` or ``"paper"`` with some settings overridden by name.
+    """Return one of :data:`PRESETS` with some settings overridden by name.
 
     >>> preset("fast", lr=0.01).name.startswith("fast+")
     True
-
-    Raises ValueError for an unknown preset or setting (the nearest name is suggested) and for a value not allowed.
     """
     return PRESETS[checks.one_of("preset", name, PRESETS)].replace(**overrides)

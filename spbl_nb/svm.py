@@ -1,9 +1,7 @@
 """The RBF support vector machine of the SPBL release: over features that are stacked pace by pace, and over cached ones.
 
-At every pace SPBL puts new rows on the features of all earlier paces and fits its SVM again. The rows that are there do
-not change, so neither do the kernel values among them: the Gram matrix grows by the new rows and columns only, and
-scikit-learn's ``SVC`` gets it ready-made. What comes out is what ``SVC(kernel="rbf", gamma="auto")`` on the stacked
-features gives, which does the work itself where the matrix would be larger than the memory that was granted.
+At every pace SPBL puts new rows on the features of all earlier paces and fits its SVM again. The kernel values among the
+old rows do not change: the Gram matrix grows by new rows and columns only, and scikit-learn's ``SVC`` gets it ready-made.
 """
 
 from collections.abc import Sequence
@@ -19,11 +17,10 @@ _QUERIES = 256  # rows whose decision values are held at once, C x C each
 
 
 class StackedSVC:
-    """One-vs-one RBF SVM (C = ``cost``, gamma = 1 / number of features) over rows that are only ever added.
+    """``SVC(kernel="rbf", gamma="auto", C=cost)`` over rows that are only ever added.
 
-    ``memory`` is the room for the Gram matrix in GiB (8 bytes times the square of the rows: 27,600 rows are 5.7 GiB); the
-    address space is reserved at once, the memory itself is taken as rows come. ``by_gram`` says whether the matrix is
-    (still) in use. libsvm's own cache, 200 MB, and the features, 8 bytes a number, come on top.
+    ``memory`` is the room for the Gram matrix in GiB (27,600 rows take 5.7 GiB), taken as rows come; beyond it ``by_gram``
+    turns False, and ``SVC`` computes the kernel itself.
 
     >>> svc = StackedSVC(num_classes=2)
     >>> svc.add(np.array([[0.0], [1.0]]), np.array([0, 1]), np.ones(2))
@@ -41,16 +38,13 @@ class StackedSVC:
         self.by_gram = self.capacity > 0
         self.features = np.empty((0, 0))  # as wide as the first rows that are put on the stack
         self.labels = np.empty(0, dtype=np.int64)
-        self.weights = np.empty(0)
+        self.weights = np.empty(0)  # float64[len(self)], may be changed before the next fit
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def add(self, features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> None:
-        """Put rows on the stack: features float[n,D], labels int[n] in 0..C-1, weights float[n] above 0.
-
-        ``weights`` of all rows can be changed later through the attribute of that name, float64[len(self)].
-        """
+        """Put rows on the stack: features float[n,D], labels int[n] in 0..C-1, weights float[n] above 0."""
         before, features = len(self), np.asarray(features, dtype=np.float64)
         self.features = np.concatenate([self.features, features]) if before else features
         self.labels = np.concatenate([self.labels, labels])
@@ -74,10 +68,9 @@ class StackedSVC:
         """Return (decision float64[M,C], predicted int64[M]) for features float[M,D].
 
         ``decision`` is scikit-learn's one-vs-rest function: the number of one-vs-one classifiers that a class wins, plus
-        less than a third of a point for their margins; with two classes likewise, in two columns. A class that is not on
-        the stack gets -1. ``predicted`` is the class that wins most often, the lower one of equals, as ``SVC.predict``
-        gives it; it can differ from the argmax of ``decision``. A margin of 0 counts for the later class in ``predicted``
-        and for the earlier one in ``decision``, as in scikit-learn.
+        less than a third of a point for their margins (-1 for a class that is not on the stack). ``predicted`` is the class
+        that wins most often, as ``SVC.predict`` gives it. As in scikit-learn, a margin of 0 counts for the later class in
+        ``predicted`` and for the earlier one in ``decision``.
         """
         features = np.asarray(features, dtype=np.float64)
         decision = np.full((len(features), self.num_classes), -1.0)
@@ -96,7 +89,7 @@ class StackedSVC:
     def _margins(self, kernel: np.ndarray) -> np.ndarray:
         """Return float64[M,K,K], by how much class i beats class j, from kernel values float64[M,S] with the support vectors.
 
-        It is libsvm's sum, one matrix product for each class; scikit-learn turns the signs of a single classifier around.
+        scikit-learn turns the signs around where there is a single classifier.
         """
         counts, sign = self._svc.n_support_, -1 if len(self._svc.classes_) == 2 else 1
         dual, count, ends = sign * self._svc.dual_coef_, len(counts), np.cumsum(counts)
@@ -136,19 +129,14 @@ def rbf_kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class CachedFeatures:
-    """What a trained network leaves to its head: features and losses of training rows, features of validation rows.
+    """What a trained network leaves to its head; ValueError names the field that does not fit."""
 
-    ``features`` float[N,D], ``labels`` int[N] in 0..C-1 with a sample of every class, ``loss`` float[N], the -ln p of
-    the true class, 0 or more; ``validation_features`` float[M,D], ``validation_labels`` int[M]; ``names`` C texts, two
-    or more. Raises ValueError naming the field that does not fit.
-    """
-
-    features: np.ndarray
-    labels: np.ndarray
-    loss: np.ndarray
-    validation_features: np.ndarray
-    validation_labels: np.ndarray
-    names: Sequence[str]
+    features: np.ndarray  # float[N,D] of the training rows
+    labels: np.ndarray  # int[N] in 0..C-1, with a sample of every class
+    loss: np.ndarray  # float[N], -ln p of the true class, 0 or more
+    validation_features: np.ndarray  # float[M,D]
+    validation_labels: np.ndarray  # int[M]
+    names: Sequence[str]  # of the C classes, two or more
 
     def __post_init__(self) -> None:
         classes = len(self.names)
@@ -167,7 +155,7 @@ class CachedFeatures:
                 "validation_features", self.validation_features, ndim=2, length=len(judged)
             ),
         }
-        width, found = (fields[name].shape[1] for name in ("features", "validation_features"))
+        width, found = fields["features"].shape[1], fields["validation_features"].shape[1]
         if found != width:
             raise ValueError(f"validation_features have {found} columns; {width} are needed, as the features have")
         for name, array in fields.items():
@@ -177,8 +165,7 @@ class CachedFeatures:
 class CachedHead:
     """The SVM of the release over :class:`CachedFeatures`, refitted in milliseconds: quick enough to follow a slider.
 
-    The kernel values of all pairs of rows are computed once. Duplicates of a row count in the SVM's objective like one
-    row of their summed weight, so :meth:`report` fits on each row once, weighted by how often it is shown.
+    Duplicates of a row count in the SVM's objective like one row of their summed weight: each row is fitted once.
     """
 
     def __init__(self, cached: CachedFeatures) -> None:
@@ -187,10 +174,7 @@ class CachedHead:
         self.validation_gram = rbf_kernel(cached.validation_features, cached.features)
 
     def report(self, shown: np.ndarray, class_weights: np.ndarray) -> metrics.Report:
-        """Return the validation report of the head fitted with each row ``shown`` int[N] times, 0 being not at all.
-
-        ``class_weights`` float[C] above 0 multiply the weight of every row of the class.
-        """
+        """Return the validation report of the head fitted with each row ``shown`` int[N] times its class's weight float[C]."""
         from sklearn.svm import SVC
 
         rows = np.flatnonzero(shown)

@@ -1,9 +1,6 @@
 """The baselines that change one thing about plain training: what an epoch shows, or what the loss asks for.
 
-Oversampling shows every class equally often. Class-balanced weights let samples of rare classes count for more, the
-focal loss lets samples count for less that the network is sure of, GHM-C lets those count for less whose gradient norm
-many others share, LDAM asks rare classes for a wider margin, and logit adjustment tells the loss how frequent the
-classes are. Frequencies are those of the training rows. Settings have the values of the papers and are not tuned here.
+Class frequencies are those of the training rows. Settings have the values of the papers and are not tuned here.
 """
 
 import functools
@@ -51,10 +48,7 @@ def train_focal(job: Job) -> Result:
 
 
 def train_ghm_c(job: Job) -> Result:
-    """Harmonized binary cross-entropy of the C questions "is it class c?" (Li et al. 2019); see :class:`OneVsAllGHMC`.
-
-    The logits of the questions score the test rows. They are not made to sum to 1, because no softmax was trained.
-    """
+    """Harmonized binary cross-entropy of the C questions "is it class c?" (Li et al. 2019), whose logits are the scores."""
     config = job.config
     loss = OneVsAllGHMC(config.ghm_bins, config.ghm_momentum, config.ghm_bias_correction)
     result = train_ce(job, loss=loss)
@@ -74,8 +68,7 @@ def train_logit_adjusted(job: Job) -> Result:
 def train_ldam_drw(job: Job) -> Result:
     """Margins on a cosine head, and class-balanced weights deferred to the last stage (Cao et al. 2019).
 
-    The learning rate runs through both stages as it does through the one stage of other methods, so that, as in the
-    paper, the weights set in when it has fallen.
+    The learning rate runs through both stages as if they were one: as in the paper, the weights set in when it has fallen.
     """
     config, model = job.config, job.network()
     margins, weights = losses.ldam_margins(job.data.counts(job.split.train), config.ldam_margin), class_weights(job)
@@ -93,10 +86,7 @@ def train_ldam_drw(job: Job) -> Result:
 
 
 class ScaledCosineHead(losses.CosineHead):
-    """Maps features float[B,D] to ``scale`` times their cosines with the classes: logits float[B,C] in [-scale, scale].
-
-    It starts at the directions of the linear head ``start``, so that every method starts from the same weights.
-    """
+    """Maps features float[B,D] to ``scale`` times their cosines with the classes, which start as the head ``start`` has them."""
 
     def __init__(self, start: nn.Linear, scale: float) -> None:
         with torch.random.fork_rng(devices=[]):  # what the parent draws is replaced at once
@@ -113,13 +103,12 @@ class ScaledCosineHead(losses.CosineHead):
 class OneVsAllGHMC(losses.GHMC):
     """GHM-C of logits float[B,C] and labels int64[B], each sample asked one yes-or-no question per class.
 
-    The result is C times that of :class:`losses.GHMC`: the sum over a sample's questions, averaged over samples. GHM as
-    published averages over the questions as well; with one bin that is a C-th of the usual one-vs-all loss, and a
-    learning rate that suits cross-entropy would be C times too small.
+    It is C times :class:`losses.GHMC`, which averages over the questions: a learning rate that suits cross-entropy would be
+    C times too small for that.
     """
 
     def forward(self, logits: Tensor, labels: Tensor, valid: Tensor | None = None) -> Tensor:
-        """Return the scalar loss, and remember the counts per bin; questions where ``valid`` float[B,C] is 0 do not count."""
+        """Return the scalar loss, and remember the counts per bin."""
         targets = losses.one_vs_all(logits, labels)
         return targets.shape[1] * super().forward(logits, targets, valid)
 
@@ -127,9 +116,8 @@ class OneVsAllGHMC(losses.GHMC):
 def balanced_order(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return int64[N] positions in random order that show every class equally often, up to one sample.
 
-    Each class is repeated in random order as often as needed: no sample comes a third time before all of its class
-    have come twice. This is random over-sampling at the length of the plain epoch, so that budgets stay equal; where N
-    is no multiple of the number of classes, random classes come once more.
+    This is random over-sampling at the length of the plain epoch, so that budgets stay equal; no sample comes a third time
+    before all of its class have come twice.
     """
     present = np.unique(labels)
     quota = np.full(len(present), len(labels) // len(present))
@@ -155,10 +143,7 @@ def two_shares(job: Job, first: float) -> list[int]:
 
 
 def part_of_schedule(config: Config, first: int, steps: int, total: int) -> Config:
-    """Return the settings of a stage that is the steps ``first`` to ``first + steps`` of a training of ``total`` steps.
-
-    The stage starts at the learning rate that the training has reached there, and it falls where it would have fallen.
-    """
+    """Return the settings, learning rates included, of the ``steps`` from ``first`` on of a training of ``total`` steps."""
     factor = training.learning_rate_factor(config, first, total)
     falls = [math.ceil(share * total) - first for share in config.milestones]
     within = np.linspace(-1, 0, len(falls) + 2)[1:-1]  # of the step before: safe from rounding, and none twice

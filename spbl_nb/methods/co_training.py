@@ -1,8 +1,7 @@
 """Self-paced co-training (SPaCo): two networks teach each other with the samples they are sure of.
 
-Only a share of the training rows keeps its labels; of the others only the images are used. Each network admits, for
-each predicted class, the unlabelled samples it is most confident of, leaning towards those that the other has admitted,
-and trains on with their pseudo labels. Since it sees fewer labels than other methods, it is shown apart from them.
+Only a share of the training rows keeps its labels. Each network admits the unlabelled samples it is most confident of,
+leaning towards those that the other has admitted, and trains on with their pseudo labels.
 """
 
 import numpy as np

@@ -1,10 +1,7 @@
 """The baselines that keep the features of plain training and change the head on top of them.
 
-Imbalance harms the head more than the features (Kang et al. 2020): the features are learnt from the training set as it
-is, and then a new head is trained on balanced epochs (cRT), the head's weights are brought to more equal length
-(tau-normalization), or an SVM is fitted on features to which SMOTE has added synthetic ones of the rare classes. Wherever
-a head is learnt, features are those of the network in evaluation mode, computed once: nothing below the head moves,
-BatchNorm's running statistics included.
+Imbalance harms the head more than the features (Kang et al. 2020). Where a head is learnt anew, features are those of the
+network in evaluation mode, computed once: nothing below the head moves, BatchNorm's running statistics included.
 """
 
 import time
@@ -29,20 +26,12 @@ def train_crt(job: Job) -> Result:
     config, rows, model = job.config, job.split.train, job.network()
     first, second = two_shares(job, 1 - config.retrained_share)
     result = Result(job.method, [model])
-    result.add(
-        training.fit(model, job.data, rows, stage_of(config, first), **job.options("representation")), "representation"
-    )
+    fitted = training.fit(model, job.data, rows, stage_of(config, first), **job.options("representation"))
+    result.add(fitted, "representation")
     features = features_of(job, model)
     fresh = models.linear(features.features.shape[1], features.num_classes, seed=job.seed)
-    fitted = training.fit(
-        fresh,
-        features,
-        rows,
-        stage_of(config, second),
-        **job.options("classifier"),
-        order=lambda rng: balanced_order(job.train_labels, rng),
-    )
-    result.add(fitted, "classifier")
+    options = job.options("classifier") | {"order": lambda rng: balanced_order(job.train_labels, rng)}
+    result.add(training.fit(fresh, features, rows, stage_of(config, second), **options), "classifier")
     model.head = fresh.head
     steps = {"representation": first, "classifier": second}
     result.details["stages"] = [{"stage": stage, "steps": count} for stage, count in steps.items()]
@@ -52,8 +41,8 @@ def train_crt(job: Job) -> Result:
 def train_tau_norm(job: Job) -> Result:
     """Cross-entropy, then the head's weights w_c / |w_c|^tau without bias (Kang et al. 2020).
 
-    tau is the one of :data:`TAUS` with the highest macro recall on the validation rows, the smallest if several are
-    equal. On classes of equal size, where the paper chooses it, macro recall is accuracy.
+    tau is the first of :data:`TAUS` with the highest macro recall on the validation rows; on classes of equal size, where
+    the paper chooses it, that is accuracy.
     """
     result, rows = train_ce(job), job.split.validation
     (model,) = result.networks
@@ -74,10 +63,7 @@ def train_tau_norm(job: Job) -> Result:
 
 
 def train_smote_svm(job: Job) -> Result:
-    """Cross-entropy, then SMOTE (Chawla et al. 2002) on the features and the RBF SVM that SPBL has too.
-
-    Neither SMOTE nor the SVM takes optimiser steps; ``timing`` says what they cost.
-    """
+    """Cross-entropy, then SMOTE (Chawla et al. 2002) on the features and the RBF SVM that SPBL has too."""
     config, split, labels = job.config, job.split, job.train_labels
     result = train_ce(job)
     started = time.perf_counter()
@@ -110,9 +96,8 @@ def smote(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (features float[M,D], labels int64[M]) in which synthetic samples bring every class to the largest one's size.
 
-    A synthetic sample lies between a sample and one of its nearest ``neighbours`` of the same class, or of as many as a
-    small class has. A class of one sample has nothing to lie between: its sample is repeated. Those of ``features``
-    float[N,D] come first. Needs imbalanced-learn.
+    A class with fewer than ``neighbours`` others takes as many as it has; the sample of a class of one is repeated. Those
+    of ``features`` float[N,D] come first.
     """
     from imblearn.over_sampling import SMOTE
 

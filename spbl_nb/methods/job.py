@@ -1,8 +1,4 @@
-"""What a method is handed, a :class:`Job`, and what it hands back, a :class:`Result`.
-
-A method asks its job for the network and trains it, in one stage or in many; :func:`shares_of` divides the optimiser
-steps that every method is granted alike.
-"""
+"""What a method is handed, a :class:`Job`, what it hands back, a :class:`Result`, and how it divides its optimiser steps."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -53,10 +49,7 @@ class Job:
         return self.data.labels[self.split.train]
 
     def network(self, name: str | None = None) -> models.Classifier:
-        """Build the network; the same seed gives the same starting weights to every method.
-
-        Over cached features it is a linear head, whatever its name.
-        """
+        """Build the network, over cached features a linear head; every method gets the same starting weights."""
         config, data = self.config, self.data
         if isinstance(data, FeatureData):
             return models.linear(data.features.shape[1], data.num_classes, seed=self.seed)
@@ -64,10 +57,7 @@ class Job:
         return models.build(name or config.model, data.num_classes, size, weights=config.weights, seed=self.seed)
 
     def options(self, stage: str = "train") -> dict[str, Any]:
-        """Return what :func:`spbl_nb.training.fit` needs to know about a stage of this job.
-
-        Each stage has a checkpoint of its own, so that an interrupted run passes quickly over the finished ones.
-        """
+        """Return options of :func:`spbl_nb.training.fit` for a stage; each stage has a checkpoint of its own."""
         return {
             "seed": self.seed,
             "stage": stage,
@@ -78,7 +68,7 @@ class Job:
         }
 
     def remember(self, name: str, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """Return ``compute()``, or what it returned before this job was interrupted; the arrays lie beside the checkpoint.
+        """Return ``compute()``, or what it returned before this job was interrupted, from a file beside the checkpoint.
 
         Raises :class:`spbl_nb.training.checkpoints.ResumeError` for arrays of another run.
         """
@@ -128,15 +118,15 @@ class Result:
         self.steps += fitted.steps
 
     def score(self, kind: str, scores: np.ndarray, predicted: np.ndarray | None = None) -> None:
-        """Set scores and predictions, which are the highest scores where nothing else is given."""
+        """Set scores, and predictions if they are not the highest scores."""
         self.score_kind, self.scores = kind, scores
         self.predicted = scores.argmax(axis=1) if predicted is None else predicted
 
 
 def shares_of(total: int, sizes: int | Sequence[int]) -> list[int]:
-    """Divide ``total`` optimiser steps over stages in proportion to their sizes, as nearly as whole numbers allow.
+    """Divide ``total`` optimiser steps over stages of these ``sizes``, or over so many equal ones.
 
-    ``sizes`` is a number of equal stages, or one size each. Raises ValueError when a stage would get no step.
+    Raises ValueError when a stage would get no step.
     """
     sizes = [1] * sizes if isinstance(sizes, int) else [int(size) for size in sizes]
     ends = [total * sum(sizes[: index + 1]) // sum(sizes) for index in range(len(sizes))]
@@ -155,10 +145,7 @@ def stage_of(config: Config, steps: int) -> Config:
 
 
 def part_of_each_class(labels: np.ndarray, rows: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split int64 ``rows`` into ceil(``share`` * N_c) random ones of each class c of ``labels``, and the others.
-
-    The same seed gives the same parts to every method.
-    """
+    """Split int64 ``rows`` into ceil(``share`` * N_c) random ones of each class c, the same for every method, and the others."""
     order = training.generator_for(seed, "labelled rows").permutation(rows)
     wanted = np.ceil(share * np.bincount(labels[rows])).astype(np.int64)
     part = np.zeros(len(order), dtype=bool)

@@ -1,9 +1,8 @@
 """Every way to train on imbalanced data behind one call, with the same budget, split and starting weights for all.
 
-``run("ce", …)`` is the plain baseline; each further method changes one thing about it. A method sees the training and
-validation rows with their labels and, for prediction only, the images of the test rows: test labels are used by whoever
-reports, never here. The one exception is ``spbl_released``, which selects epochs on the test rows as the released code
-does, so that the effect of that leak can be measured.
+A method sees the labels of the training and validation rows; of the test rows it sees the images, to predict them. The
+one exception is ``spbl_released``, which selects epochs on the test rows as the released code does, so that the effect of
+that leak can be measured.
 """
 
 import os
@@ -56,11 +55,9 @@ def run(
     checkpoint: str | os.PathLike | None = None,
     progress: bool = False,
 ) -> Result:
-    """Train by one method and score the test rows.
+    """Train by one of :data:`METHODS` and score the test rows; an interrupted run goes on from the file ``checkpoint``.
 
-    ``method`` is one of :data:`METHODS`; ``checkpoint`` a file from which an interrupted run goes on; ``progress``
-    shows a bar. Raises ValueError for an unknown method (the nearest is suggested), a split of other data, or a class
-    without training rows.
+    Raises ValueError for an unknown method, a split of other data, or a class without training rows.
     """
     train = METHODS[checks.one_of("method", method, METHODS)]
     config = checks.instance("config", config, Config).replace(**SETTINGS.get(method, {}))
@@ -70,11 +67,7 @@ def run(
     started = time.perf_counter()
     result = train(job)
     if not result.score_kind:
-        result.score("probability", _mean_probability(result, job))
+        found = [training.predict(model, data, split.test, config).probability for model in result.networks]
+        result.score("probability", np.mean(found, axis=0))
     result.seconds = time.perf_counter() - started
     return result
-
-
-def _mean_probability(result: Result, job: Job) -> np.ndarray:
-    rows, config = job.split.test, job.config
-    return np.mean([training.predict(model, job.data, rows, config).probability for model in result.networks], axis=0)

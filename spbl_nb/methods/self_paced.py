@@ -1,9 +1,7 @@
 """Training by self-pacing: measure every sample's loss, weigh the easy ones in, train, admit more.
 
-The first stage warms the network up on all samples, because an untrained network finds nothing easy. Then, pace by pace,
-the losses are measured in evaluation mode on images as they are, the age is set so that the wanted share is admitted,
-and the network trains on with the weights that the age gives. All stages together take the same number of optimiser
-steps as plain training.
+The first stage warms the network up on all samples, because an untrained network finds nothing easy. Losses are measured
+in evaluation mode on images as they are. All stages together take as many optimiser steps as plain training.
 """
 
 from collections.abc import Iterator
@@ -114,13 +112,10 @@ def weigh(
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Return (age, weights float64[N], limits float64[C]) that admit ``fraction`` of the samples.
 
-    The age is the quantile of the losses at ``fraction``; soft forms (:data:`spbl_nb.pace.FORMS`) give weights between 0
-    and 1 below it. The mixture's lower age is half of its age; the logarithmic form sees losses divided by the largest
-    one, and so does its age. ``limits`` is the loss below which each class is admitted.
-
-    With ``diversity`` (in units of the mean loss) weights are hard, and the age is lowered so far that SPLD, which admits
-    samples a little above it, admits ``fraction`` over ``groups`` int[N] (default: the classes). With ``scope="class"``
-    every class gets a quota, weights are hard, and no age exists (NaN).
+    The threshold (age) is the losses' quantile at ``fraction``; ``limits`` are the losses below which each class is
+    admitted. The mixture's lower age is half of its age; the logarithmic form's age is in units of the largest loss.
+    With ``diversity`` (SPLD, in units of the mean loss, over ``groups`` int[N] or the classes) weights are hard; with
+    ``scope="class"`` every class gets a quota, weights are hard, and there is no age (NaN).
     """
     classes = int(labels.max()) + 1
     if diversity > 0:
@@ -147,7 +142,7 @@ def _largest_per_class(values: np.ndarray, labels: np.ndarray, start: np.ndarray
 
 
 def feature_clusters(features: np.ndarray, clusters: int, seed: int) -> np.ndarray:
-    """Return int64[N], the k-means cluster of each sample's features float[N,D], at most as many as samples."""
+    """Return int64[N], the k-means cluster of each sample's features float[N,D]."""
     from sklearn.cluster import KMeans
 
     means = KMeans(min(clusters, len(features)), n_init=1, random_state=seed)
@@ -157,8 +152,7 @@ def feature_clusters(features: np.ndarray, clusters: int, seed: int) -> np.ndarr
 def weighted_loss(normaliser: str) -> training.Loss:
     """Return the cross-entropy in which each sample counts by its weight.
 
-    ``"weights"`` divides by the batch's sum of weights: a batch of little weight steps as far as any. ``"batch"``
-    divides by its size: a batch of little weight steps less far.
+    ``"weights"`` divides by the batch's sum of weights, ``"batch"`` by its size: a batch of little weight steps less far.
     """
 
     def loss(logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:

@@ -2,25 +2,10 @@
 
 A seed set of every class trains the network. Then, pace by pace, the easiest samples of every class are admitted; their
 losses tell how complex each class is; complex classes get larger penalty weights and more samples; the network trains
-on, and the head is fitted again. Three variants differ in these switches, each of which can be set by itself:
-
-=================  ==================  ================  =======================================
-switch             released            clean             intended
-=================  ==================  ================  =======================================
-selection          test (a leak)       validation        validation
-assignment         released            released          sorted
-balance_on         svm                 svm               network
-difficulty_from    svm                 svm               network
-head               svm                 svm               softmax
-feature_stack      yes                 yes               no
-replacement        yes                 yes               no
-rounded_ease       yes                 yes               no
-penalty draws      a constant stream   from the seed     from the seed
-=================  ==================  ================  =======================================
-
-Weights, reconstruction and warm start are on in all three. The abstract asks for two of these: larger weights for more
-complex classes, and a balance that the network learns from. The rest of what ``intended`` changes follows from the
-network taking the SVM's place (difficulty, head, no stack), or is ours (no replacement, no rounding).
+on, and the head is fitted again. :data:`VARIANTS` says in which switches the three variants differ; besides, the release
+draws penalty weights from a constant stream, the others from the seed. Of what ``intended`` changes, the abstract asks
+for the sorted weights and for a balance that the network learns from; the rest follows from the network taking the SVM's
+place (difficulty, head, no stack), or is ours (no replacement, no rounding).
 """
 
 import copy
@@ -106,7 +91,6 @@ class PaceRecord:
     ease, complexity, weights : float64[C].
     counts_before, counts_after : int64[C], samples selected in each class, and after reconstruction.
     balanced_rows : int64[k], rows of the data set that seed set and selection became, duplicates included.
-    seconds : wall time of the pace; ``parts`` splits it into training, prediction and head.
     before : report on the validation rows of the model that selected; ``validation`` of the model after this pace.
     test : report on the test rows: at every pace where the variant selects on the test rows anyway, else at the last one.
     """
@@ -123,8 +107,6 @@ class PaceRecord:
     counts_before: np.ndarray
     counts_after: np.ndarray
     balanced_rows: np.ndarray
-    seconds: float
-    parts: dict[str, float]
     before: metrics.Report
     validation: metrics.Report
     test: metrics.Report | None
@@ -133,11 +115,8 @@ class PaceRecord:
 def run(data: ImageData | FeatureData, split: Split, config: Config, seed: int = 0) -> Iterator[PaceRecord]:
     """Run SPBL and yield one :class:`PaceRecord` after each pace; a notebook may stop between paces.
 
-    ``config.variant`` names the variant, and the settings of :class:`Switches` override single switches of it.
-    :func:`steps_of_stages` says how long each stage trains.
-
-    Raises ValueError for a class of which the seed set leaves nothing to the pool (one training sample, or a large
-    ``seed_share``), and what :class:`spbl_nb.methods.job.Job` and :func:`spbl_nb.training.fit` raise.
+    ``config.variant`` names the variant; the settings of :class:`Switches` override single switches of it. Raises
+    ValueError for a class of which the seed set leaves nothing to the pool, and as :class:`spbl_nb.methods.job.Job` does.
     """
     method = f"spbl_{checks.instance('config', config, Config).variant}"
     yield from run_paces(Job(method, data, split, config, seed), Result(method))
@@ -163,11 +142,12 @@ def run_paces(job: Job, result: Result) -> Iterator[PaceRecord]:
     fitted = training.fit(state.model, state.inputs, **state.lesson("seed", seed_rows, seed_rows, ones))
     state.fit_head("seed", fitted, seed_rows, ones, decay=SEED_WEIGHT)
     for number, fraction in enumerate(config.add_ratios, 1):
-        started, timing, name = time.perf_counter(), dict(result.timing), f"pace-{number}"
+        name = f"pace-{number}"
         record = _select_and_balance(state, number, fraction)
         rows = np.concatenate([seed_rows, state.pool[record.selected]])
-        lesson = state.lesson(name, rows, record.balanced_rows, record.weights)
-        fitted = training.fit(state.model, state.inputs, **lesson)
+        fitted = training.fit(
+            state.model, state.inputs, **state.lesson(name, rows, record.balanced_rows, record.weights)
+        )
         on_head = state.switches.balance_on != "network"
         state.fit_head(
             name,
@@ -177,13 +157,7 @@ def run_paces(job: Job, result: Result) -> Iterator[PaceRecord]:
             decay=fraction * (1 - config.seed_share) + config.seed_share,  # what is admitted of all by now
             last=number == len(config.add_ratios),
         )
-        yield dataclasses.replace(
-            record,
-            seconds=time.perf_counter() - started,
-            parts={part: value - timing[part] for part, value in result.timing.items()},
-            validation=state.validation,
-            test=state.test,
-        )
+        yield dataclasses.replace(record, validation=state.validation, test=state.test)
 
 
 def _select_and_balance(state: "_State", number: int, fraction: float) -> PaceRecord:
@@ -219,8 +193,6 @@ def _select_and_balance(state: "_State", number: int, fraction: float) -> PaceRe
         counts_before=before,
         counts_after=after,
         balanced_rows=rows[drawn],
-        seconds=0.0,
-        parts={},
         before=state.validation,
         validation=state.validation,
         test=None,
@@ -246,10 +218,7 @@ class _State:
         result.timing = {"training": 0.0, "prediction": 0.0, "head": 0.0}
 
     def lesson(self, name: str, rows: np.ndarray, balanced: np.ndarray, weights: np.ndarray) -> dict[str, Any]:
-        """Return the arguments of :func:`spbl_nb.training.fit` for a stage, and put a cold network back to its start.
-
-        ``balanced`` rows with the class ``weights`` take the place of ``rows`` where the network is balanced.
-        """
+        """Return the arguments of :func:`spbl_nb.training.fit` for a stage, and put a cold network back to its start."""
         config, switches, stages = self.job.config, self.switches, self.result.details["stages"]
         if not switches.warm_start and stages:
             self.model.load_state_dict(self.start)
@@ -283,7 +252,11 @@ class _State:
         Afterwards the rows' weights on the stack are multiplied by ``decay``.
         """
         split, timing, labels = self.job.split, self.result.timing, self.job.data.labels
-        self._keep_history(name, fitted)
+        if self.switches.selection == "test":  # the rows that were evaluated
+            history = [{key.replace("validation_", "test_"): v for key, v in e.items()} for e in fitted.history]
+            fitted = dataclasses.replace(fitted, history=history)
+        self.result.add(fitted, name)
+        timing["training"] += fitted.seconds
         with_test = last or self.switches.selection == "test"
         needed = np.concatenate([split.train, split.validation, *([split.test] if with_test else [])])
         self.position[needed] = np.arange(len(needed))
@@ -308,19 +281,14 @@ class _State:
             self.result.score(kind, scores[count:], predicted[count:])
             self.test = self._report(split.test, scores[count:], predicted[count:])
         if self.job.config.feature_cache and isinstance(self.inputs, ImageData):
-            self._freeze()
+            self.inputs = features_of(self.job, self.model)  # from now on a network of the head alone trains on them
+            self.model = Classifier(nn.Identity(), copy.deepcopy(self.model.head))
+            self.start = {key: value for key, value in self.start.items() if key.startswith("head.")}
 
     def pool_losses(self) -> np.ndarray:
         """Return float64[n], the losses of the pool under the last stage's SVM or network."""
         scores = self.decisions["decision"] if self.switches.difficulty_from == "svm" else self.logits
         return np.maximum(losses_of(scores[self.position[self.pool]], self.job.data.labels[self.pool]), 0)
-
-    def _keep_history(self, name: str, fitted: training.Fit) -> None:
-        if self.switches.selection == "test":  # the rows that were evaluated
-            history = [{key.replace("validation_", "test_"): v for key, v in e.items()} for e in fitted.history]
-            fitted = dataclasses.replace(fitted, history=history)
-        self.result.add(fitted, name)
-        self.result.timing["training"] += fitted.seconds
 
     def _predict(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         found = training.predict(self.model, self.inputs, rows, self.job.config)
@@ -348,12 +316,6 @@ class _State:
         memory = config.svm_memory if self.uses_svm else 0.0
         return StackedSVC(self.job.data.num_classes, cost=config.svm_cost, memory=memory)
 
-    def _freeze(self) -> None:
-        """Put the features of all rows in the place of the images, and a network of the head alone on top."""
-        self.inputs = features_of(self.job, self.model)
-        self.model = Classifier(nn.Identity(), copy.deepcopy(self.model.head))
-        self.start = {key: value for key, value in self.start.items() if key.startswith("head.")}
-
 
 def switches_of(config: Config) -> Switches:
     """Return the variant's switches, with those that the configuration sets itself."""
@@ -365,9 +327,8 @@ def switches_of(config: Config) -> Switches:
 def steps_of_stages(labels: np.ndarray, config: Config) -> list[int]:
     """Return the optimiser steps of the seed stage and of each pace, for training labels int[N].
 
-    They are in proportion to the samples that a stage trains on before balancing: ``config.stage_epochs`` passes over
-    them, or shares of the one budget that every method has. With cached features the seed stage, the only one that
-    trains the backbone, gets half of that budget. Raises ValueError when the budget is too small for its stages.
+    They are ``config.stage_epochs`` passes over the samples that a stage trains on before balancing, or shares of the one
+    budget in proportion to those; with cached features half of it goes to the seed stage, which alone trains the backbone.
     """
     counts = np.bincount(labels)
     seed = np.ceil(config.seed_share * counts)
@@ -380,10 +341,7 @@ def steps_of_stages(labels: np.ndarray, config: Config) -> list[int]:
 
 
 def first_kept_epoch(epochs: int) -> int:
-    """Return the epoch, from 1, from which on a stage of that many epochs may be the one whose weights are kept.
-
-    The release keeps none before the tenth of 50; stages of fewer than ten epochs start at the same share of theirs.
-    """
+    """Return the epoch, from 1, from which on a stage's weights may be kept; the release keeps none before the tenth of 50."""
     return FIRST_KEPT_EPOCH if epochs >= FIRST_KEPT_EPOCH else max(1, math.ceil(KEPT_SHARE * epochs))
 
 
@@ -394,14 +352,10 @@ def _seed_and_pool(job: Job) -> tuple[np.ndarray, np.ndarray]:
     if left.min() == 0:
         empty = int(left.argmin())
         samples = job.data.counts(job.split.train)[empty]
-        found, advice = (
-            (f"{samples} training samples", "take a smaller seed_share")
-            if samples > 1
-            else ("1 training sample", "merge or drop the class")
-        )
+        advice = "take a smaller seed_share" if samples > 1 else "merge or drop the class"
         raise ValueError(
-            f"class {empty} ({job.data.class_names[empty]}) has {found}, all in the seed set (seed_share "
-            f"{share:g}); SPBL needs at least one more for the pool: {advice}"
+            f"class {empty} ({job.data.class_names[empty]}) has {samples} training sample{'s' * (samples > 1)}, all in the "
+            f"seed set (seed_share {share:g}); SPBL needs at least one more for the pool: {advice}"
         )
     return seed_rows, pool
 

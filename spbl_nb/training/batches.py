@@ -1,8 +1,4 @@
-"""Batches straight from uint8 images: gather, shift, mirror and normalise whole batches at once.
-
-No image is touched on its own: a batch is one index operation on the data set's array (which may be memory-mapped),
-one gather that moves every image by its own random amount, and one normalisation, the last two on the device.
-"""
+"""Batches straight from uint8 images: gather, shift, mirror and normalise whole batches at once."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -22,11 +18,9 @@ _BLOCK = 1024  # images that are copied to a GPU at once
 
 
 def shift_and_mirror(images: Tensor, shift: Tensor, mirror: Tensor, margin: int = 0) -> Tensor:
-    """Shift and mirror every image of a batch by its own amount, in one operation.
+    """Shift images [B,3,H,W] by ``shift`` int64[B,2] pixels (down, right), and mirror those of ``mirror`` bool[B].
 
-    ``images`` [B,3,H,W] of any dtype, ``shift`` int64[B,2] in pixels (down, right), ``mirror`` bool[B]. ``margin``
-    pixels are cut off on every side. What moves in from outside repeats the border pixels. Returns
-    [B,3,H-2*margin,W-2*margin] of the same dtype.
+    ``margin`` pixels are cut off on every side; what moves in from outside repeats the border pixels.
     """
     if images.device.type == "cpu" and margin and int(shift.abs().max()) <= margin:
         return _cut_windows(images.numpy(), (shift + margin).numpy(), mirror.numpy(), margin)
@@ -56,10 +50,7 @@ def memory_format_of(config: Config) -> torch.memory_format:
 
 
 def seen_size(size: tuple[int, int], config: Config) -> tuple[int, int]:
-    """Return height and width of what the network sees of images of that size: less where the configuration crops.
-
-    Raises ValueError when the crop leaves less than 8 pixels.
-    """
+    """Return height and width of what the network sees of images of that size; ValueError for a crop that leaves too little."""
     less = 2 * config.padding if config.crop else 0
     if min(size) - less < 8:
         raise ValueError(
@@ -72,8 +63,7 @@ def seen_size(size: tuple[int, int], config: Config) -> tuple[int, int]:
 class Images:
     """The images of a data set, ready to be cut into batches on a device.
 
-    Images that fit into a quarter of a GPU's free memory lie there. Others stay where they are, also in a file: a batch
-    is then all that is in memory, read as uint8 and, for a GPU, sent off from pinned memory without waiting.
+    Images that fit into a quarter of a GPU's free memory are kept there; others are read batch by batch, also from a file.
     """
 
     def __init__(self, data: ImageData, device: torch.device, config: Config) -> None:
@@ -99,8 +89,7 @@ class Images:
     def batch(self, rows: np.ndarray, shift: np.ndarray | None = None, mirror: np.ndarray | None = None) -> Tensor:
         """Return normalised float32[B,3,H,W] of the given rows, moved about when ``shift`` is given.
 
-        Where the configuration says ``enlarge``, a moved image is a part of the enlarged one. Where it says ``crop``, a
-        moved image is a part of the stored one, and an unmoved one is the stored one reduced to that size.
+        A moved image is a part of the enlarged (``enlarge``) or stored one (``crop``), an unmoved one is reduced to its size.
         """
         images = self._gather(rows)
         if shift is not None:
@@ -111,7 +100,7 @@ class Images:
         return images.float().sub_(self.mean).div_(self.std).contiguous(memory_format=self.memory_format)
 
     def read_ahead(self, rows: np.ndarray | None) -> None:
-        """Read the images of the next batch from their file while the network is busy; ``rows`` as they will be asked for."""
+        """Read the images of the next batch from their file while the network is busy."""
         if rows is not None and self.reader is not None:
             self.ahead = rows, self.reader.submit(self._read, rows)
 

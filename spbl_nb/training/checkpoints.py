@@ -1,7 +1,6 @@
-"""Files that an interrupted run leaves, each with the name of its owner: what a run may go on from, and what not.
+"""Files that an interrupted run leaves, each with its *owner*: method, stage, seed, settings, hashes of data and rows.
 
-An *owner* is everything that must agree before a run may go on from a file: method, stage, seed, settings, and the
-hashes of data and rows. Where something differs, the run is refused and the message names it.
+A run goes on from a file whose owner is its own; another run's file is refused, and the message names what differs.
 """
 
 import json

@@ -1,8 +1,7 @@
 """The device, the precision, the threads and the processes that a training runs with.
 
 ``accelerate launch`` and ``notebook_launcher`` start the same program once per GPU. Every process takes its share of each
-batch; what must be the same for all, such as a checkpoint that one of them wrote, is computed by the main process and
-handed to the others. Alone, a process does everything itself.
+batch; what must be the same for all is computed by the main process and handed to the others.
 """
 
 import contextlib

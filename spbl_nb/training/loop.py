@@ -1,7 +1,5 @@
 """One training loop, for classifiers and detectors alike, and one pass that predicts and embeds.
 
-Batches come straight from the uint8 images; shifting, mirroring and normalising run on whole batches, with random numbers
-of its own for every image. Device placement, mixed precision and several processes are Hugging Face Accelerate's work.
 All randomness of an epoch is derived from (seed, purpose, stage, epoch) and from nothing else: evaluating more often
 changes nothing, and an interrupted run that is resumed from its checkpoint ends bit for bit where an uninterrupted one
 ends (on a CPU with the same number of threads).
@@ -61,16 +59,12 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Batch:
-    """What one step shows: int64[B] ``positions`` among the training samples, and how each image moves.
+    """What one step shows, and how each image moves (:func:`spbl_nb.training.batches.shift_and_mirror`)."""
 
-    ``shift`` int64[B,2] in pixels and ``mirror`` bool[B] are for :func:`spbl_nb.training.batches.shift_and_mirror`;
-    ``upcoming`` are the positions of the next batch, None at the end of an epoch.
-    """
-
-    positions: np.ndarray
-    shift: np.ndarray
-    mirror: np.ndarray
-    upcoming: np.ndarray | None
+    positions: np.ndarray  # int64[B] among the training samples
+    shift: np.ndarray  # int64[B,2], pixels
+    mirror: np.ndarray  # bool[B]
+    upcoming: np.ndarray | None  # positions of the next batch; None at the end of an epoch
 
 
 @dataclass(eq=False)
@@ -112,11 +106,10 @@ class Loop:
         owner: dict[str, Any] | None = None,
         progress: bool = False,
     ) -> Fit:
-        """Train to the last step, or go on from ``checkpoint`` if it is there already.
+        """Train to the last step, or go on from ``checkpoint``, whose ``owner`` is known, if it is there already.
 
-        ``step(network, batch)`` returns the loss to be minimised and a float64[K] of numbers to be summed over the epoch.
-        ``end_epoch(sums, batches)`` returns what the history says about the epoch besides ``epoch``, ``step`` and ``lr``.
-        ``owner`` says whose checkpoint it is (:mod:`spbl_nb.training.checkpoints`).
+        ``step(network, batch)`` returns the loss to be minimised and a float64[K] of numbers to be summed over the epoch;
+        ``end_epoch(sums, batches)`` what the history says about the epoch besides ``epoch``, ``step`` and ``lr``.
         """
         started = saved = time.perf_counter()
         if checkpoint is not None:
@@ -234,30 +227,16 @@ class _Network(nn.Module):
 
 @dataclass(frozen=True)
 class Options:
-    """The rarer options of :func:`fit`.
+    """The rarer options of :func:`fit`."""
 
-    Attributes
-    ----------
-    validation : rows that are evaluated every ``config.evaluate_every`` epochs; needed for ``selection="validation"``,
-        which keeps the weights of the last epoch with the highest validation accuracy.
-    first_eval_epoch : epochs before this one, counted from 1, are not evaluated; the last one always is.
-    labels : int64[n], what to learn for each of the rows where it is not the label of the data (pseudo labels).
-    weights : float[n], at least 0, a weight for each of the rows, handed to the loss as a third argument float[B].
-    order : called once per epoch with a generator, returns n positions into the rows (default: a random permutation).
-    run : name of the run that a checkpoint belongs to, such as the method's.
-    checkpoint : file written at the end of an epoch, at most every :data:`CHECKPOINT_SECONDS`; if it is there already,
-        training goes on from it. A checkpoint of another run is refused with :class:`checkpoints.ResumeError`.
-    progress : show a bar.
-    """
-
-    validation: np.ndarray | None = None
-    first_eval_epoch: int = 1
-    labels: np.ndarray | None = None
-    weights: np.ndarray | None = None
-    order: Order | None = None
-    run: str = ""
-    checkpoint: str | os.PathLike | None = None
-    progress: bool = False
+    validation: np.ndarray | None = None  # rows that are evaluated every ``config.evaluate_every`` epochs
+    first_eval_epoch: int = 1  # epochs before this one, counted from 1, are not evaluated; the last one always is
+    labels: np.ndarray | None = None  # int64[n] to learn instead of the data's own (pseudo labels)
+    weights: np.ndarray | None = None  # float[n], at least 0, handed to the loss as a third argument float[B]
+    order: Order | None = None  # maps a generator to n positions into the rows; None: a random permutation
+    run: str = ""  # name of the run that a checkpoint belongs to, such as the method's
+    checkpoint: str | os.PathLike | None = None  # file to go on from; ResumeError when it is another run's
+    progress: bool = False  # show a bar
 
 
 def fit(
@@ -271,15 +250,11 @@ def fit(
     loss: Loss = functional.cross_entropy,
     **options: Any,
 ) -> Fit:
-    """Train ``model`` in place with SGD on ``rows`` int64[n] of ``data``, n >= 2.
+    """Train ``model`` in place with SGD on ``rows`` int64[n] of ``data``, n >= 2; ``options`` are those of :class:`Options`.
 
-    ``seed``, ``stage`` and the epoch fix all randomness; give every training of a run its own stage name. ``loss`` maps
-    (logits float[B,C], labels int64[B]), and the weights where there are any, to a scalar. ``options`` are those of
-    :class:`Options`.
-
-    With several processes (``accelerate launch``) each takes an equal share of every batch, and gradients are averaged.
-
-    Raises ValueError for fewer than two rows, and for a selection that has no rows to select on.
+    Give every training of a run its own ``stage`` name, on which its randomness hangs. ``loss`` maps (logits float[B,C],
+    labels int64[B]), and the weights where there are any, to a scalar. With selection "validation" the weights of the last
+    epoch with the highest validation accuracy are kept. Several processes share every batch.
     """
     chosen = Options(**options)
     _check_task(rows, config, chosen, loss)
@@ -326,8 +301,7 @@ def predict(
 ) -> Prediction:
     """Return logits and features of the given rows in evaluation mode, without augmentation; nothing else changes.
 
-    ``batch_size`` None: 512, or fewer where images are larger than 96 x 96, so that memory does not grow with them.
-    Several processes share the rows, and each gets the predictions of all.
+    ``batch_size`` None: 512, or fewer where images are larger than 96 x 96. Several processes share the rows.
     """
     with torch_threads(config.threads):
         accelerator = accelerator_for(config)
@@ -336,7 +310,7 @@ def predict(
 
 
 def cache_features(model: Classifier, data: ImageData | FeatureData, config: Config) -> FeatureData:
-    """Return the features of all images under the network's backbone as it is now, one pass over the data."""
+    """Return the features of all images under the network's backbone as it is now."""
     features = predict(model, data, np.arange(len(data)), config).features
     return FeatureData(f"{data.name} (features)", features, data.labels, data.class_names, data.sha256)
 
@@ -396,7 +370,7 @@ def _owner(
     stage: str,
     options: Options,
 ) -> dict[str, Any]:
-    """Say whose checkpoint it is: everything that must agree before training may go on from it."""
+    """Return everything that must agree before training may go on from a checkpoint."""
     run = {"run": options.run, "stage": stage, "seed": seed, "settings": checkpoints.settings_of(config)}
     run |= {"first_eval_epoch": options.first_eval_epoch, "start": checkpoints.weights_sha256(model)}
     learnt = files.sha256_of(rows, options.validation, options.labels, options.weights)

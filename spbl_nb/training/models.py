@@ -1,10 +1,8 @@
 """Networks: a backbone that turns images into features, and a head that turns features into class scores.
 
-Every network is one :class:`Classifier`, so that a single forward pass yields the class scores and the features that
-self-paced balance learning feeds to its SVM. ``small_cnn`` and ``small_resnet`` train in seconds on a CPU;
-``small_plain`` is ``small_cnn`` with GroupNorm, so that no image's result depends on the others of its batch;
-``mnist_net`` is the network of the SPBL release for 28-pixel images; the others are torchvision's, with their last
-layer replaced.
+``small_cnn`` and ``small_resnet`` train in seconds on a CPU; ``small_plain`` is ``small_cnn`` with GroupNorm, so that no
+image's result depends on the others of its batch; ``mnist_net`` is the network of the SPBL release for 28-pixel images;
+the others are torchvision's, with their last layer replaced.
 """
 
 import os
@@ -30,10 +28,7 @@ NAMES = ("small_cnn", "small_plain", "small_resnet", "mnist_net", *_TORCHVISION)
 
 
 class Classifier(nn.Module):
-    """A backbone and a linear head.
-
-    ``backbone`` maps float[B,3,H,W] to features float[B,D]; ``head`` maps those to class scores (logits) float[B,C].
-    """
+    """A backbone float[B,3,H,W] -> features float[B,D], and a head that maps those to class scores (logits) float[B,C]."""
 
     def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -50,18 +45,11 @@ class Classifier(nn.Module):
 def build(
     name: str, num_classes: int, size: int | tuple[int, int] = 32, *, weights: str | None = None, seed: int = 0
 ) -> Classifier:
-    """Build a network with seeded random weights, or torchvision's ``weights``.
+    """Build one of :data:`NAMES` for images of ``size`` pixels a side (or height and width), with random weights of ``seed``.
 
-    Parameters
-    ----------
-    name : one of :data:`NAMES`.
-    num_classes : C, at least 2.
-    size : image side (or height and width) in pixels, multiples of 4 for ``mnist_net``.
-    weights : for torchvision networks a name such as ``"IMAGENET1K_V2"`` (read from torch's hub cache, or downloaded into
-        it) or the path of a file with a state dict; None draws random ones.
-    seed : the same seed gives the same weights; the caller's random state is left alone.
-
-    Raises ValueError for an unknown name, a size the network cannot take, or weights for a network that has none.
+    For torchvision networks ``weights`` may be a name such as ``"IMAGENET1K_V2"`` (read from torch's hub cache, or
+    downloaded into it) or the path of a state dict. Raises ValueError for an unknown name, a size that the network cannot
+    take, or weights that are not its own.
     """
     checks.one_of("model", name, NAMES)
     height, width = size if isinstance(size, tuple) else (size, size)
@@ -71,16 +59,16 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if name in _TORCHVISION:
-            backbone, width_of_features = _torchvision_backbone(name, weights)
+            backbone, features = _torchvision_backbone(name, weights)
         elif weights is not None:
             raise ValueError(f"weights is {weights!r}, but {name} has no published weights; leave weights out")
         elif name in ("small_cnn", "small_plain"):
-            backbone, width_of_features = _small_cnn(batch_norm=name == "small_cnn")
+            backbone, features = _small_cnn(batch_norm=name == "small_cnn")
         elif name == "small_resnet":
-            backbone, width_of_features = _small_resnet()
+            backbone, features = _small_resnet()
         else:
-            backbone, width_of_features = _mnist_net(height, width)
-        return Classifier(backbone, nn.Linear(width_of_features, num_classes))
+            backbone, features = _mnist_net(height, width)
+        return Classifier(backbone, nn.Linear(features, num_classes))
 
 
 def linear(features: int, num_classes: int, *, seed: int = 0) -> Classifier:
@@ -95,18 +83,11 @@ def _convolution(inputs: int, outputs: int, batch_norm: bool = True) -> list[nn.
     return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), norm, nn.ReLU(inplace=True)]
 
 
-def _small_cnn(width: int = 16, batch_norm: bool = True) -> tuple[nn.Module, int]:
+def _small_cnn(batch_norm: bool) -> tuple[nn.Module, int]:
     """Three 3x3 convolutions of 16, 32 and 64 filters with BatchNorm or GroupNorm; 64 features, the mean over the image."""
-    layers = [
-        *_convolution(3, width, batch_norm),
-        nn.MaxPool2d(2),
-        *_convolution(width, 2 * width, batch_norm),
-        nn.MaxPool2d(2),
-        *_convolution(2 * width, 4 * width, batch_norm),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-    ]
-    return nn.Sequential(*layers), 4 * width
+    layers = [*_convolution(3, 16, batch_norm), nn.MaxPool2d(2), *_convolution(16, 32, batch_norm), nn.MaxPool2d(2)]
+    layers += [*_convolution(32, 64, batch_norm), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers), 64
 
 
 class _Residual(nn.Module):
@@ -124,11 +105,11 @@ class _Residual(nn.Module):
         return functional.relu(self.around(halved) + self.through(halved))
 
 
-def _small_resnet(width: int = 16) -> tuple[nn.Module, int]:
+def _small_resnet() -> tuple[nn.Module, int]:
     """A strided convolution and two residual blocks; 64 features, the largest over the image."""
-    stem = [nn.Conv2d(3, width, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
-    blocks = [_Residual(width, 2 * width), _Residual(2 * width, 4 * width)]
-    return nn.Sequential(*stem, *blocks, nn.AdaptiveMaxPool2d(1), nn.Flatten()), 4 * width
+    stem = [nn.Conv2d(3, 16, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(16), nn.ReLU(inplace=True)]
+    blocks = [_Residual(16, 32), _Residual(32, 64)]
+    return nn.Sequential(*stem, *blocks, nn.AdaptiveMaxPool2d(1), nn.Flatten()), 64
 
 
 def _mnist_net(height: int, width: int) -> tuple[nn.Module, int]:
