@@ -352,10 +352,12 @@ def _seed_and_pool(job: Job) -> tuple[np.ndarray, np.ndarray]:
     if left.min() == 0:
         empty = int(left.argmin())
         samples = job.data.counts(job.split.train)[empty]
-        advice = "take a smaller seed_share" if samples > 1 else "merge or drop the class"
+        found, advice = "1 training sample", "merge or drop the class"
+        if samples > 1:
+            found, advice = f"{samples} training samples", "take a smaller seed_share"
         raise ValueError(
-            f"class {empty} ({job.data.class_names[empty]}) has {samples} training sample{'s' * (samples > 1)}, all in the "
-            f"seed set (seed_share {share:g}); SPBL needs at least one more for the pool: {advice}"
+            f"class {empty} ({job.data.class_names[empty]}) has {found}, all in the seed set (seed_share {share:g}); SPBL needs "
+            f"at least one more for the pool: {advice}"
         )
     return seed_rows, pool
 
