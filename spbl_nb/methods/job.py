@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 
 from spbl_nb import checks, training
 from spbl_nb.config import Config
@@ -74,40 +75,33 @@ class Job:
         """
         if self.checkpoint is None:
             return compute()
-        path = f"{self.checkpoint}.{name}.npz"
+        path = f"{self.checkpoint}.{name}.arrays"
         run = {"method": self.method, "seed": self.seed, "settings": checkpoints.settings_of(self.config)}
         owner = run | {"data": self.data.sha256, "split": self.split.sha256, "part": name}
-        arrays = training.broadcast_from_main(lambda: checkpoints.load_arrays(path, owner))
-        if arrays is None:
-            arrays = compute()
-            if training.is_main_process():
-                checkpoints.save_arrays(path, arrays, owner)
+        content = training.broadcast_from_main(lambda: checkpoints.load(path, owner))
+        if content is not None:
+            return {key: values.numpy() for key, values in content["arrays"].items()}
+        arrays = compute()
+        if training.is_main_process():
+            kept = {key: torch.from_numpy(values) for key, values in arrays.items()}
+            checkpoints.save(path, {"arrays": kept}, owner)
         return arrays
 
 
 @dataclass
 class Result:
-    """What a method delivers.
-
-    Attributes
-    ----------
-    method : its name.
-    networks : the trained ones; their mean probability scores the test rows unless the method scores them itself.
-    scores : float64[N_test,C] of kind ``score_kind``: "probability", "logit" or "decision"; ``predicted`` int64[N_test].
-    history : one entry per epoch; ``steps`` the optimiser steps taken; ``seconds`` wall time.
-    details : what else is to be known, in plain values; ``timing`` the seconds of the method's parts where it has several.
-    """
+    """What a method delivers; the networks' mean probability scores the test rows unless the method does it itself."""
 
     method: str
     networks: list[models.Classifier] = field(default_factory=list)
-    scores: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
-    score_kind: str = ""
-    predicted: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
-    history: list[dict[str, Any]] = field(default_factory=list)
-    steps: int = 0
-    seconds: float = 0.0
-    details: dict[str, Any] = field(default_factory=dict)
-    timing: dict[str, float] = field(default_factory=dict)
+    scores: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))  # float64[N_test,C]
+    score_kind: str = ""  # "probability", "logit" or "decision"
+    predicted: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))  # int64[N_test]
+    history: list[dict[str, Any]] = field(default_factory=list)  # one entry per epoch
+    steps: int = 0  # optimiser steps taken
+    seconds: float = 0.0  # wall time
+    details: dict[str, Any] = field(default_factory=dict)  # what else is to be known, in plain values
+    timing: dict[str, float] = field(default_factory=dict)  # seconds of the parts of SPBL and of the SVM
 
     def add(self, fitted: training.Fit, stage: str) -> None:
         """Append a stage's history, its epochs and steps counted on from the stages before."""

@@ -22,17 +22,13 @@ from spbl_nb.training.models import Classifier
 
 @dataclass(frozen=True)
 class SelfPacedRecord:
-    """One pace: which samples the network found easy, and what weight they trained with.
+    """One pace: which samples the network found easy, and what weight they trained with."""
 
-    ``pace`` counts from 1; ``fraction`` is the share that was to be admitted and ``age`` the loss below which a sample
-    is easy (NaN under a quota per class); ``loss`` and ``weights`` are float64[n] over the training rows.
-    """
-
-    pace: int
-    fraction: float
-    age: float
-    loss: np.ndarray
-    weights: np.ndarray
+    pace: int  # 1, 2, …
+    fraction: float  # share that was to be admitted
+    age: float  # loss below which a sample is easy; NaN under a quota per class
+    loss: np.ndarray  # float64[n] of the training rows
+    weights: np.ndarray  # float64[n]
 
     @property
     def selected(self) -> np.ndarray:

@@ -39,77 +39,54 @@ _KEPT = ("pace", "fraction", "complexity", "weights", "counts_before", "counts_a
 class Switches:
     """What tells the variants of SPBL apart; the settings of the same names in :class:`spbl_nb.config.Config`."""
 
-    selection: str
-    assignment: str
-    weighting: bool
-    reconstruction: bool
-    replacement: bool
-    rounded_ease: bool
-    balance_on: str
-    difficulty_from: str
-    warm_start: bool
-    feature_stack: bool
-    head: str
+    selection: str = "test"  # the leak of the release
+    assignment: str = "released"
+    weighting: bool = True
+    reconstruction: bool = True
+    replacement: bool = True
+    rounded_ease: bool = True
+    balance_on: str = "svm"
+    difficulty_from: str = "svm"
+    warm_start: bool = True
+    feature_stack: bool = True
+    head: str = "svm"
 
 
-_RELEASED = Switches(
-    selection="test",
-    assignment="released",
-    weighting=True,
-    reconstruction=True,
-    replacement=True,
-    rounded_ease=True,
-    balance_on="svm",
-    difficulty_from="svm",
-    warm_start=True,
-    feature_stack=True,
-    head="svm",
-)
-_CLEAN = dataclasses.replace(_RELEASED, selection="validation")
-_INTENDED = dataclasses.replace(
-    _CLEAN,
-    assignment="sorted",
-    replacement=False,
-    rounded_ease=False,
-    balance_on="network",
-    difficulty_from="network",
-    feature_stack=False,
-    head="softmax",
-)
-VARIANTS = {"released": _RELEASED, "clean": _CLEAN, "intended": _INTENDED}
+VARIANTS = {
+    "released": Switches(),
+    "clean": Switches(selection="validation"),
+    "intended": Switches(
+        selection="validation",
+        assignment="sorted",
+        replacement=False,
+        rounded_ease=False,
+        balance_on="network",
+        difficulty_from="network",
+        feature_stack=False,
+        head="softmax",
+    ),
+}
 
 
 @dataclass(frozen=True)
 class PaceRecord:
-    """One pace of SPBL, from selection to report.
+    """One pace of SPBL, from selection to report."""
 
-    Attributes
-    ----------
-    pace : 1, 2, …; ``fraction`` the share of every class that it admits.
-    rows : int64[n], the pool: rows of the data set outside the seed set. ``seed_rows`` int64[m], the seed set.
-    loss : float64[n] of the pool's samples under the model of the pace before; ``selected`` bool[n].
-    ease, complexity, weights : float64[C].
-    counts_before, counts_after : int64[C], samples selected in each class, and after reconstruction.
-    balanced_rows : int64[k], rows of the data set that seed set and selection became, duplicates included.
-    before : report on the validation rows of the model that selected; ``validation`` of the model after this pace.
-    test : report on the test rows: at every pace where the variant selects on the test rows anyway, else at the last one.
-    """
-
-    pace: int
-    fraction: float
-    rows: np.ndarray
-    seed_rows: np.ndarray
-    loss: np.ndarray
-    selected: np.ndarray
-    ease: np.ndarray
+    pace: int  # 1, 2, …
+    fraction: float  # share of every class that is admitted
+    rows: np.ndarray  # int64[n], the pool: training rows outside the seed set
+    seed_rows: np.ndarray  # int64[m], the seed set
+    loss: np.ndarray  # float64[n] of the pool under the model of the pace before
+    selected: np.ndarray  # bool[n]
+    ease: np.ndarray  # float64[C], as are complexity and weights
     complexity: np.ndarray
     weights: np.ndarray
-    counts_before: np.ndarray
-    counts_after: np.ndarray
-    balanced_rows: np.ndarray
-    before: metrics.Report
-    validation: metrics.Report
-    test: metrics.Report | None
+    counts_before: np.ndarray  # int64[C], selected samples
+    counts_after: np.ndarray  # int64[C], after reconstruction
+    balanced_rows: np.ndarray  # int64[k], what seed set and selection became, duplicates included
+    before: metrics.Report  # on the validation rows, of the model that selected
+    validation: metrics.Report  # of the model after this pace
+    test: metrics.Report | None  # at every pace where the variant selects on the test rows anyway, else at the last one
 
 
 def run(data: ImageData | FeatureData, split: Split, config: Config, seed: int = 0) -> Iterator[PaceRecord]:

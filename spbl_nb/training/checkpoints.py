@@ -3,12 +3,10 @@
 A run goes on from a file whose owner is its own; another run's file is refused, and the message names what differs.
 """
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -67,38 +65,9 @@ def load(path: str | os.PathLike, owner: dict[str, Any]) -> dict[str, Any] | Non
         content = torch.load(path, map_location="cpu", weights_only=True)
         found = content["owner"] | {"schema": content["schema"]}
     except Exception as error:
-        raise _unreadable(path, error) from None
-    _check_owner(path, owner | {"schema": _SCHEMA}, found)
-    return content
-
-
-def save_arrays(path: str | os.PathLike, arrays: dict[str, np.ndarray], owner: dict[str, Any]) -> None:
-    """Write arrays with their owner, as a whole or not at all."""
-    with files.replacing(path) as handle:
-        content: dict[str, Any] = {"owner": np.array(files.to_json(owner)), **arrays}
-        np.savez(handle, **content)
-
-
-def load_arrays(path: str | os.PathLike, owner: dict[str, Any]) -> dict[str, np.ndarray] | None:
-    """Return what :func:`save_arrays` wrote, or None when there is no such file; raises as :func:`load` does."""
-    if not Path(path).exists():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-        found = dict(json.loads(str(arrays.pop("owner"))))
-    except Exception as error:  # zipfile, zlib and NumPy raise half a dozen types
-        raise _unreadable(path, error) from None
-    _check_owner(path, json.loads(files.to_json(owner)), found)
-    return arrays
-
-
-def _check_owner(path: str | os.PathLike, wanted: dict[str, Any], found: dict[str, Any]) -> None:
-    if lines := differences(wanted, found):
+        raise ResumeError(f"checkpoint {path} cannot be read ({error}); remove it to start again") from None
+    if lines := differences(owner | {"schema": _SCHEMA}, found):
         raise ResumeError(
             f"{path} belongs to another run ({'; '.join(lines)}); remove it to start again, or resume as it was begun"
         )
-
-
-def _unreadable(path: str | os.PathLike, error: Exception) -> ResumeError:
-    return ResumeError(f"checkpoint {path} cannot be read ({error}); remove it to start again")
+    return content

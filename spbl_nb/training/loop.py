@@ -262,7 +262,8 @@ def fit(
     targets = [torch.tensor(labels)]
     if chosen.weights is not None:
         targets.append(torch.tensor(chosen.weights).float())
-    owner = {} if chosen.checkpoint is None else _owner(model, data, rows, config, seed, stage, chosen)
+    run = {"run": chosen.run, "stage": stage, "seed": seed, "first_eval_epoch": chosen.first_eval_epoch}
+    owner = {} if chosen.checkpoint is None else run | _owner(model, data, rows, config, chosen)
     with torch_threads(config.threads):
         loop = Loop(
             model,
@@ -362,19 +363,12 @@ def _check_task(rows: np.ndarray, config: Config, options: Options, loss: Loss) 
 
 
 def _owner(
-    model: Classifier,
-    data: ImageData | FeatureData,
-    rows: np.ndarray,
-    config: Config,
-    seed: int,
-    stage: str,
-    options: Options,
+    model: Classifier, data: ImageData | FeatureData, rows: np.ndarray, config: Config, options: Options
 ) -> dict[str, Any]:
-    """Return everything that must agree before training may go on from a checkpoint."""
-    run = {"run": options.run, "stage": stage, "seed": seed, "settings": checkpoints.settings_of(config)}
-    run |= {"first_eval_epoch": options.first_eval_epoch, "start": checkpoints.weights_sha256(model)}
+    """Return what must agree, besides the names of run and stage, before training may go on from a checkpoint."""
     learnt = files.sha256_of(rows, options.validation, options.labels, options.weights)
-    return run | {"data": data.sha256, "rows": learnt}
+    owner = {"settings": checkpoints.settings_of(config), "start": checkpoints.weights_sha256(model)}
+    return owner | {"data": data.sha256, "rows": learnt}
 
 
 def _evaluate(

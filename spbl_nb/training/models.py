@@ -127,19 +127,6 @@ def _mnist_net(height: int, width: int) -> tuple[nn.Module, int]:
     return nn.Sequential(*layers), 512
 
 
-class _FirstOutput(nn.Module):
-    """Inception v3 without its auxiliary branch: returns plain features in training as in evaluation."""
-
-    def __init__(self, network: Any) -> None:
-        super().__init__()
-        network.aux_logits = False
-        network.AuxLogits = None
-        self.network = network
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.network(images)
-
-
 def _torchvision_backbone(name: str, weights: str | None) -> tuple[nn.Module, int]:
     """Return a torchvision network whose last layer is the identity, and the number of its features."""
     import torchvision
@@ -154,7 +141,9 @@ def _torchvision_backbone(name: str, weights: str | None) -> tuple[nn.Module, in
         features, network.classifier[-1] = network.classifier[-1].in_features, nn.Identity()
     else:
         features, network.fc = network.fc.in_features, nn.Identity()
-    return (_FirstOutput(network) if name == "inception_v3" else network), features
+    if name == "inception_v3":  # without its auxiliary branch it returns plain features in training as in evaluation
+        network.aux_logits, network.AuxLogits = False, None
+    return network, features
 
 
 def _load_weights(network: nn.Module, name: str, weights: str) -> None:

@@ -252,21 +252,15 @@ def test_tau_is_chosen_on_the_validation_rows(blobs):
     plain = baselines.train_ce(job_of(data, split)).networks[0]
     on_validation, on_test = (recalls_by_hand(data, rows, plain) for rows in (split.validation, split.test))
     assert np.argmax(on_validation) != np.argmax(on_test), "the test could not fail"
-    details = methods.run("tau_norm", data, split, QUICK).details
+    result = methods.run("tau_norm", data, split, QUICK)
+    details, weight = result.details, plain.head.weight.detach().double()
     assert details["tau"] == pytest.approx(np.linspace(0, 2, 21)[np.argmax(on_validation)])
     np.testing.assert_allclose([tried["recall"] for tried in details["choice"]["tried"]], on_validation)
-    assert [tried["tau"] for tried in details["choice"]["tried"]] == pytest.approx(np.linspace(0, 2, 21))
-
-
-def test_tau_norm_scores_with_the_normalized_weights_and_no_bias(blobs, monkeypatch):
-    data, split = hard_blobs(blobs)
-    monkeypatch.setattr(decoupled, "TAUS", (0.7,))
-    plain = baselines.train_ce(job_of(data, split)).networks[0]
+    assert (details["choice"]["rows"], details["choice"]["samples"]) == ("validation", len(split.validation))
     features = torch.from_numpy(training.predict(plain, data, split.test, QUICK).features).double()
-    weight = plain.head.weight.detach().double()
-    expected = (features @ (weight / weight.norm(dim=1, keepdim=True) ** 0.7).T).softmax(dim=1)
+    expected = (features @ (weight / weight.norm(dim=1, keepdim=True) ** details["tau"]).T).softmax(dim=1)
     assert plain.head.bias.abs().max() > 0.01
-    np.testing.assert_allclose(methods.run("tau_norm", data, split, QUICK).scores, expected, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(result.scores, expected, rtol=1e-4, atol=1e-7)
 
 
 # --- SMOTE -----------------------------------------------------------------------------------------------------------
