@@ -79,10 +79,12 @@ def _reproduce(options: argparse.Namespace) -> int:
         data_options=options.data_options,
         time_limit=options.time_limit,
     )
-    progress = sys.stderr.isatty()
-    teaching = not options.no_notebooks
     failures = grid.reproduce(
-        wanted, teaching=teaching, jobs=options.jobs, scheduler=options.scheduler, progress=progress
+        wanted,
+        teaching=not options.no_notebooks,
+        jobs=options.jobs,
+        scheduler=options.scheduler,
+        progress=sys.stderr.isatty(),
     )
     return 1 if failures else 0
 
@@ -127,23 +129,25 @@ def _asked(options: argparse.Namespace) -> "config_files.Meaning":
 
     if options.config and options.preset:
         raise ValueError(f"--preset {options.preset} and --config {options.config} are given; leave one of them out")
-    given = {name: getattr(options, name) for name in ("device", "precision")}
-    overrides = {name: value for name, value in given.items() if value is not None}
-    asked = config_files.request(options.config or "", options.preset or "fast", **overrides)
+    asked = config_files.request(options.config, options.preset or "fast", **_overrides(options, "device", "precision"))
     for note in asked.notes:
         print(f"note: {note}")
     return asked
+
+
+def _overrides(options: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Return those of the options that were given, as settings by name."""
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
 
 
 def _train(options: argparse.Namespace) -> int:
     from spbl_nb import config
     from spbl_nb.batch import grid
 
-    given = {key: getattr(options, key) for key in ("device", "precision", "weights")}
     grid.train(
         options.method,
         options.dataset,
-        config.preset(options.preset, **{key: value for key, value in given.items() if value is not None}),
+        config.preset(options.preset, **_overrides(options, "device", "precision", "weights")),
         options.seed,
         options.data_root,
         options.runs_dir,
@@ -282,7 +286,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--seeds", metavar="SEEDS", help="as 0-5 or 0,1,2 (default: those of the preset)")
     command.add_argument("--preset", help=_PRESET)
     config = "settings in YAML, by our names or those of the original READMEs; in place of a preset"
-    command.add_argument("--config", metavar="FILE", help=config)
+    command.add_argument("--config", metavar="FILE", default="", help=config)
     command.add_argument("--jobs", type=int, metavar="N", help="notebooks at a time (default: the number of cores)")
     command.add_argument("--scheduler", metavar="ADDRESS", help="use a running Dask scheduler, e.g. tcp://host:8786")
     command.add_argument("--time-limit", type=float, metavar="SECONDS", help="per run (default: one hour)")

@@ -1,12 +1,9 @@
 """A run's settings from a YAML file, in this package's names or in those of the original READMEs.
 
 The SPBL release is configured by the names of its ``cfg.py`` (``input_size``, ``train_ratio``, …). Its README lists others
-(``work_dir``, ``train_cfg.ghmc.bins``, …), which are those of GHM's detector and which SPBL's own code never reads. Whose
+(``work_dir``, ``train_cfg.ghmc.bins``, …), which are those of GHM's detector. ``config_files.yaml`` has them all. Whose
 names a file uses is read from the names themselves, and a mixture is refused. Names may be nested
-(``train_cfg: {ghmc: {bins: 30}}``) or dotted. Relative paths count from the file's folder. What is given on a command
-line, or as a notebook's parameter, overrides the file.
-
-Sources: xpwu95/SPBL_Pytorch and libuyu/GHM_Detection, their READMEs and configuration files.
+(``train_cfg: {ghmc: {bins: 30}}``) or dotted. Relative paths count from the file's folder.
 """
 
 import dataclasses
@@ -24,6 +21,10 @@ from spbl_nb.config import Config, preset
 
 _OWN, _SPBL, _GHM = "this package", "the SPBL release", "its README, from GHM"
 DETECTION = ("coco", "voc")  # data sets with boxes: a detector is trained on them
+_TABLES = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text(encoding="utf-8"))
+_RELEASED_GHM_RATE = 0.01
+_CROP_MARGIN = 16  # the release enlarges images by twice this and cuts at random
+_EXPONENT = re.compile(r"[+-]?\d+[eE][+-]?\d+")  # a number to everyone but YAML 1.1
 
 
 class Name(NamedTuple):
@@ -31,79 +32,14 @@ class Name(NamedTuple):
 
     family: str
     original: str
-    ours: str
+    ours: str = ""
     remark: str = ""
+    released: Any = None  # its value in the released configuration
 
 
-NAMES = (
-    Name(_SPBL, "input_size", "size, padding", "images are enlarged by 32 pixels and cut at random, as in the release"),
-    Name(_SPBL, "lr", "lr, backbone_lr", "below the head a tenth of it; one rate for all in the MNIST network"),
-    Name(_SPBL, "batch_size", "batch_size"),
-    Name(_SPBL, "workers", "", "the release's loader processes; here images are decoded once, before training"),
-    Name(
-        _SPBL, "iter_step", "", "the release checks that it is at least 1 and never uses it: add_ratios rules the paces"
-    ),
-    Name(_SPBL, "gamma", "", "SPaCo's reward for agreeing views; the release hands it to SPBL, which never uses it"),
-    Name(_SPBL, "train_ratio", "seed_share"),
-    Name(_SPBL, "model", "model, weights", "ImageNet weights, but for the MNIST network"),
-    Name(
-        _SPBL,
-        "dataset",
-        "the data set",
-        "sd-198, sd-260, mit67, caltech101, mnist (also minist), mlc, or a name of ours",
-    ),
-    Name(_SPBL, "class_num", "num_classes", "must be the number of classes of the data set"),
-    Name(_SPBL, "epochs", "stage_epochs", "passes over the samples of every stage, seed stage and paces alike"),
-    Name(_SPBL, "step_size", "milestones", "every so many epochs of a stage the learning rate falls to a tenth"),
-    Name(_SPBL, "add_ratios", "add_ratios"),
-    Name(_GHM, "work_dir", "the runs folder"),
-    Name(_GHM, "datatype", "the data set", "coco or voc (boxes), or a data set of ours (the method ghm_c)"),
-    Name(_GHM, "data_root", "the data's folder"),
-    Name(
-        _GHM,
-        "model.pretrained",
-        "weights",
-        "file of ImageNet weights, or torchvision's name for them; boxes: without it the small network trains",
-    ),
-    Name(_GHM, "resume_from", "the checkpoint", "training goes on from it"),
-    Name(_GHM, "train_cfg.ghmc.bins", "ghm_bins"),
-    Name(_GHM, "train_cfg.ghmc.momentum", "ghm_momentum"),
-    Name(_GHM, "train_cfg.ghmr.mu", "ghm_r_mu", "boxes only"),
-    Name(_GHM, "train_cfg.ghmr.bins", "ghm_r_bins", "boxes only"),
-    Name(_GHM, "train_cfg.ghmr.momentum", "ghm_r_momentum", "boxes only"),
-    Name(_GHM, "total_epochs", "epochs"),
-    Name(_GHM, "lr_config.step", "milestones", "epochs after which the learning rate falls to a tenth"),
+NAMES = tuple(
+    Name(family, original, **row) for family, rows in _TABLES["names"].items() for original, row in rows.items()
 )
-
-_RELEASED_SPBL: dict[str, Any] = {  # what the release's cfg.py holds
-    "input_size": 224,
-    "lr": 0.01,
-    "batch_size": 64,
-    "model": "resnet50",
-    "dataset": "sd-198",
-    "epochs": 50,
-    "step_size": 40,
-    "train_ratio": 0.2,
-    "add_ratios": [0.5, 0.75, 0.9, 1.0, 1.0],
-}
-_RELEASED_GHM: dict[str, Any] = {"datatype": "coco", "total_epochs": 12, "lr_config.step": [8, 11]}
-_RELEASED_GHM_RATE = 0.01
-_CROP_MARGIN = 16  # the release enlarges images by twice this and cuts at random
-_IMAGENET = "IMAGENET1K_V1"
-_DATASETS = {
-    "sd-198": "sd198",
-    "sd-260": "sd260",
-    "mit67": "mit67",
-    "mit-67": "mit67",
-    "caltech101": "caltech101",
-    "caltech-101": "caltech101",
-    "mnist": "mnist",
-    "minist": "mnist",  # spelt so in the README
-    "mlc": "mlc",
-}
-_CLASSES = {"sd198": (198,), "sd260": (260,), "mit67": (67,), "caltech101": (101, 102), "mnist": (10,), "mlc": (9,)}
-_MODELS = {"mnist": "mnist_net"} | {f"vgg{depth}": f"vgg{depth}_bn" for depth in (11, 13, 16, 19)}
-_EXPONENT = re.compile(r"[+-]?\d+[eE][+-]?\d+")  # a number to everyone but YAML 1.1
 
 
 @dataclass(frozen=True)
@@ -214,32 +150,43 @@ def _family_of(names: Mapping[str, Any]) -> str:
     return next(iter(found))
 
 
+def _with_released(names: Mapping[str, Any], family: str) -> dict[str, Any]:
+    """Return the names with those that are not given as in the released configuration."""
+    return {row.original: row.released for row in NAMES if row.family == family and row.released is not None} | dict(
+        names
+    )
+
+
 def _of_spbl(names: Mapping[str, Any]) -> Meaning:
     """Return what names of the SPBL release's ``cfg.py`` mean; what is not named is as in that file."""
-    given = {**_RELEASED_SPBL, **names}
-    dataset = _dataset("dataset", given["dataset"])
-    small = _model(given["model"]) == "mnist_net"
+    given = _with_released(names, _SPBL)
+    dataset, model = _dataset("dataset", given["dataset"]), _model(given["model"])
+    small = model == "mnist_net"
     lr = checks.real("lr", given["lr"], 0, open_low=True)
     epochs = checks.integer("epochs", given["epochs"], 1)
     every = checks.integer("step_size", given["step_size"], 1)
+    number = given.get("class_num")
+    known = _TABLES["classes"].get(dataset, [number])
+    if number is not None and number not in known:
+        raise ValueError(
+            f"class_num is {number}, but {given['dataset']} has {' or '.join(map(str, known))} classes; leave class_num out "
+            "or name another dataset"
+        )
     settings = preset(
         "release",
-        model=_model(given["model"]),
-        weights=None if small else _IMAGENET,
-        size=checks.integer("input_size", given["input_size"], 8, 1024),
+        model=model,
+        weights=None if small else "IMAGENET1K_V1",
+        size=given["input_size"],
         padding=_CROP_MARGIN,
         lr=lr,
         backbone_lr=None if small else lr / 10,
-        batch_size=checks.integer("batch_size", given["batch_size"], 2),
+        batch_size=given["batch_size"],
         stage_epochs=epochs,
         milestones=tuple(epoch / epochs for epoch in range(every, epochs, every)) or (1.0,),  # 1 is never
         seed_share=checks.real("train_ratio", given["train_ratio"], 0, 1, open_low=True, open_high=True),
         add_ratios=given["add_ratios"],
-        **_classes(given, dataset),
+        **({} if number is None else {"num_classes": number}),
     )
-    checks.integer("workers", given.get("workers", 0), 0)
-    checks.integer("iter_step", given.get("iter_step", 1), 1)
-    checks.real("gamma", given.get("gamma", 0), 0)
     notes = tuple(f"{n.original} has no effect: {n.remark}" for n in NAMES if not n.ours and n.original in given)
     return Meaning(settings, dataset, ("spbl_released",), notes=notes)
 
@@ -249,7 +196,7 @@ def _of_ghm(names: Mapping[str, Any]) -> Meaning:
 
     For a data set without boxes the method is ``ghm_c``, and settings of the box loss are refused.
     """
-    given = {**_RELEASED_GHM, **names}
+    given = _with_released(names, _GHM)
     boxes = given["datatype"] in DETECTION
     dataset = given["datatype"] if boxes else _dataset("datatype", given["datatype"])
     of_boxes = sorted(name for name in names if name.startswith("train_cfg.ghmr."))
@@ -283,8 +230,9 @@ def _of_ghm(names: Mapping[str, Any]) -> Meaning:
 def _dataset(name: str, value: Any) -> str:
     from spbl_nb import data
 
-    found = checks.one_of(name, value, [*_DATASETS, *(own for own in data.NAMES if own not in _DATASETS)])
-    return _DATASETS.get(found, found)
+    aliases = _TABLES["data sets"]
+    found = checks.one_of(name, value, [*aliases, *(own for own in data.NAMES if own not in aliases)])
+    return aliases.get(found, found)
 
 
 def _model(value: Any) -> str:
@@ -294,23 +242,9 @@ def _model(value: Any) -> str:
         raise ValueError(
             "model is 'inception', a network of the release that torchvision does not have; take 'inception_v3'"
         )
-    allowed = [*_MODELS, *(name for name in models.NAMES if name not in _MODELS.values())]
-    found = checks.one_of("model", value, allowed)
-    return _MODELS.get(found, found)
-
-
-def _classes(given: Mapping[str, Any], dataset: str) -> dict[str, int]:
-    """Return the setting for ``class_num``, checked against what is known of the data set."""
-    if "class_num" not in given:
-        return {}
-    number = checks.integer("class_num", given["class_num"], 2)
-    known = _CLASSES.get(dataset, (number,))
-    if number not in known:
-        raise ValueError(
-            f"class_num is {number}, but {given['dataset']} has {' or '.join(map(str, known))} classes; leave class_num out "
-            "or name another dataset"
-        )
-    return {"num_classes": number}
+    aliases = _TABLES["models"]
+    found = checks.one_of("model", value, [*aliases, *(own for own in models.NAMES if own not in aliases.values())])
+    return aliases.get(found, found)
 
 
 def _milestones(given: Mapping[str, Any], names: Mapping[str, Any], epochs: int) -> tuple[float, ...]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,9 @@ from spbl_nb import places
 from spbl_nb.results import store
 
 OK, WARN, FAIL = "OK", "WARN", "FAIL"
-PYTHON = (3, 10)
 _DISTRIBUTION = "spbl-nb"
 _BYTES_NEEDED, _BYTES_WISHED = 200_000_000, 2_000_000_000
+_PIP = f"{sys.executable} -m pip install"
 _TORCH_PROBE = """
 import json, torch, torchvision
 gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""
@@ -43,17 +44,12 @@ def check(runs_dir: str | os.PathLike | None = None) -> list[Finding]:
 
     ``runs_dir`` is the runs folder whose disk and permissions are checked (default: that of :mod:`spbl_nb.places`).
     """
-    folder = places.runs_dir(runs_dir)
-    return [_python(), *_packages(), *_torch_pair(), _kernel(), _widgets(), *_disk(folder), _cores()]
-
-
-def _python() -> Finding:
-    found = ".".join(map(str, sys.version_info[:3]))
-    wanted = ".".join(map(str, PYTHON))
-    fits = sys.version_info >= PYTHON
-    return Finding(
-        OK if fits else FAIL, "Python", found, "" if fits else f"make a new environment with Python {wanted} or newer"
-    )
+    findings = [Finding(OK, "Python", platform.python_version()), *_packages(), *_torch_pair()]
+    if all(finding.level != FAIL for finding in findings):
+        findings += [_kernel(), _widgets()]  # these import Jupyter
+    cores = places.available_cores()
+    processor = Finding(OK, "processor", "1 core" if cores == 1 else f"{cores} cores")
+    return [*findings, *_disk(places.runs_dir(runs_dir)), processor]
 
 
 def _packages() -> Iterator[Finding]:
@@ -61,15 +57,15 @@ def _packages() -> Iterator[Finding]:
     from packaging.requirements import Requirement
 
     try:
-        wanted = [Requirement(text) for text in metadata.requires(_DISTRIBUTION) or ()]
+        needed = [Requirement(text) for text in metadata.requires(_DISTRIBUTION) or ()]
     except metadata.PackageNotFoundError:
-        fix = f"{sys.executable} -m pip install -e . in the checkout"
+        fix = f"{_PIP} -e . in the checkout"
         yield Finding(WARN, "packages", f"{_DISTRIBUTION} is not installed, so its requirements are not known", fix)
         return
-    for need in wanted:
+    for need in needed:
         if need.marker is not None and not need.marker.evaluate({"extra": ""}):
             continue
-        fix = f'{sys.executable} -m pip install "{need.name}{need.specifier}"'
+        fix = f'{_PIP} "{need.name}{need.specifier}"'
         try:
             version = metadata.version(need.name)
         except metadata.PackageNotFoundError:
@@ -86,12 +82,10 @@ def _torch_pair() -> Iterator[Finding]:
     what = "torch with torchvision"
     probe = subprocess.run([sys.executable, "-c", _TORCH_PROBE], capture_output=True, text=True)
     if probe.returncode:
-        errors = probe.stderr.strip()
-        last = errors.splitlines()[-1] if errors else "the process died without a word"
-        if "torchvision::nms" in errors:
+        last = (probe.stderr.strip() or "the process died without a word").splitlines()[-1]
+        if "torchvision::nms" in probe.stderr:
             last = f"they do not belong together, e.g. a CPU-only torch beside a torchvision built for another one ({last})"
-        fix = f"{sys.executable} -m pip install --force-reinstall torch torchvision (both from the same index)"
-        yield Finding(FAIL, what, last, fix)
+        yield Finding(FAIL, what, last, f"{_PIP} --force-reinstall torch torchvision (both from the same index)")
         return
     torch, vision, gpu = json.loads(probe.stdout.strip().splitlines()[-1])
     yield Finding(OK, what, f"{torch} with {vision}")
@@ -100,42 +94,27 @@ def _torch_pair() -> Iterator[Finding]:
 
 def _kernel() -> Finding:
     """Does the kernel that notebooks name, python3, run this Python?"""
-    what, fix = "Jupyter kernel python3", f"{sys.executable} -m pip install ipykernel"
-    try:
-        from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
-    except ImportError as error:
-        return Finding(FAIL, what, str(error), fix)
-    try:
-        spec = KernelSpecManager().get_kernel_spec("python3")
-    except NoSuchKernel:
-        return Finding(FAIL, what, "not there", fix)
-    program = spec.argv[0]
-    found = shutil.which(program)
-    beside = found is not None and Path(found).absolute().parent == Path(sys.executable).absolute().parent
-    if program in ("python", "python3") or beside:
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    what, spec = "Jupyter kernel python3", KernelSpecManager().get_kernel_spec("python3")
+    program = Path(spec.argv[0])
+    if program.name == spec.argv[0] or program.parent == Path(sys.executable).parent:
         return Finding(OK, what, f"runs {sys.executable}")
-    return Finding(
-        WARN,
-        what,
-        f"{spec.resource_dir} runs {program}, not {sys.executable}",
+    fix = (
         "start JupyterLab with 'spbl-nb lab', which prefers this environment's kernel, or remove that kernelspec with "
-        "'jupyter kernelspec remove python3'",
+        "'jupyter kernelspec remove python3'"
     )
+    return Finding(WARN, what, f"{spec.resource_dir} runs {program}, not {sys.executable}", fix)
 
 
 def _widgets() -> Finding:
     """Is the part of ipywidgets that runs in JupyterLab installed where JupyterLab of this Python looks for it?"""
-    what, fix = (
-        "widgets in JupyterLab",
-        f"{sys.executable} -m pip install --force-reinstall ipywidgets jupyterlab_widgets",
-    )
-    try:
-        from jupyter_core.paths import jupyter_path
-    except ImportError as error:
-        return Finding(FAIL, what, f"Jupyter cannot be imported ({error})", fix)
-    manager = Path("@jupyter-widgets", "jupyterlab-manager", "package.json")
+    from jupyter_core.paths import jupyter_path
+
+    what, manager = "widgets in JupyterLab", Path("@jupyter-widgets", "jupyterlab-manager", "package.json")
     if any((Path(folder) / manager).exists() for folder in jupyter_path("labextensions")):
         return Finding(OK, what, "their front end is installed")
+    fix = f"{_PIP} --force-reinstall ipywidgets jupyterlab_widgets"
     return Finding(FAIL, what, "their front end (jupyterlab_widgets) is missing: sliders stay blank", fix)
 
 
@@ -152,10 +131,3 @@ def _disk(folder: Path) -> Iterator[Finding]:
     level = FAIL if free < _BYTES_NEEDED else WARN if free < _BYTES_WISHED else OK
     fix = "" if level == OK else f"free some space on the disk of {existing}"
     yield Finding(level, "disk", f"{free / 1e9:.1f} GB free", fix)
-
-
-def _cores() -> Finding:
-    cores = places.available_cores()
-    if cores == 1:
-        return Finding(WARN, "processor", "1 core", "everything runs, the grid takes about twice as long as on two")
-    return Finding(OK, "processor", f"{cores} cores")

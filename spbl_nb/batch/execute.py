@@ -1,13 +1,11 @@
 """Papermill made strict: a notebook either runs clean to its end, or fails with a message that says why.
 
-Papermill by itself lets much pass: an unknown parameter, a value of another type, an error that a widget swallowed, an
-output notebook whose cells all say "completed" after a time-out. :func:`execute` checks the parameters before a kernel
-starts, gives the whole notebook one time limit, looks into every output and every widget afterwards, and lets the
-executed notebook appear under its name only if all is well. Plain ``papermill in.ipynb out.ipynb`` keeps working.
+:func:`execute` checks the parameters before a kernel starts, gives the whole notebook one time limit, looks into every
+output and every widget afterwards, and lets the executed notebook appear under its name only if all is well. Plain
+``papermill in.ipynb out.ipynb`` keeps working.
 """
 
 import html
-import logging
 import os
 import re
 import sys
@@ -26,7 +24,6 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import Engine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
-from spbl_nb import checks
 from spbl_nb.batch import parameters
 from spbl_nb.places import PACKAGE, cache_variable
 
@@ -38,8 +35,6 @@ _WIDGETS = "application/vnd.jupyter.widget-state+json"
 _TRACEBACK = "Traceback (most recent call last)"
 
 os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel python3 is this environment's, whatever a user has installed
-_log = logging.getLogger(__name__)
-_log.addHandler(logging.NullHandler())
 
 
 class NotebookError(RuntimeError):
@@ -62,10 +57,9 @@ def execute(
 ) -> nbformat.NotebookNode:
     """Run ``notebook`` with the given parameter ``values`` and write the executed notebook to ``output``.
 
-    ``time_limit`` is the number of seconds that the whole notebook may take, its kernel's start included; without it the
-    notebook's own parameter ``TIME_LIMIT`` counts, if it has one (0: no limit). ``folder`` is its working folder
-    (default: the notebook's own). ``threads`` is the number of threads that the kernel's numerical libraries may use
-    (default: as the environment says). ``failed`` is where a notebook that fails is kept (default:
+    ``time_limit`` is in seconds for the whole notebook, its kernel's start included; without it the notebook's own parameter
+    ``TIME_LIMIT`` counts, if it has one (0: no limit). ``folder`` is its working folder (default: the notebook's own),
+    ``threads`` the number of threads of its numerical libraries. ``failed`` is where a notebook that fails is kept (default:
     ``<output>.failed.ipynb``); success removes what an earlier failure left there.
 
     Raises :class:`parameters.ParameterError` before anything is started; :class:`TimeLimitError` or
@@ -76,8 +70,6 @@ def execute(
     values = parameters.checked(values or {}, known)
     if time_limit is None and "TIME_LIMIT" in known:
         time_limit = values.get("TIME_LIMIT", known["TIME_LIMIT"].default) or None
-    if time_limit is not None:
-        time_limit = checks.real("time_limit", time_limit, 0, open_low=True)
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f".{output.stem}.{uuid.uuid4().hex[:8]}.partial.ipynb")
     failed = Path(failed or output.with_name(f"{output.stem}.failed.ipynb"))
@@ -100,7 +92,7 @@ def execute(
 def _run(
     notebook: Path, output: Path, values: dict[str, Any], time_limit: float | None, folder: Path, threads: int | None
 ) -> nbformat.NotebookNode:
-    """Let papermill run the notebook; turn everything that can go wrong into a NotebookError that names it."""
+    """Let papermill run the notebook; raise NotebookError for a cell that failed and for an error that is hidden."""
     title = notebook.name
     try:
         executed = papermill.execute_notebook(
@@ -111,30 +103,19 @@ def _run(
             kernel_name="python3",
             language="python",
             progress_bar=False,
+            title=title,
             time_limit=time_limit,
             folder=folder,
             threads=threads,
         )
-    except _NoTimeLeft:
-        raise TimeLimitError(f"{title} ran over its time limit of {time_limit:g} s and was stopped") from None
     except PapermillExecutionError as error:
         raise NotebookError(f"{title} raised {error.ename} in its cell [{error.exec_count}]: {error.evalue}") from None
-    except _KernelTrouble as trouble:
-        raise NotebookError(f"the kernel of {title} {trouble}") from None
     hidden = find_errors(executed)
     if hidden:
         raise NotebookError(f"{title} ran to its end, but hides an error: {'; '.join(hidden)}")
     for key in ("input_path", "output_path"):
         executed.metadata.papermill.pop(key, None)
     return executed
-
-
-class _NoTimeLeft(Exception):
-    """The time limit has passed."""
-
-
-class _KernelTrouble(Exception):
-    """The kernel did not start, or died."""
 
 
 class _StrictEngine(Engine):
@@ -146,23 +127,25 @@ class _StrictEngine(Engine):
         nb_man: Any,
         kernel_name: str,
         *,
+        title: str,
         time_limit: float | None,
         folder: Path,
         threads: int | None,
         **unused: Any,
     ) -> None:
         deadline = None if time_limit is None else time.monotonic() + time_limit
+        too_long = TimeLimitError(f"{title} ran over its time limit of {time_limit or 0:g} s and was stopped")
 
         def remaining(_cell: Any) -> float | None:
-            if deadline is None:
-                return None
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise _NoTimeLeft
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise too_long
             return left
 
+        # a socket's path may have about 100 characters
+        short = "/tmp" if len(tempfile.gettempdir()) > 60 and os.access("/tmp", os.W_OK) else None
         with (
-            tempfile.TemporaryDirectory(prefix="spbl-", dir=_short_folder(), ignore_cleanup_errors=True) as home,
+            tempfile.TemporaryDirectory(prefix="spbl-", dir=short, ignore_cleanup_errors=True) as home,
             open(Path(home, "kernel.log"), "w+", encoding="utf-8", errors="replace") as log,
         ):
             manager = AsyncKernelManager(
@@ -179,27 +162,26 @@ class _StrictEngine(Engine):
                 iopub_timeout=_OUTPUT_SECONDS,
                 shutdown_kernel="immediate",  # a polite request is lost one time in five, and then takes 3 s
                 resources={"metadata": {"path": str(folder)}},
-                log=_log,
             )
             client.owns_km = True
             try:
                 client.execute(env=_environment(home, threads), stdout=log, stderr=log)
+            except TimeLimitError:
+                raise
             except CellTimeoutError:
                 if deadline is not None and time.monotonic() >= deadline:
-                    raise _NoTimeLeft from None
-                raise _KernelTrouble(f"did not deliver a cell's outputs within {_OUTPUT_SECONDS} s") from None
+                    raise too_long from None
+                problem = f"did not deliver a cell's outputs within {_OUTPUT_SECONDS} s"
             except DeadKernelError:
-                raise _KernelTrouble(f"died; the machine may have run out of memory{_last_words(log)}") from None
+                problem = f"died; the machine may have run out of memory{_last_words(log)}"
             except RuntimeError as error:
-                raise _KernelTrouble(f"did not start: {error}{_last_words(log)}") from None
+                problem = f"did not start: {error}{_last_words(log)}"
+            else:
+                return
+            raise NotebookError(f"the kernel of {title} {problem}")
 
 
 papermill_engines.register(_ENGINE, _StrictEngine)
-
-
-def _short_folder() -> str | None:
-    """Return where temporary folders have short names: a socket's path may have about 100 characters."""
-    return "/tmp" if len(tempfile.gettempdir()) > 60 and os.access("/tmp", os.W_OK) else None
 
 
 def _environment(home: str, threads: int | None) -> dict[str, str]:

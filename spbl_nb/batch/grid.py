@@ -1,9 +1,8 @@
 """The main job: the grid data sets x methods x seeds, the teaching notebooks, the report, and a page that links them.
 
 Every run of the grid is one execution of notebook 08. A complete run is left as it is; a folder that holds a run of
-something else stops the grid before anything is started; a broken one is set aside, not deleted, and run again. So the
-same command can be given again after any accident, and goes on where it stopped. The data are prepared once, by the
-command. :func:`train` makes one run without a notebook, by one process or by several.
+something else stops the grid before anything is started; a broken one is set aside, not deleted, and run again. The data
+are prepared once, by the command. :func:`train` makes one run without a notebook, by one process or by several.
 """
 
 import functools
@@ -34,16 +33,11 @@ _NUMBERED = re.compile(r"\d\d_\w+")
 
 @dataclass(frozen=True)
 class Grid:
-    """Runs to be made, all with one configuration, and where things are.
+    """Runs to be made, at least one, all with one configuration, and where things are.
 
-    Attributes
-    ----------
-    runs : which runs; at least one.
-    runs_dir, notebooks : folders of the results and of the notebooks.
-    config_file : file of the settings; empty: they are those of a preset with a device and a precision.
-    data_root : place of all data sets that are not embedded.
-    data_options : a line for :func:`spbl_nb.data.options_from`, the same for all data sets.
-    time_limit : seconds for each run, or None for the notebook's own limit.
+    ``config_file`` is the file of the settings (empty: they are those of a preset with a device and a precision),
+    ``data_root`` the place of all data sets that are not embedded, ``data_options`` a line for
+    :func:`spbl_nb.data.options_from`, ``time_limit`` the seconds for each run (None: the notebook's own limit).
     """
 
     runs: Sequence[RunId]
@@ -77,8 +71,7 @@ def list_runs(
 ) -> list[RunId]:
     """Return the grid's runs, seed by seed, so that a grid that is stopped has something of every method.
 
-    Raises ValueError for an unknown name (the nearest is suggested), an empty list, a name or seed that is named twice,
-    and a seed below 0.
+    Raises ValueError for an unknown name, an empty list, a name or seed that is named twice, and a seed below 0.
     """
     names = _distinct("data set", [checks.one_of("data set", name, data.NAMES) for name in datasets])
     trained = _distinct("method", [checks.one_of("method", name, methods.METHODS) for name in method_names])
@@ -96,10 +89,10 @@ def _distinct(what: str, values: list) -> list:
 
 
 class Plan(NamedTuple):
-    """What a grid has to do.
+    """What a grid has to do: pending tasks, complete ones, folders of runs that are outdated, and broken ones.
 
-    Attributes: ``pending`` tasks; tasks whose runs are ``complete``, those in ``outdated`` made by another state of the
-    library; broken folders that were ``set_aside`` with what is wrong with them, whose runs are pending again.
+    ``outdated`` runs were made by another state of the library and are kept; the runs of those ``set_aside``, each with
+    what is wrong with it, are pending again.
     """
 
     pending: list[workers.Task]
@@ -112,8 +105,7 @@ def plan(grid: Grid) -> Plan:
     """Look what is in the runs folder, prepare the data, and return what is left to do; broken runs are set aside.
 
     Raises :class:`store.RunConflict` naming runs in whose folder a run of something else is, or one that another version
-    of the package wrote; then nothing was changed. Raises what :func:`spbl_nb.data.load` raises, and ValueError for one
-    checkpoint for several runs.
+    of the package wrote; then nothing was changed. Raises what :func:`spbl_nb.data.load` raises.
     """
     if grid.time_limit is not None:
         checks.real("time_limit", grid.time_limit, 0, open_low=True)
@@ -151,8 +143,7 @@ def plan(grid: Grid) -> Plan:
         if found is not None and found.result.get("library_sha256") != provenance.library_sha256():
             outdated.append(folder)
     if conflicts:
-        more = f"\nand {len(conflicts) - 3} more such folders" if len(conflicts) > 3 else ""
-        raise store.RunConflict("\n".join(conflicts[:3]) + more)
+        raise store.RunConflict("\n".join(conflicts))
     left = [_task(run, grid, prepare(run.dataset)) for run in pending]
     done = [_task(run, grid) for run in complete]
     for task in done:
@@ -201,9 +192,8 @@ def _task(run: RunId, grid: Grid, prepared: str = "") -> workers.Task:
 def reproduce(grid: Grid, *, teaching: bool = True, **options: Any) -> int:
     """Run what is missing of the grid, of the teaching notebooks (unless ``teaching`` is False) and of the report.
 
-    ``options`` say where notebooks run: see :func:`workers.run_tasks`. Prints a line per finished notebook and, at the
-    end, what failed and where everything is. Returns the number of failures. Raises ValueError or OSError before anything
-    is started if the runs folder or an argument will not do.
+    ``options`` say where notebooks run: see :func:`workers.run_tasks`. Returns the number of failures. Raises ValueError
+    or OSError before anything is started if the runs folder or an argument will not do.
     """
     started = time.perf_counter()
     store.check_writable(grid.runs_dir)
@@ -219,9 +209,8 @@ def reproduce(grid: Grid, *, teaching: bool = True, **options: Any) -> int:
     outcomes.append(_report(grid))
     failures = [outcome for outcome in outcomes if outcome.status == workers.FAILED]
     _summarise(failures, grid.runs_dir, grid.config.name)
-    seconds = time.perf_counter() - started
-    duration = f"{seconds / 60:.1f} minutes" if seconds > 60 else f"{seconds:.0f} seconds"
-    print(f"{len(failures)} failed; {duration}" if failures else f"all done in {duration}")
+    ended = f"{len(failures)} failed" if failures else "all done"
+    print(f"{ended}; {(time.perf_counter() - started) / 60:.1f} minutes")
     return len(failures)
 
 
@@ -328,12 +317,11 @@ def train(
     """Train by one method without a notebook, write the run where notebook 08 would, and return its folder.
 
     ``settings`` are a preset's name or a configuration; ``checkpoint`` is a file from which an interrupted run goes on;
-    ``data_options`` is a line for :func:`spbl_nb.data.options_from`. A complete run is left as it is and its numbers are
-    printed again. Started several times by a launcher (``accelerate launch -m spbl_nb train``, or
-    ``accelerate.notebook_launcher(grid.train, …)``), the processes share the work and the main process alone writes.
+    ``data_options`` is a line for :func:`spbl_nb.data.options_from`. A complete run is left as it is. Started several times
+    by a launcher (``accelerate launch -m spbl_nb train``, or ``accelerate.notebook_launcher(grid.train, …)``), the
+    processes share the work and the main process alone writes.
 
-    Raises ValueError for a method and a data set in each other's place, and what :func:`spbl_nb.data.load`,
-    :func:`spbl_nb.methods.run` and :func:`spbl_nb.results.store.save` raise.
+    Raises ValueError for a method and a data set in each other's place, and what loading, training and saving raise.
     """
     swapped = method in data.NAMES or dataset in methods.METHODS
     if swapped and method not in methods.METHODS and dataset not in data.NAMES:

@@ -6,6 +6,7 @@ precedence over the widget that made it and keeps its alternative text; the scri
 """
 
 import html
+import json
 import os
 import re
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from nbconvert.exporters import HTMLExporter
 from nbconvert.exporters.html import contextfilter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
-from spbl_nb import files
+from spbl_nb import files, places
 
 _TEMPLATE = """
 {%- extends 'lab/index.html.j2' -%}
@@ -47,38 +48,6 @@ _TEMPLATE = """
 {% block data_widget_view scoped %}
 <div class="jp-OutputArea-output spbl-note">An interactive control stands here in JupyterLab.</div>
 {% endblock data_widget_view %}
-"""
-
-_STYLE = """
-body.jp-Notebook { max-width: 1080px; margin: 0 auto; }
-.jp-RenderedImage img { max-width: 100%; }
-.jp-InputArea-editor pre { white-space: pre-wrap; overflow-wrap: anywhere; }
-math { font-family: "Latin Modern Math", "STIX Two Math", "Cambria Math", "DejaVu Math TeX Gyre", math; }
-math[display="block"] { margin: 0.6em 0; }
-mtd[columnalign="left"] { text-align: left; }
-mtd[columnalign="right"] { text-align: right; }
-:root { --jp-cell-prompt-opacity: 1; --jp-cell-prompt-not-active-opacity: 1; --jp-mirror-editor-comment-color: #2b6363; }
-.jp-InputPrompt, .jp-OutputPrompt { color: #595959 !important; opacity: 1; }
-.spbl-note { color: #555; font-style: italic; padding: 4px 8px; border-left: 3px solid #bbb; }
-@media (max-width: 640px) {
-  .jp-RenderedImage { overflow-x: auto; }
-  .jp-RenderedImage img { max-width: none; }
-  .jp-OutputArea-output.jp-RenderedHTMLCommon:has(th:nth-child(4))::before {
-    content: "\\2194  the table can be moved sideways"; display: block; color: #555; font-size: 13px;
-  }
-}
-"""
-
-_WATERMARK = """
-body::after {
-  content: "%TEXT%"; position: fixed; inset: 0; display: flex; align-items: center; justify-content: center;
-  font: 700 64px sans-serif; color: rgba(160, 30, 30, 0.13); transform: rotate(-24deg); pointer-events: none;
-  text-align: center;
-}
-body::before {
-  content: "%TEXT%"; display: block; padding: 12px 24px; font: 700 18px sans-serif; color: #fff; background: #a01e1e;
-  text-align: center;
-}
 """
 
 _INDEX = """<!DOCTYPE html>
@@ -130,11 +99,9 @@ def to_html(
 
 def _heading(notebook: nbformat.NotebookNode) -> str:
     """Return a notebook's first heading as plain text, or an empty text."""
-    for cell in notebook.cells:
-        found = re.search(r"^#\s+(.+)$", cell.source, flags=re.MULTILINE) if cell.cell_type == "markdown" else None
-        if found:
-            return found.group(1).strip().replace("`", "")
-    return ""
+    texts = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    found = re.search(r"^#\s+(.+)$", texts, flags=re.MULTILINE)
+    return found.group(1).strip().replace("`", "") if found else ""
 
 
 def to_mathml(formula: str, display: str = "inline") -> str:
@@ -151,34 +118,33 @@ def to_mathml(formula: str, display: str = "inline") -> str:
 def write_index(runs_dir: Path, table: str) -> None:
     """Write ``index.html`` with links to every page below the runs folder; ``table`` is the name of a results table."""
 
-    def links(pattern: str, label_parts: slice, before: str = "") -> list[tuple[str, str]]:
-        pages = sorted(page.relative_to(runs_dir) for page in runs_dir.glob(pattern))
-        return [
-            (before + ", ".join(page.parts[label_parts]), page.as_posix()) for page in pages if page.parts[0][0] != "."
-        ]
+    def pages(pattern: str) -> list[Path]:
+        found = sorted(page.relative_to(runs_dir) for page in runs_dir.glob(pattern))
+        return [page for page in found if not page.parts[0].startswith(".")]
 
-    runs = links("*/*/*/seed-*/*.html", slice(2, 4))
-    with_page = {Path(page).parent for _, page in runs}
-    runs += [
-        (f"{label} (its record; it was made without a page)", record)
-        for label, record in links("*/*/*/seed-*/result.json", slice(2, 4))
-        if Path(record).parent not in with_page
-    ]
-    reports = links("*/report/*.html", slice(0, 1), "report of ") + links(f"*/{table}", slice(0, 1), "all numbers of ")
+    reports = "Reports: what all runs of a configuration say together; begin here"
     lessons = "Teaching notebooks, trial runs at preset smoke (open them with spbl-nb lab for real numbers)"
-    sections = {
-        "Reports: what all runs of a configuration say together; begin here": reports,
-        lessons: links("notebooks/*/*.html", slice(1, 2)),
+    sections: dict[str, list[tuple[str, Path]]] = {
+        reports: [(f"report of {page.parts[0]}", page) for page in pages("*/report/*.html")]
+        + [(f"all numbers of {page.parts[0]}", page) for page in pages(f"*/{table}")],
+        lessons: [(page.parts[1], page) for page in pages("notebooks/*/*.html")],
     }
-    for label, path in sorted(runs, key=lambda link: (Path(link[1]).parts[:2], link)):
-        name, dataset = Path(path).parts[:2]
-        sections.setdefault(f"Single runs of {name} on {dataset}", []).append((label, path))
-    sections["The tables of the reports, for your own work"] = links("*/tables/*", slice(0, 3, 2))
+    for record in pages("*/*/*/seed-*/result.json"):
+        name, dataset, method, seed = record.parts[:4]
+        page = record.with_name(f"{places.EXPERIMENT}.html")
+        made = (runs_dir / page).exists()
+        remark = "" if made else " (its record; it was made without a page)"
+        section = sections.setdefault(f"Single runs of {name} on {dataset}", [])
+        section.append((f"{method}, {seed}{remark}", page if made else record))
+    sections["The tables of the reports, for your own work"] = [
+        (f"{page.parts[0]}, {page.name}", page) for page in pages("*/tables/*")
+    ]
     parts = []
     for name, found in sections.items():
-        items = "\n".join(f'<li><a href="{html.escape(path)}">{html.escape(label)}</a></li>' for label, path in found)
-        parts.append(f"<h2>{html.escape(name)}</h2>\n<ul>\n{items}\n</ul>" if items else "")
-    files.write_text(runs_dir / "index.html", _INDEX.format(sections="\n".join(filter(None, parts))))
+        items = [f'<li><a href="{html.escape(page.as_posix())}">{html.escape(label)}</a></li>' for label, page in found]
+        if items:
+            parts.append("\n".join([f"<h2>{html.escape(name)}</h2>", "<ul>", *items, "</ul>"]))
+    files.write_text(runs_dir / "index.html", _INDEX.format(sections="\n".join(parts)))
 
 
 class _MathRenderer(IPythonRenderer):
@@ -198,7 +164,9 @@ class _Exporter(HTMLExporter):
     """nbconvert's page with the template above."""
 
     def __init__(self, watermark: str) -> None:
-        style = _STYLE + (_WATERMARK.replace("%TEXT%", watermark.replace('"', "'")) if watermark else "")
+        style = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
+        if watermark:
+            style += f":root {{ --watermark: {json.dumps(watermark, ensure_ascii=False)}; }}\n"
         super().__init__(raw_template=_TEMPLATE.replace("%STYLE%", style))
 
     @property

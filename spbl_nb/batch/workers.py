@@ -1,17 +1,13 @@
 """Many notebooks at once on Dask, each executed strictly, each leaving a complete folder or none.
 
-A :class:`Task` is one notebook with its parameters and the folder it is to leave. A worker executes it in a staging
-folder, adds the executed notebook and its HTML page, and renames the whole to its place; so a killed worker costs time
-and nothing else. What is complete already is not run again. Workers are processes of this machine, one thread each
-because the notebook has a process of its own, unless the address of a Dask scheduler is given: any cluster that Dask can
-deploy on (SLURM, Kubernetes, SSH) will do, if its workers see the same folders.
+A worker executes a :class:`Task` in a staging folder, adds the HTML page, and renames the whole to its place; so a killed
+worker costs time and nothing else. Workers are processes of this machine, unless the address of a Dask scheduler is
+given: any cluster that Dask can deploy on (SLURM, Kubernetes, SSH) will do, if its workers see the same folders.
 """
 
 import contextlib
 import errno
 import functools
-import importlib.util
-import math
 import os
 import signal
 import sys
@@ -22,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spbl_nb import checks, files, places
+from spbl_nb import files, places
 from spbl_nb.batch import execute, page, parameters
 from spbl_nb.results import provenance, store
 
@@ -58,19 +54,11 @@ def dask_setup(_worker: Any) -> None:
 class Task:
     """One notebook to execute.
 
-    Attributes
-    ----------
-    label : how it is called in messages, e.g. ``"digits ce seed 0"``.
-    notebook, values : path of the notebook and its parameters; unless given, ``RUNS_DIR`` is the staging folder.
-    runs_dir : the runs folder; staging and failed notebooks are kept below it.
-    folder : where the finished folder goes, relative to ``runs_dir``.
-    leaves_run : True if the notebook itself writes a run (see :mod:`spbl_nb.results.store`) to that folder.
-    checkpoint : True if the notebook takes a parameter ``CHECKPOINT``, a file to resume from after a kill.
-    threads : number of threads of its numerical libraries.
-    time_limit : seconds, or None for the notebook's own limit.
-    watermark : text laid across its HTML page.
-    repeat : command line by which a person repeats it alone.
-    inputs : anything else that its outcome depends on, as text; part of :attr:`key`.
+    ``notebook`` is its path, ``values`` its parameters; unless given, ``RUNS_DIR`` is the staging folder. The finished
+    folder becomes ``folder`` below ``runs_dir``. With ``leaves_run`` the notebook itself writes a run (see
+    :mod:`spbl_nb.results.store`) there; with ``checkpoint`` it takes a parameter ``CHECKPOINT``, a file to resume from.
+    ``time_limit`` is in seconds (None: the notebook's own), ``watermark`` a text laid across its page, ``repeat`` the
+    command line by which a person repeats it alone, ``inputs`` anything else that its outcome depends on.
     """
 
     label: str
@@ -131,9 +119,8 @@ class Outcome:
 def work(task: Task) -> Outcome:
     """Execute one task, a second time if its notebook fails; called on a worker, never raises for a bad notebook.
 
-    What is complete already is not made again: a worker may die when its task is complete, before anybody has heard of
-    it. A notebook that ran over its time, or into a full disk, is not repeated and keeps its checkpoint. Otherwise the
-    checkpoint is dropped before the second attempt, in case it made the first one fail.
+    A notebook that ran over its time, or into a full disk, is not repeated and keeps its checkpoint. Otherwise the
+    checkpoint is dropped before the second attempt, because it may have made the first one fail.
     """
     if task.is_complete():
         drop_checkpoints(task)
@@ -171,10 +158,17 @@ def _attempt(task: Task) -> None:
     with store.staging(task.runs_dir) as stage:
         finished = stage / task.folder
         executed = stage / f"{name}.ipynb"
+        own = {"RUNS_DIR": str(stage)}
+        if task.checkpoint:
+            checkpoints = Path(task.runs_dir, _CHECKPOINTS)
+            checkpoints.mkdir(parents=True, exist_ok=True)
+            # another state of the library or the notebook has another checkpoint
+            own["CHECKPOINT"] = str(checkpoints / f"{task.plain_name}-{task.key[:12]}.pt")
+        known = parameters.declared(task.notebook)
         execute.execute(
             task.notebook,
             executed,
-            _own_values(task, stage) | task.values,
+            {place: path for place, path in own.items() if place in known} | task.values,
             time_limit=task.time_limit,
             threads=task.threads,
             failed=Path(task.runs_dir) / "failed" / f"{task.plain_name}.ipynb",
@@ -206,18 +200,6 @@ def _numbers(task: Task) -> dict[str, float]:
     return {name: value for name, value in numbers.items() if value is not None}
 
 
-def _own_values(task: Task, stage: Path) -> dict[str, str]:
-    """Return the places that a worker decides on, for a notebook that has parameters for them."""
-    values = {"RUNS_DIR": str(stage)}
-    if task.checkpoint:
-        folder = Path(task.runs_dir) / _CHECKPOINTS
-        folder.mkdir(parents=True, exist_ok=True)
-        # another state of the library or the notebook has another checkpoint
-        values["CHECKPOINT"] = str(folder / f"{task.plain_name}-{task.key[:12]}.pt")
-    known = parameters.declared(task.notebook)
-    return {name: value for name, value in values.items() if name in known}
-
-
 def _page_of(task: Task, stem: str) -> str:
     """Return where a page of this task links to for another notebook: its page, where there is one, else the index."""
     own = Path(task.folder)
@@ -246,13 +228,12 @@ def run_tasks(
     ``scheduler`` is the address of a running Dask scheduler to use instead. A task whose worker dies is repeated on
     another one. Ctrl-C stops the workers and passes on KeyboardInterrupt: what is complete stays.
 
-    Raises ValueError for ``jobs`` below 1 and for workers that do not see the same files, and ConnectionError naming a
-    scheduler that does not answer.
+    Raises ValueError for workers that do not see the same files, and ConnectionError naming a scheduler that does not
+    answer.
     """
     if not tasks:
         return []
     outcomes: dict[str, Outcome] = {}
-    started = time.perf_counter()
     with (
         client(jobs, scheduler, len(tasks)) as dask,
         files.progress_bar(len(tasks), "notebooks", unit="notebook", wanted=progress) as bar,
@@ -261,7 +242,7 @@ def run_tasks(
             check_workers(dask, {task.runs_dir for task in tasks}, {task.notebook for task in tasks})
             if not dask.scheduler_info()["workers"]:
                 print(f"no worker yet; waiting for 'dask worker {scheduler} --nthreads 1'")
-        if importlib.util.find_spec("bokeh") and "dashboard" in dask.scheduler_info()["services"]:
+        if "dashboard" in dask.scheduler_info()["services"]:
             print(f"the workers can be watched at {dask.dashboard_link}")
         print(f"each worker first imports what it needs; then a line follows for each notebook ({len(tasks)} in all)")
         futures = {
@@ -273,9 +254,6 @@ def run_tasks(
         for outcome in _as_finished(futures):
             outcomes[outcome.task.folder] = outcome
             bar.write(f"{len(outcomes):>3}/{len(tasks)}  {outcome.line()}", file=sys.stdout)
-            if not progress and len(tasks) >= 8 and len(outcomes) in (len(tasks) // 4, len(tasks) // 2):
-                left = (time.perf_counter() - started) / len(outcomes) * (len(tasks) - len(outcomes))
-                print(f"about {math.ceil(left / 60)} min left")
             bar.update(1)
     return [outcomes[task.folder] for task in tasks]
 
@@ -291,27 +269,18 @@ def _as_finished(futures: "dict[Future, Task]") -> Iterator[Outcome]:
             yield Outcome(task, FAILED, problem=f"the worker failed: {type(error).__name__}: {error}")
             continue
         future.release()  # else Dask makes it again when the worker that remembers the outcome dies
-        if outcome.status == DONE and not _appears(task.target):
+        give_up = time.monotonic() + _ARRIVAL_SECONDS  # a folder may take a while to appear on a network disk
+        while outcome.status == DONE and not task.target.exists() and time.monotonic() < give_up:
+            time.sleep(0.1)
+        if outcome.status == DONE and not task.target.exists():
             problem = f"a worker finished it, but {task.target} is not here; all workers must see the same folders"
             outcome = Outcome(task, FAILED, problem=problem)
         yield outcome
 
 
-def _appears(folder: Path) -> bool:
-    """Wait until a folder is there, which may take a while on a network disk; return False if it does not come."""
-    give_up = time.monotonic() + _ARRIVAL_SECONDS
-    while not folder.exists() and time.monotonic() < give_up:
-        time.sleep(0.1)
-    return folder.exists()
-
-
 @contextlib.contextmanager
 def client(jobs: int | None, scheduler: str | None, tasks: int) -> "Iterator[Client]":
-    """Yield a client of the given scheduler, or of a cluster on this machine that ends with the block.
-
-    There, ``jobs`` workers are started (default: one a core, as far as the memory reaches), but no more than there are
-    ``tasks``. Raises ValueError for ``jobs`` below 1, and ConnectionError naming a scheduler that does not answer.
-    """
+    """Yield a client of the given scheduler, or of at most ``jobs`` workers on this machine that end with the block."""
     import dask
     from distributed import Client, LocalCluster
     from distributed.system import MEMORY_LIMIT
@@ -328,7 +297,7 @@ def client(jobs: int | None, scheduler: str | None, tasks: int) -> "Iterator[Cli
             yield client
         return
     most = max(1, min(places.available_cores(), MEMORY_LIMIT // _WORKER_BYTES))
-    workers = min(checks.integer("jobs", most if jobs is None else jobs, 1), tasks)
+    workers = min(jobs or most, tasks)
     with (
         dask.config.set(_SETTINGS),
         LocalCluster(
@@ -361,21 +330,18 @@ def check_workers(client: "Client", runs_dirs: Iterable[str], notebooks: Iterabl
         if isinstance(answer, OSError):
             continue  # it has just died, which Dask copes with
         if isinstance(answer, Exception):
-            raise ValueError(
-                f"the worker {worker} cannot use spbl_nb ({type(answer).__name__}: {answer}); start it in an environment in "
-                "which this package is installed"
+            problem = (
+                f"cannot use spbl_nb ({type(answer).__name__}: {answer}); start it where this package is installed"
             )
-        library, unseen = answer
-        if library != provenance.library_sha256():
-            raise ValueError(
-                f"the worker {worker} has another state of spbl_nb than this command; start the workers again from the "
-                "same checkout"
+        elif answer[0] != provenance.library_sha256():
+            problem = "has another state of spbl_nb than this command; start the workers again from the same checkout"
+        elif unseen := answer[1]:
+            problem = (
+                f"does not see {unseen[0]}; all workers must see the same runs folder and notebooks, on a shared disk"
             )
-        if unseen:
-            raise ValueError(
-                f"the worker {worker} does not see {unseen[0]}; all workers must see the runs folder and the notebooks "
-                "under the same paths, on a shared disk"
-            )
+        else:
+            continue
+        raise ValueError(f"the worker {worker} {problem}")
 
 
 def _unseen(paths: list[str]) -> tuple[str, list[str]]:

@@ -60,16 +60,6 @@ def test_the_same_seed_twice_gives_the_same_result_file_also_from_prepared_data(
     assert (run.folder / store.HISTORY).read_bytes() == (again.folder / store.HISTORY).read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [({"DATASET": "digit"}, "did you mean 'digits'"), ({"METHOD": "se"}, "method is 'se'; allowed: ce")],
-)
-def test_names_that_do_not_exist_stop_the_experiment(tmp_path, values, message):
-    with pytest.raises(execute.NotebookError, match=message):
-        experiment(tmp_path, **values)
-    assert not (tmp_path / "runs" / "smoke").exists()
-
-
 def test_papermill_alone_runs_it_and_lists_its_parameters(tmp_path):
     command = [sys.executable, "-m", "papermill", "--no-progress-bar", str(EXPERIMENT), str(tmp_path / "out.ipynb")]
     options = f"-p METHOD spbl_released -p DATASET digits -p PRESET smoke -p RUNS_DIR {tmp_path / 'runs'} -p INTERACTIVE False"

@@ -221,12 +221,10 @@ def test_what_is_done_on_another_disk_is_no_result(scheduler, task, monkeypatch)
     assert "all workers must see the same folders" in outcome.problem
 
 
-def test_no_scheduler_at_the_address_and_no_jobs(task, monkeypatch):
+def test_no_scheduler_at_the_address(task, monkeypatch):
     monkeypatch.setattr(workers, "_SCHEDULER_SECONDS", 1)
     with pytest.raises(ConnectionError, match=r"no Dask scheduler answers at tcp://127.0.0.1:9.*leave --scheduler out"):
         workers.run_tasks([task("any", "1")], scheduler="tcp://127.0.0.1:9")
-    with pytest.raises(ValueError, match="jobs is 0"):
-        workers.run_tasks([task("any", "1")], jobs=0)
 
 
 def test_workers_are_asked_what_they_see(tmp_path):
