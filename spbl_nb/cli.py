@@ -94,16 +94,8 @@ def _detect(options: argparse.Namespace, asked: "config_files.Meaning") -> int:
     from spbl_nb import places
     from spbl_nb.detection import plot, run
 
-    grid_only = {
-        "--methods": options.methods,
-        "--scheduler": options.scheduler,
-        "--jobs": options.jobs,
-        "--time-limit": options.time_limit,
-        "--data-options": options.data_options or None,
-        "--notebooks": options.notebooks,
-        "--no-notebooks": options.no_notebooks or None,
-    }
-    if given := [name for name, value in grid_only.items() if value is not None]:
+    grid_only = ("methods", "scheduler", "jobs", "time_limit", "data_options", "notebooks", "no_notebooks")
+    if given := [f"--{name.replace('_', '-')}" for name in grid_only if getattr(options, name)]:
         raise ValueError(f"{options.config} asks for a detector; only a grid of runs can have {', '.join(given)}")
     seeds = [0] if options.seeds is None else _seed_list(options.seeds)
     if asked.checkpoint and len(seeds) > 1:

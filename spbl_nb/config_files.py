@@ -152,9 +152,8 @@ def _family_of(names: Mapping[str, Any]) -> str:
 
 def _with_released(names: Mapping[str, Any], family: str) -> dict[str, Any]:
     """Return the names with those that are not given as in the released configuration."""
-    return {row.original: row.released for row in NAMES if row.family == family and row.released is not None} | dict(
-        names
-    )
+    released = {row.original: row.released for row in NAMES if row.family == family and row.released is not None}
+    return released | dict(names)
 
 
 def _of_spbl(names: Mapping[str, Any]) -> Meaning:
