@@ -278,7 +278,7 @@ def _draw(data: ImageData, split: Split | None, folder: Path) -> list[Path]:
         images = thumbnails(np.ascontiguousarray(data.images[np.concatenate(rows)]))
         labels = np.repeat(np.arange(len(classes)), [len(one) for one in rows])
         names = [data.class_names[index] for index in classes]
-        figure = figures.contact_sheet(images, labels, names, _PER_CLASS, scale=0.85, counts=counts[classes])
+        figure = figures.contact_sheet(images, labels, names, _PER_CLASS, counts[classes])
         path = folder / f"contact_sheet{f'_{number + 1}' if len(pages) > 1 else ''}.png"
         written.append(_write(path, figure, data, f"in brackets: images of the class{rest}"))
     return written

@@ -1,7 +1,6 @@
 """Figures of several methods: scores over seeds, differences, ranks, recall by class, and cost.
 
-Like :mod:`spbl_nb.plots.figures` they take values and names and return a :class:`matplotlib.figure.Figure`. They are
-made for two to twenty methods: a row each, named, so that nothing has to be read from a colour.
+They are made for two to twenty methods: a row each, named, so that nothing has to be read from a colour.
 """
 
 import math
@@ -13,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from spbl_nb.plots import style
 from spbl_nb.significance import Comparison, Ranking
@@ -21,7 +20,14 @@ from spbl_nb.significance import Comparison, Ranking
 _HATCHES = ("", "///", "...", "\\\\\\", "xxx", "---", "+++")
 _GREY = "0.35"
 _SHORT = 3  # characters of a name that fits beside a point
-_DOTS = {"color": style.SKY, "edgecolor": "0.3", "linewidth": 0.6, "size": 5, "jitter": False, "zorder": 3}
+_DOTS: dict[str, Any] = {
+    "color": style.SKY,
+    "edgecolor": "0.3",
+    "linewidth": 0.6,
+    "size": 5,
+    "jitter": False,
+    "zorder": 3,
+}
 
 
 def watermark(figure: Figure, text: str = "smoke: no result") -> Figure:
@@ -33,46 +39,9 @@ def watermark(figure: Figure, text: str = "smoke: no result") -> Figure:
     return figure
 
 
-def compare_methods(values: np.ndarray, methods: Sequence[str], metrics: Sequence[str]) -> Figure:
-    """Draw methods side by side in every metric: mean and standard deviation over seeds, and each seed as a small dot.
-
-    ``values`` float[M,K,S]: M methods, K metrics, S seeds; NaN where a method has fewer seeds. The deviation is that of
-    a sample (n - 1) and is not drawn for a single seed.
-    """
-    import seaborn  # it takes seconds to import
-
-    method, metric, _ = np.indices(np.shape(values)).reshape(3, -1)
-    long = {"x": np.ravel(values), "y": np.asarray(metrics)[metric], "hue": np.asarray(methods)[method]}
-    places = range(len(methods))
-    palette, markers = ([kinds[place % len(kinds)] for place in places] for kinds in (style.PALETTE, style.MARKERS))
-    common: dict[str, Any] = {"hue_order": list(methods), "palette": palette, "orient": "h"}
-    figure = style.new_figure(8.5, 1.1 + len(metrics) * max(0.5, 0.26 * len(methods)))
-    axes = figure.subplots()
-    dodge = 0.8 - 0.8 / len(methods) if len(methods) > 1 else False
-    means: dict[str, Any] = {"errorbar": "sd", "capsize": 0.1, "linestyle": "none", "err_kws": {"linewidth": 1.5}}
-    seaborn.pointplot(**long, **common, **means, ax=axes, dodge=dodge, markers=markers, markersize=7)
-    handles, labels = axes.get_legend_handles_labels()
-    seaborn.stripplot(**long, **common, **_DOTS | {"size": 4}, ax=axes, dodge=True, legend=False)
-    axes.set(ylabel="", xlabel="mean ± standard deviation over seeds; small dots: single seeds")
-    divisions = np.arange(len(metrics) - 1) + 0.5
-    axes.hlines(divisions, 0, 1, transform=axes.get_yaxis_transform(), color="0.8", linewidth=0.8)
-    axes.legend().remove()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(len(methods), 5), frameon=False)
-    style.tidy(axes, "x")
-    return figure
-
-
 def seeds_and_means(groups: Mapping[str, Sequence[float]], label: str) -> Figure:
-    """Draw one value under several conditions: a row each, with every seed as a dot and mean and deviation over them.
-
-    ``groups`` has the values over seeds by name; ``label`` names the value. The deviation is the sample's (n - 1).
-    """
-    figure = style.new_figure(8.5, 0.9 + 0.5 * len(groups))
-    axes = figure.subplots()
-    _draw_seeds(axes, {f"{name} (n = {len(values)})": values for name, values in groups.items()})
-    axes.set(xlabel=f"{label}: dots are seeds, squares mean ± standard deviation over seeds")
-    style.tidy(axes, "x")
-    return figure
+    """Draw the value ``label`` under several conditions, as :func:`scores` does, with the number of seeds of each."""
+    return scores({label: {f"{name} (n = {len(values)})": values for name, values in groups.items()}})
 
 
 def scores(values: Mapping[str, Mapping[str, Sequence[float]]], marks: Mapping[str, str] | None = None) -> Figure:
@@ -88,8 +57,8 @@ def scores(values: Mapping[str, Mapping[str, Sequence[float]]], marks: Mapping[s
         _draw_seeds(axes, {method: panel.get(method, ()) for method in methods})
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.set_title(metric, fontsize=10, loc="left")
-        axes.set_xlabel("mean ± deviation; dots are seeds", fontsize=8)
         _name_rows(axes, [method + (marks or {}).get(method, "") for method in methods])
+    figure.supxlabel("squares: mean ± standard deviation over seeds; dots: seeds", fontsize=9)
     return figure
 
 
@@ -116,11 +85,9 @@ def differences(comparisons: Sequence[Comparison], metric: str, marks: Mapping[s
     figure = style.new_figure(9, 1.2 + 0.36 * len(comparisons))
     axes = figure.subplots()
     axes.axvline(0, color=_GREY, linewidth=1)
-    rows = range(len(comparisons))
     dots = np.concatenate([one.differences for one in comparisons])
-    seaborn.stripplot(
-        x=dots, y=np.repeat(rows, [len(one.seeds) for one in comparisons]), ax=axes, orient="h", legend=False, **_DOTS
-    )
+    places = np.repeat(range(len(comparisons)), [len(one.seeds) for one in comparisons])
+    seaborn.stripplot(x=dots, y=places, ax=axes, orient="h", legend=False, **_DOTS)
     for row, one in enumerate(comparisons):
         if one.interval.method != "none":
             axes.plot([one.interval.low, one.interval.high], [row, row], color=style.BLUE, linewidth=2, zorder=2)
@@ -128,9 +95,9 @@ def differences(comparisons: Sequence[Comparison], metric: str, marks: Mapping[s
         axes.plot(one.mean, row, "s", color=style.BLUE, markerfacecolor=filled, markersize=8, zorder=4)
         p_value = f"{one.adjusted_p:.3g}"
         axes.annotate(p_value, (1.01, row), xycoords=axes.get_yaxis_transform(), va="center", fontsize=8)
-    names = [one.method + (marks or {}).get(one.method, "") for one in comparisons]
+    words = {"primary": " (primary)"}
     _name_rows(
-        axes, [name + " (primary)" * (one.family == "primary") for name, one in zip(names, comparisons, strict=True)]
+        axes, [one.method + (marks or {}).get(one.method, "") + words.get(one.family, "") for one in comparisons]
     )
     axes.annotate("adjusted p", (1.01, 1.0), xycoords="axes fraction", va="bottom", fontsize=8)
     level = comparisons[0].interval.level
@@ -141,11 +108,10 @@ def differences(comparisons: Sequence[Comparison], metric: str, marks: Mapping[s
 
 
 def rank_plot(ranking: Ranking) -> Figure:
-    """Draw mean ranks, the best in the uppermost row; a bar on the right joins the methods of each of ``groups``.
+    """Draw mean ranks, the best in the uppermost row; bars on the right join the methods that cannot be told apart.
 
-    Above the rows stands the critical difference as a length: methods further apart than that differ, the others are
-    joined. Whether the places differ at all is for Friedman's test, whose result stands in the title. It says what the
-    critical difference diagram of Demšar (2006) says, with a row for each method, so that many long names have room.
+    Above the rows is the critical difference as a length, and in the title the result of Friedman's test. It is the
+    critical difference diagram of Demšar (2006) with a row for each method, so that many long names have room.
     """
     count = len(ranking.methods)
     figure = style.new_figure(8.5, 1.5 + 0.33 * count)
@@ -208,7 +174,7 @@ def short_names(names: Sequence[str], sizes: np.ndarray) -> list[str]:
 
 
 def recall_map(recall: Mapping[str, np.ndarray], names: Sequence[str], sizes: np.ndarray) -> Figure:
-    """Draw the recall of every class (columns, largest class first) by every method (rows) as shades, with class sizes above.
+    """Draw the recall of every class (columns, largest first) by every method (rows) as shades, with class sizes above.
 
     ``recall`` ``{method: float[C]}`` in [0, 1], NaN where a class has no test image; ``sizes`` float[C] training images.
     Up to 20 classes names and numbers are written, each name with that of :func:`short_names` before it.
@@ -220,13 +186,8 @@ def recall_map(recall: Mapping[str, np.ndarray], names: Sequence[str], sizes: np
     few = len(names) <= style.FEW
     figure = style.new_figure(9, 2.2 + 0.32 * len(recall) + (0.4 if few else 0))
     top, axes = figure.subplots(2, 1, sharex=True, height_ratios=[1, 0.35 * len(recall) + 0.3])
-    top.bar(
-        np.arange(len(names)) + 0.5,
-        np.asarray(sizes)[order],
-        color=style.SKY,
-        edgecolor=_GREY,
-        linewidth=0.5 if few else 0,
-    )
+    bars: dict[str, Any] = {"color": style.SKY, "edgecolor": _GREY, "linewidth": 0.5 if few else 0}
+    top.bar(np.arange(len(names)) + 0.5, np.asarray(sizes)[order], **bars)
     top.set_ylabel("training\nimages", fontsize=8)
     style.tidy(top)
     look: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": 1, "yticklabels": list(recall)}
@@ -255,9 +216,8 @@ def recall_pairs(
     """Draw two methods' recall of every class over each of some properties of the classes, a panel each.
 
     ``recall`` holds two entries float[C]. The first is a hollow circle; the second points up where it is higher, down where
-    it is lower, and is a square where they are level. ``sides`` ``{axis label: float[C]}`` are drawn on a logarithmic
-    axis, but for those in ``linear``; classes without a value are not drawn. Up to 20 classes ``names``, which should be
-    short (:func:`short_names`), are written beside the upper points where there is room.
+    it is lower, and is a square where they are level. ``sides`` ``{axis label: float[C]}`` have logarithmic axes, but for
+    those in ``linear``. Up to 20 classes ``names`` (:func:`short_names`) are written beside the upper points.
     """
     (first, before), (second, after) = recall.items()
     signs = (
@@ -275,8 +235,7 @@ def recall_pairs(
         for word, sign, colour, mine in signs:
             axes.plot(places[mine], after[mine], sign, color=colour, markersize=size, label=f"{second}, {word}")
         if label not in linear:
-            axes.set_xscale("log")
-            _plain_log(axes, np.nanmax(places) / np.nanmin(places))
+            style.plain_log(axes, np.nanmin(places), np.nanmax(places))
         axes.set(xlabel=label, ylim=(-0.05, 1.15 if few else 1.05), yticks=np.arange(0, 1.01, 0.2))
         style.tidy(axes, "both")
     panels[0].set_ylabel("recall, mean over seeds")
@@ -302,11 +261,9 @@ def costs(parts: Mapping[str, Mapping[str, float]], deviations: Mapping[str, flo
     ends = np.zeros(len(parts))
     for index, part in enumerate(names):
         widths = np.array([mine.get(part, 0.0) for mine in parts.values()])
-        look: dict[str, Any] = {
-            "color": style.PALETTE[index % len(style.PALETTE)],
-            "hatch": _HATCHES[index % len(_HATCHES)],
-        }
-        axes.barh(range(len(parts)), widths, left=ends, height=0.65, label=part, edgecolor="white", **look)
+        colour, hatch = style.PALETTE[index % len(style.PALETTE)], _HATCHES[index % len(_HATCHES)]
+        look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "white"}
+        axes.barh(range(len(parts)), widths, left=ends, height=0.65, label=part, **look)
         ends += widths
     for row, (method, end) in enumerate(zip(parts, ends, strict=True)):
         deviation = deviations[method]
@@ -322,17 +279,9 @@ def costs(parts: Mapping[str, Mapping[str, float]], deviations: Mapping[str, flo
 
 def _name_rows(axes: Axes, labels: Sequence[str]) -> None:
     """Name the rows of a chart, the first on top, with a faint line in each."""
-    axes.set_yticks(range(len(labels)), labels, fontsize=9)
+    rows, across = range(len(labels)), axes.get_yaxis_transform()
+    axes.set_yticks(rows, labels, fontsize=9)
     axes.set_ylim(len(labels) - 0.5, -0.5)
-    axes.hlines(
-        range(len(labels)), 0, 1, transform=axes.get_yaxis_transform(), color=style.FAINT, linewidth=0.8, zorder=0
-    )
+    axes.hlines(rows, 0, 1, transform=across, color=style.FAINT, linewidth=0.8, zorder=0)
     axes.tick_params(axis="y", length=0)
     style.tidy(axes, "x")
-
-
-def _plain_log(axes: Axes, span: float) -> None:
-    """Write the ticks of a logarithmic axis as plain numbers: powers of ten, and 2 and 5 where the span leaves room."""
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if span < 50 else (1.0,)))
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.xaxis.set_minor_formatter(NullFormatter())

@@ -1,8 +1,8 @@
 """Figures of one data set or one run: each function draws arrays and returns a :class:`matplotlib.figure.Figure`.
 
-They read nothing, change no global state, and stay readable from two classes to some hundred: beyond 20 classes names
-become indices, and numbers give way to bars and shades. :func:`show` puts a figure into a notebook as a small PNG with
-an alt text. :mod:`spbl_nb.plots.comparisons` has the figures of several methods.
+They stay readable from two classes to some hundred: beyond 20 classes names become indices, and numbers give way to bars
+and shades. :func:`show` puts a figure into a notebook as a small PNG with an alt text.
+:mod:`spbl_nb.plots.comparisons` has the figures of several methods.
 """
 
 import base64
@@ -17,10 +17,6 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from spbl_nb.plots import style
-
-History = Sequence[Mapping[str, Any]]
-
-_ROUND_NUMBERS = [digit * 10**power for power in range(7) for digit in (1, 2, 5)]
 
 
 def show(figure: Figure, alt: str) -> None:
@@ -113,29 +109,21 @@ def image_grid(
 
 
 def contact_sheet(
-    images: np.ndarray,
-    labels: np.ndarray,
-    names: Sequence[str],
-    per_class: int = 10,
-    scale: float = 0.7,
-    counts: np.ndarray | None = None,
+    images: np.ndarray, labels: np.ndarray, names: Sequence[str], per_class: int, counts: np.ndarray
 ) -> Figure:
-    """Draw the first ``per_class`` images of every class as a row beside its name and size.
+    """Draw the first ``per_class`` images of every class as a row beside its name and size ``counts`` int[C].
 
-    ``images`` uint8[N,3,H,W], ``labels`` int[N]. A class with fewer images leaves the rest of its row empty. ``counts``
-    int[C] gives the sizes where ``images`` are a choice out of more. ``scale`` is the side of a square image in inches.
+    ``images`` uint8[N,3,H,W], ``labels`` int[N]. A class with fewer images leaves the rest of its row empty.
     """
     cells = np.full((len(names), per_class, *images.shape[1:]), 255, dtype=np.uint8)
     for index in range(len(names)):
         mine = np.flatnonzero(labels == index)[:per_class]
         cells[index, : len(mine)] = images[mine]
-    counts = np.bincount(labels, minlength=len(names)) if counts is None else counts
-    figure = style.new_figure(per_class * scale + 2.2, max(1.0, len(names) * scale))
+    figure = style.new_figure(0.85 * per_class + 2.2, max(1.0, 0.85 * len(names)))
     axes = figure.subplots()
     aspect = images.shape[2] / images.shape[3]  # a cell is 1 wide and 1 high, whatever the shape of the images
-    axes.imshow(
-        style.mosaic(cells), interpolation="nearest", extent=(0, per_class, len(names) - 0.5, -0.5), aspect=aspect
-    )
+    whole = (0, per_class, len(names) - 0.5, -0.5)
+    axes.imshow(style.mosaic(cells), interpolation="nearest", extent=whole, aspect=aspect)
     axes.set_anchor("W")  # where room is left over it is at the right, and the names stay in the figure
     axes.set_yticks(range(len(names)), [f"{name} ({count:g})" for name, count in zip(names, counts, strict=True)])
     axes.tick_params(left=False, labelsize=9)
@@ -144,27 +132,21 @@ def contact_sheet(
     return figure
 
 
-def learning_curves(history: History | Mapping[str, History]) -> Figure:
+def learning_curves(history: Sequence[Mapping[str, Any]]) -> Figure:
     """Draw loss and accuracy over epochs, on training (solid) and validation or test images (dashed).
 
     ``history`` is that of a training: one mapping an epoch with ``epoch`` and any of ``train_loss``,
-    ``validation_loss``, ``train_accuracy``, ``validation_accuracy``; a run that evaluates the test split, as SPBL did
-    when it was released, has ``test_loss`` and ``test_accuracy`` instead. Several histories by name are drawn together,
-    one colour and marker each.
+    ``validation_loss``, ``test_loss`` and the same of ``accuracy``.
     """
-    runs = history if isinstance(history, Mapping) else {"": history}
+    looks: dict[str, tuple[str, str, str, str | None]] = {"train": ("training", "-", style.BLUE, None)}
+    looks |= {split: (split, "--", style.RED, "o") for split in ("validation", "test")}
     figure = style.new_figure(9, 3.4)
-    panels = figure.subplots(1, 2)
-    for axes, quantity in zip(panels, ("loss", "accuracy"), strict=True):
-        for run, (name, entries) in enumerate(runs.items()):
-            for split, line in zip(("train", "validation", "test"), (*style.LINES[:2], style.LINES[1]), strict=True):
-                key = f"{split}_{quantity}"
-                points = np.array([(entry["epoch"], entry[key]) for entry in entries if entry.get(key) is not None])
-                if len(points):
-                    colour = style.PALETTE[run % len(style.PALETTE)] if len(runs) > 1 or split == "train" else style.RED
-                    marker = style.MARKERS[run % len(style.MARKERS)] if split != "train" else None
-                    label = " ".join(filter(None, (name, {"train": "training"}.get(split, split))))
-                    axes.plot(*points.T, line, color=colour, marker=marker, markersize=4, label=label)
+    for axes, quantity in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for split, (word, line, colour, marker) in looks.items():
+            key = f"{split}_{quantity}"
+            points = np.array([(entry["epoch"], entry[key]) for entry in history if entry.get(key) is not None])
+            if len(points):
+                axes.plot(*points.T, line, color=colour, marker=marker, markersize=4, label=word)
         axes.set(xlabel="epoch", ylabel=quantity, xlim=(0, None), ylim=(0, 1.02 if quantity == "accuracy" else None))
         axes.xaxis.get_major_locator().set_params(integer=True)
         style.tidy(axes)
@@ -222,13 +204,10 @@ def recall_against_size(
     for marker, mine in (("o", ~hard), ("s", hard)):
         look: dict[str, Any] = {"s": area[mine], "c": colour[mine], "marker": marker}
         axes.scatter(counts[mine], recall[mine], edgecolor="0.25", linewidth=0.7, zorder=3, **look)
-    axes.set_xscale("log")
     low, high = counts[counts > 0].min(), counts.max()
     room = max((high / low) ** 0.09, 1.12)
+    style.plain_log(axes, low, high)
     axes.set(xlim=(low / room, high * room**1.3), ylim=(-0.06, 1.08))
-    ticks = [number for number in _ROUND_NUMBERS if low / room <= number <= high * room**1.3]
-    axes.set_xticks(ticks, [f"{number:g}" for number in ticks])
-    axes.minorticks_off()
     axes.set(xlabel="training samples of the class (logarithmic)", ylabel="recall")
     style.tidy(axes, "both")
     figure.draw_without_rendering()
@@ -236,22 +215,16 @@ def recall_against_size(
     return figure
 
 
-def class_bars(values: np.ndarray | Mapping[str, np.ndarray], names: Sequence[str], label: str) -> Figure:
-    """Draw one value in [0, 1] per class, such as its recall, as bars; NaN is left empty.
-
-    ``values`` float[C], or several by name, which are drawn in panels below one another.
-    """
-    several = values if isinstance(values, Mapping) else {"": values}
-    figure = style.new_figure(8.5, 1.3 + 1.9 * len(several))
-    panels = figure.subplots(len(several), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, colour, (title, heights) in zip(panels, style.PALETTE * len(several), several.items(), strict=False):
-        style.Bars(axes, heights, facecolor=colour)
-        if len(names) <= style.FEW:
-            _write_over(axes, heights, ["" if np.isnan(height) else f"{height:.2f}" for height in heights], 8)
-        axes.set(ylim=(0, 1.12), ylabel=label)
-        axes.set_title(title, loc="left", fontsize=10)
-        style.tidy(axes)
-    style.class_axis(panels[-1], names)
+def class_bars(values: np.ndarray, names: Sequence[str], label: str) -> Figure:
+    """Draw one value in [0, 1] per class float[C], such as its recall, as bars; NaN is left empty."""
+    figure = style.new_figure(8.5, 3.2)
+    axes = figure.subplots()
+    style.Bars(axes, values)
+    if len(names) <= style.FEW:
+        _write_over(axes, values, ["" if np.isnan(value) else f"{value:.2f}" for value in values], 8)
+    axes.set(ylim=(0, 1.12), ylabel=label)
+    style.tidy(axes)
+    style.class_axis(axes, names)
     return figure
 
 

@@ -21,12 +21,13 @@ from matplotlib.figure import Figure
 from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.textpath import TextPath
+from matplotlib.ticker import LogLocator, NullFormatter
 from matplotlib.transforms import Affine2D, Bbox, BboxBase
 from numpy.typing import ArrayLike
 from PIL import Image
 
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
-SKY, RED, YELLOW, BLACK = "#56B4E9", "#D55E00", "#F0E442", "#000000"
+SKY, RED, BLACK = "#56B4E9", "#D55E00", "#000000"
 PALETTE = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY, BLACK)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
@@ -63,19 +64,31 @@ def shade(difficulty: np.ndarray) -> np.ndarray:
 
 def class_axis(axes: Axes, names: Sequence[str], which: str = "x", start: float = 0) -> None:
     """Put classes on the axis "x" or "y" from ``start``: up to 20 by name, more by index, thinned to about ten."""
-    count = len(names)
+    axis, count = axes.xaxis if which == "x" else axes.yaxis, len(names)
     if count <= FEW:
-        labels = [str(name) for name in names]
         room = axes.bbox.width / axes.figure.dpi / count  # inches for a name; a character of 9 points takes about 0.08
-        slanted = which == "x" and 0.085 * max(map(len, labels)) > room
-        turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if slanted else {"rotation": 0}
-        getattr(axes, f"set_{which}ticks")(np.arange(count) + start, labels, fontsize=9, **turned)
+        slanted = which == "x" and 0.085 * max(map(len, names)) > room
+        turned: dict[str, Any] = (
+            {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if slanted else {"rotation": 0}
+        )
+        axis.set_ticks(np.arange(count) + start, list(names), fontsize=9, **turned)
     else:
         step = next(step for step in (5, 10, 20, 50, 10 ** len(str(count))) if count / step <= 12)
         places = np.arange(0, count, step)
-        getattr(axes, f"set_{which}ticks")(places + start, list(map(str, places)), rotation=0)
-        getattr(axes, f"set_{which}label")("class index")
-    getattr(axes, f"set_{which}lim")((-0.6, count - 0.4) if which == "x" else (count - 0.5, -0.5))
+        axis.set_ticks(places + start, list(map(str, places)), rotation=0)
+        axis.set_label_text("class index")
+    if which == "x":
+        axes.set_xlim(-0.6, count - 0.4)
+    else:
+        axes.set_ylim(count - 0.5, -0.5)
+
+
+def plain_log(axes: Axes, low: float, high: float) -> None:
+    """Make the x axis, from ``low`` to ``high``, logarithmic with plain numbers: powers of ten, and 2 and 5 if there is room."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 1000 * low else (1.0,)))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 class Bars:
@@ -88,10 +101,9 @@ class Bars:
         places = np.arange(len(lengths))
         self.sides = np.stack([places - width / 2, places + width / 2, places + width / 2, places - width / 2], axis=1)
         look: dict[str, Any] = {"facecolor": BLUE, "edgecolor": "0.25", "linewidth": outline}
-        undashed = (
-            {"linestyle": "-"} if many else {}
-        )  # dashes of an outline without width are an error before Matplotlib 3.11
-        self.artist = PolyCollection([], **look | style | undashed)
+        if many:
+            style["linestyle"] = "-"  # dashes of an outline without width are an error before Matplotlib 3.11
+        self.artist = PolyCollection([], **look | style)
         axes.add_collection(self.artist, autolim=False)
         self.set(lengths)
 
@@ -204,8 +216,7 @@ def mosaic(images: np.ndarray, gap: int = 2) -> np.ndarray:
 
 def row_shares(confusion: np.ndarray) -> np.ndarray:
     """Return float[C,C], each row of a confusion matrix int[C,C] as shares of its class (0 where it has no sample)."""
-    total = confusion.sum(axis=1, keepdims=True)
-    return np.divide(confusion, total, out=np.zeros(confusion.shape), where=total > 0)
+    return confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
 
 
 def fast_png(pixels: np.ndarray) -> bytes:
@@ -218,7 +229,7 @@ def fast_png(pixels: np.ndarray) -> bytes:
 def small_png(pixels: np.ndarray) -> bytes:
     """Encode uint8[H,W,3 or more] as a PNG of 56 colours, a quarter of the size of an exact one: for notebooks kept in git.
 
-    The colours are chosen to cover all that is there, so that a few marks keep theirs beside many pixels of photographs.
+    A few marks keep their colours beside many pixels of photographs.
     """
     image = Image.fromarray(np.ascontiguousarray(pixels[..., :3]))
     buffer = io.BytesIO()

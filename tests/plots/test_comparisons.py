@@ -57,18 +57,6 @@ def test_scores_have_a_dot_a_seed_and_a_square_at_the_mean():
     drawn(figure)
 
 
-def test_methods_are_compared_by_mean_and_deviation_over_their_own_seeds():
-    values = np.array([[[0.1, 0.3, np.nan]], [[0.5, np.nan, np.nan]]])
-    figure = comparisons.compare_methods(values, ["two seeds", "one seed"], ["accuracy"])
-    (axes,) = figure.axes
-    assert points(axes, "o")[:, 0] == pytest.approx([0.2])
-    assert points(axes, "s")[:, 0] == pytest.approx([0.5])
-    deviation = [line.get_xdata() for line in axes.lines if line.get_marker() == "None" and len(line.get_xdata())]
-    assert np.nanmax(deviation[0]) - np.nanmin(deviation[0]) == pytest.approx(2 * 2**0.5 / 10)
-    assert sorted(dots(axes)[:, 0].tolist()) == pytest.approx([0.1, 0.3, 0.5])
-    assert {"two seeds", "one seed", "accuracy"} <= set(texts(figure))
-
-
 def compared(baselines, seeds):
     rng = np.random.default_rng(0)
     names = ["ce", *[f"method {index}" for index in range(baselines - 1)], "spbl_clean"]
@@ -76,7 +64,7 @@ def compared(baselines, seeds):
     return significance.paired_comparison(values, "ce", primary="spbl_clean")
 
 
-@pytest.mark.parametrize(("baselines", "seeds"), [(1, 1), (2, 3), (16, 8)])
+@pytest.mark.parametrize(("baselines", "seeds"), [(1, 1), (16, 8)])
 def test_differences_show_every_seed_the_mean_the_interval_and_p(baselines, seeds):
     found = compared(baselines, seeds)
     figure = comparisons.differences(found, "macro F1", {"spbl_clean": " †"})
@@ -173,7 +161,7 @@ def ranked(methods, blocks, gap):
     )
 
 
-@pytest.mark.parametrize(("methods", "blocks", "gap"), [(2, 3, 0.5), (5, 8, 1.0), (17, 20, 0.5), (3, 40, 9.0)])
+@pytest.mark.parametrize(("methods", "blocks", "gap"), [(2, 3, 0.5), (17, 20, 0.5), (3, 40, 9.0)])
 def test_ranks_the_critical_difference_and_the_bars_are_those_of_the_ranking(methods, blocks, gap):
     ranking = ranked(methods, blocks, gap)
     figure = comparisons.rank_plot(ranking)

@@ -35,11 +35,10 @@ FIGURES = {
     "confusion": lambda c: figures.confusion(RNG.integers(0, 9, (c, c)), _names(c)),
     "recall": lambda c: figures.recall_against_size(RNG.random(c), RNG.integers(1, 99, c), _names(c), RNG.random(c)),
     "plain recall": lambda c: figures.recall_against_size(RNG.random(c), np.full(c, 7), _names(c)),
-    "several bars": lambda c: figures.class_bars({"a": RNG.random(c), "b": RNG.random(c)}, _names(c), "recall"),
-    "sheet": lambda c: figures.contact_sheet(_images(c), np.arange(c), _names(c), per_class=2, scale=0.2),
-    "curves": lambda c: figures.learning_curves({"ce": HISTORY, "oversample": HISTORY}),
+    "bars": lambda c: figures.class_bars(RNG.random(c), _names(c), "recall"),
+    "sheet": lambda c: figures.contact_sheet(_images(c), np.arange(c), _names(c), 1, np.ones(c)),
+    "curves": lambda c: figures.learning_curves(HISTORY),
     "seeds": lambda c: comparisons.seeds_and_means({"a": [0.1, 0.2], "b": [0.3]}, "accuracy"),
-    "methods": lambda c: comparisons.compare_methods(RNG.random((2, 3, 4)), ["a", "b"], ["x", "y", "z"]),
     "images": lambda c: figures.image_grid(_images(11), _names(11), columns=4),
     "rows": lambda c: figures.image_grid(_images(8), ["a", "b"], columns=4),
 }
@@ -92,15 +91,6 @@ def test_hard_classes_are_larger_squares_and_what_has_no_recall_is_not_drawn():
     assert sorted(text.get_text() for text in axes.texts) == ["a", "c"]
 
 
-def test_names_of_points_do_not_overlap():
-    axes = figures.recall_against_size(RNG.random(198), RNG.integers(1, 400, 198), _names(198)).axes[0]
-    boxes = [text.get_window_extent().extents for text in axes.texts]
-    assert 10 < len(boxes) < 198
-    for index, (left, low, right, high) in enumerate(boxes):
-        for other in boxes[index + 1 :]:
-            assert right < other[0] + 2 or other[2] < left + 2 or high < other[1] + 2 or other[3] < low + 2
-
-
 def test_confusion_writes_samples_and_shades_shares():
     axes = figures.confusion(np.array([[3, 1], [0, 0]]), ["a", "b"]).axes[0]
     np.testing.assert_allclose(axes.images[0].get_array(), [[0.75, 0.25], [0, 0]])
@@ -116,7 +106,7 @@ def test_learning_curves_take_what_is_there():
 
 def test_contact_sheet_puts_images_into_the_row_of_their_class():
     images = np.zeros((3, 3, 4, 4), np.uint8) + np.array([10, 20, 30], np.uint8)[:, None, None, None]
-    axes = figures.contact_sheet(images, np.array([1, 0, 1]), ["a", "b"], per_class=2).axes[0]
+    axes = figures.contact_sheet(images, np.array([1, 0, 1]), ["a", "b"], 2, [1, 2]).axes[0]
     cells = axes.images[0].get_array()[1::6, 1::6, 0]
     assert cells.tolist() == [[20, 255], [10, 30]]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["a (1)", "b (2)"]
@@ -125,7 +115,7 @@ def test_contact_sheet_puts_images_into_the_row_of_their_class():
 @pytest.mark.parametrize(("height", "width", "classes"), [(12, 12, 30), (10, 20, 3)])
 def test_a_contact_sheet_stretches_no_image_and_cuts_no_name(height, width, classes):
     images = RNG.integers(0, 256, (classes, 3, height, width), dtype=np.uint8)
-    figure = figures.contact_sheet(images, np.arange(classes), _names(classes), per_class=8)
+    figure = figures.contact_sheet(images, np.arange(classes), _names(classes), 8, np.ones(classes))
     figure.draw_without_rendering()
     axes = figure.axes[0]
     cell = np.diff(axes.transData.transform([(0, 0), (1, 1)]), axis=0)[0]
@@ -133,15 +123,13 @@ def test_a_contact_sheet_stretches_no_image_and_cuts_no_name(height, width, clas
     assert all(label.get_window_extent().x0 >= 0 for label in axes.get_yticklabels())
 
 
-def test_small_png_is_smaller_and_looks_the_same():
+def test_an_exact_png_is_exact_and_a_small_one_smaller():
     figure = figures.image_grid(np.sort(_images(8), axis=2), columns=4)
     figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())
     small, exact = style.small_png(pixels), style.fast_png(pixels)
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(exact))), pixels[..., :3])
     assert len(small) < 0.7 * len(exact)
-    difference = np.asarray(Image.open(io.BytesIO(small)).convert("RGB")).astype(int) - pixels[..., :3]
-    assert np.abs(difference).mean() < 8
 
 
 def test_small_png_keeps_the_colours_of_a_few_marks_beside_photographs():
@@ -153,12 +141,6 @@ def test_small_png_keeps_the_colours_of_a_few_marks_beside_photographs():
     small = np.asarray(Image.open(io.BytesIO(style.small_png(pixels))).convert("RGB")).astype(int)
     for place in marks.values():
         assert np.abs(small[place] - pixels[place]).max() < 25
-
-
-def test_mosaic_joins_rows_and_columns():
-    joined = style.mosaic(np.arange(6, dtype=np.uint8).reshape(2, 3, 1, 1, 1).repeat(3, axis=2), gap=1)
-    assert joined[::2, ::2, 0].tolist() == [[0, 1, 2], [3, 4, 5]]
-    assert (joined[1::2] == 255).all()
 
 
 def test_pixel_image_shows_the_nearest_pixels():
