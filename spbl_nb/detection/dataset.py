@@ -48,8 +48,6 @@ class ImageFiles:
     width that the annotations state (``sizes`` int[N,2]), is refused with a ValueError.
     """
 
-    dtype = np.dtype(np.uint8)
-
     def __init__(self, paths: Sequence[Path], sizes: np.ndarray, size: int = 512) -> None:
         self.paths, self.sizes, self.size = list(paths), sizes, size
         self.scale = size / sizes.max(axis=1)

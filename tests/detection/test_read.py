@@ -173,7 +173,7 @@ def test_a_fault_of_voc_is_named(tmp_path, text, words):
 )
 def test_wrong_options_are_refused(tmp_path, call, words):
     with pytest.raises(ValueError, match=words):
-        detection.load("coco", trees.coco(tmp_path), **call)
+        detection.load("coco", tmp_path, **call)
 
 
 def test_coco_mini(real_data):

@@ -139,21 +139,12 @@ def test_the_state_of_ghm_is_part_of_the_detector():
     assert not any("ghm" in key for key in focal.state_dict())
 
 
-def test_released_settings_are_the_defaults():
-    head = retinanet.build("small", 2).head
-    assert "mu=0.02; bins=30, momentum=0.75, True; bins=10, momentum=0.7, True" in repr(head.losses)
-    assert head.losses.regression_weight == 10
-    assert retinanet.build("small", 2, regression="smooth_l1").head.losses.regression_weight == 1
-
-
-def test_same_seed_same_weights_and_the_callers_stream_is_left_alone():
+def test_the_callers_random_stream_is_left_alone():
     torch.manual_seed(3)
     expected = torch.rand(1)
     torch.manual_seed(3)
-    one, same, other = (retinanet.build("small", 2, seed=seed).state_dict() for seed in (1, 1, 2))
+    retinanet.build("small", 2, seed=1)
     assert torch.equal(torch.rand(1), expected)
-    assert all(torch.equal(one[key], same[key]) for key in one)
-    assert not all(torch.equal(one[key], other[key]) for key in one)
 
 
 @pytest.mark.slow

@@ -97,13 +97,6 @@ def test_confusion_writes_samples_and_shades_shares():
     assert [text.get_text() for text in axes.texts] == ["3", "1"]
 
 
-def test_learning_curves_take_what_is_there():
-    loss, accuracy = figures.learning_curves(HISTORY).axes
-    assert [line.get_xydata().tolist() for line in loss.lines] == [[[1, 2.0], [2, 1.0]], [[2, 1.2]]]
-    assert [line.get_label() for line in accuracy.lines] == ["training", "validation"]
-    assert len({line.get_linestyle() for line in loss.lines}) == 2
-
-
 def test_contact_sheet_puts_images_into_the_row_of_their_class():
     images = np.zeros((3, 3, 4, 4), np.uint8) + np.array([10, 20, 30], np.uint8)[:, None, None, None]
     axes = figures.contact_sheet(images, np.array([1, 0, 1]), ["a", "b"], 2, [1, 2]).axes[0]
