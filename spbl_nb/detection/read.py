@@ -82,28 +82,7 @@ def load(
         found = [image for image in found if image.split != TRAIN or not image.ignored.all()]
     if not found:
         raise ValueError(f"{name} in {root} has no image left; look at the annotations, or take empty='keep'")
-    kinds = [kind for image in found for kind in image.kinds]
-    names = names or {kind: kind for kind in (VOC_CLASSES if set(kinds) <= set(VOC_CLASSES) else sorted(set(kinds)))}
-    number = {kind: index for index, kind in enumerate(names)}
-    sizes = np.array([image.size for image in found])
-    images = ImageFiles([image.path for image in found], sizes, size)
-    owner = np.repeat(np.arange(len(found)), [len(image.kinds) for image in found])
-    boxes = clip_boxes(np.concatenate([image.boxes for image in found]), sizes[owner])
-    return DetectionData(
-        name=name,
-        images=images,
-        owner=owner,
-        boxes=boxes * images.scale[owner][:, None],
-        labels=np.array([number[kind] for kind in kinds], dtype=np.int64),
-        class_names=tuple(names.values()),
-        ignored=np.concatenate([image.ignored for image in found]),
-        split=np.array([image.split for image in found]),
-        sizes=sizes,
-        scale=images.scale,
-        areas=np.concatenate([image.areas for image in found]),
-        source=source,
-        skipped=tuple(skipped),
-    )
+    return _assemble(name, found, names, size, source, tuple(skipped))
 
 
 def synthetic_lesions(
@@ -184,6 +163,34 @@ def _sound(entries: Iterator[_Entry], wrong: Callable[[str], None]) -> Iterator[
         kept = [index for index in range(len(boxes)) if index not in faults]
         ignored = np.array([bool(objects[index].get("iscrowd", 0)) for index in kept], dtype=bool)
         yield _Image(path, split, size, boxes[kept], [kinds[i] for i in kept], ignored, np.array(areas)[kept])
+
+
+def _assemble(
+    name: str, found: list[_Image], names: dict[Any, str], size: int, source: str, skipped: tuple[str, ...]
+) -> DetectionData:
+    """Put images and objects into arrays; classes without ``names`` are those of VOC, or what is there."""
+    kinds = [kind for image in found for kind in image.kinds]
+    names = names or {kind: kind for kind in (VOC_CLASSES if set(kinds) <= set(VOC_CLASSES) else sorted(set(kinds)))}
+    number = {kind: index for index, kind in enumerate(names)}
+    sizes = np.array([image.size for image in found])
+    images = ImageFiles([image.path for image in found], sizes, size)
+    owner = np.repeat(np.arange(len(found)), [len(image.kinds) for image in found])
+    boxes = clip_boxes(np.concatenate([image.boxes for image in found]), sizes[owner])
+    return DetectionData(
+        name=name,
+        images=images,
+        owner=owner,
+        boxes=boxes * images.scale[owner][:, None],
+        labels=np.array([number[kind] for kind in kinds], dtype=np.int64),
+        class_names=tuple(names.values()),
+        ignored=np.concatenate([image.ignored for image in found]),
+        split=np.array([image.split for image in found]),
+        sizes=sizes,
+        scale=images.scale,
+        areas=np.concatenate([image.areas for image in found]),
+        source=source,
+        skipped=skipped,
+    )
 
 
 @contextmanager

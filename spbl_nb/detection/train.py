@@ -98,8 +98,7 @@ def fit(
             total = classification + regression
             if not np.isfinite(total):
                 raise ValueError(
-                    f"the loss is no longer finite in epoch {loop.epoch}; take a smaller lr, now {config.lr:g}, or a longer "
-                    "warmup"
+                    f"the loss is no longer finite in epoch {loop.epoch}; take a smaller lr, now {config.lr:g}"
                 )
             return {"train_loss": total, "train_classification": classification, "train_regression": regression}
 
