@@ -1,5 +1,6 @@
 """Where a number comes from: versions of the libraries, hash of this package's source, revision of its checkout."""
 
+import contextlib
 import functools
 import os
 import platform
@@ -31,7 +32,7 @@ def machine() -> dict[str, str | int | None]:
 
 @functools.cache
 def library_sha256() -> str:
-    """Return the SHA-256 (hex) over all source files and tables of the package: equal code, equal value."""
+    """Return the SHA-256 (hex) over all source files and tables of the package."""
     sources = sorted(path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".csv", ".yaml", ".js"))
     return files.sha256_of(*(part for path in sources for part in (path.name, path.read_bytes())))
 
@@ -46,11 +47,8 @@ def notebook_sha256(path: str | os.PathLike) -> str:
 @functools.cache
 def git_revision() -> str:
     """Return the checkout's revision, ``…-dirty`` if it was changed since, or "unknown" outside a checkout of this package."""
-    if not (PACKAGE.parent / ".git").exists():
-        return "unknown"
     command = ["git", "-C", str(PACKAGE.parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return answer.stdout.strip() or "unknown"
+    if (PACKAGE.parent / ".git").exists():
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+    return "unknown"

@@ -1,24 +1,22 @@
 """The result store: one folder a run, complete or absent, that says exactly what was run.
 
-A run is one method on one data set with one configuration and one seed (:class:`RunId`). Its folder holds
-``result.json`` (what was run, with which versions, and the report), ``scores.npz`` (the scores themselves, so that any
-other metric can be computed later) and ``history.jsonl`` (one line per evaluation). It is written under ``.staging`` and
-renamed as a whole: inside one file system a rename is a single step, so a reader finds all of the folder or nothing.
-What depends on the clock or the machine is in the one block ``timing``; the rest of ``result.json`` is the same whenever
-the same thing is run with the same seed.
+A run (:class:`RunId`) is one method on one data set with one configuration and seed. Its folder holds ``result.json``
+(what was run, and the report), ``scores.npz`` (for any other metric) and ``history.jsonl`` (one line per evaluation). It
+is written under ``.staging`` and renamed as a whole, so a reader finds all of it or nothing. What depends on the clock or
+the machine is in the block ``timing``; the rest of ``result.json`` is the same whenever the same thing is run.
 """
 
 import contextlib
 import datetime
 import errno
+import itertools
 import json
 import os
 import platform
-import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -41,7 +39,6 @@ ARRAYS = ("scores", "labels", "predicted", "test_rows")
 STAGING = ".staging"
 _NEEDED = {"config_name", "report", "class_names", "class_counts", "steps", "timing"}
 _RUN_AGAIN = "move the run's folder away and run it again"
-_SEED = re.compile(r"seed-\d+")
 _HOST = platform.node() or "host"
 
 
@@ -54,7 +51,7 @@ class BrokenRun(ValueError):
 
 
 class OtherVersion(BrokenRun):
-    """A run was written by another version of the store, which may well be able to read it."""
+    """A run was written by another version of the store."""
 
 
 class Saved(NamedTuple):
@@ -66,10 +63,7 @@ class Saved(NamedTuple):
 
 @dataclass(frozen=True)
 class RunId:
-    """Which run: a data set, a method, a seed and a configuration.
-
-    Raises ValueError for a name that cannot name a folder and for a seed below 0.
-    """
+    """Which run; raises ValueError for a name that cannot name a folder and for a seed below 0."""
 
     dataset: str
     method: str
@@ -78,11 +72,9 @@ class RunId:
 
     def __post_init__(self) -> None:
         for name, part in (("dataset", self.dataset), ("method", self.method)):
-            checks.instance(name, part, str)
-            if not part or not part.isprintable() or part[0] == "." or set(part) & set('/\\:*?"<>|'):
+            if not part or part[0] == "." or set(part) & set('/\\:*?"<>|\0\n'):
                 raise ValueError(
-                    f"{name} is {part!r}; it names a folder, so it may not be empty, start with a dot or hold /\\: or "
-                    "what cannot be printed"
+                    f'{name} is {part!r}; it names a folder, so it may not be empty, start with a dot or hold /\\:*?"<>|'
                 )
         checks.integer("seed", self.seed, 0)
 
@@ -109,11 +101,7 @@ class RunId:
 
 @dataclass(frozen=True)
 class Run:
-    """A complete run as read from its folder.
-
-    Attributes: ``folder``; ``result`` the content of ``result.json``; ``scores`` float[N_test,C]; ``labels``,
-    ``predicted``, ``test_rows`` int64[N_test]; ``history`` one dict per evaluation.
-    """
+    """A complete run: ``result`` is that of ``result.json``, ``scores`` float[N_test,C], the other arrays int64[N_test]."""
 
     folder: Path
     result: dict[str, Any]
@@ -137,12 +125,11 @@ def save(
 ) -> Saved:
     """Write one finished run to its folder below ``root``, as a whole or not at all.
 
-    If the same run (equal :meth:`RunId.fingerprint`) is there already it is left as it is, also when another process
-    finishes it first. Raises ValueError if ``data`` are not those of the run, :class:`RunConflict` if another run is
-    there, :class:`BrokenRun` if the folder holds something incomplete, OSError (naming the folder) if the disk is full or
-    the folder cannot be written.
+    The same run is left as it is if it is there already. Raises ValueError if ``data`` are not those of the run,
+    :class:`RunConflict` if another run is there, :class:`BrokenRun` if the folder holds something incomplete, OSError
+    (naming the folder) if the disk is full or the folder cannot be written.
     """
-    if data.name != checks.instance("run", run, RunId).dataset:
+    if data.name != run.dataset:
         raise ValueError(f"data is {data.name!r}, but the run is one on {run.dataset!r}; give the data of the run")
     folder = Path(root) / run.folder
     record = _record(run, data, split, result, report)
@@ -157,11 +144,8 @@ def save(
             files.write_json(stage / "run" / RESULT, record)
             return Saved(folder, publish(stage / "run", folder))
     except OSError as error:
-        raise OSError(
-            error.errno,
-            f"could not write the run {folder} ({os.strerror(error.errno) if error.errno else error}); nothing was left "
-            "there: free some space or choose another runs folder, then run it again",
-        ) from error
+        advice = "nothing was left there: free some space or choose another runs folder, then run it again"
+        raise OSError(error.errno, f"could not write the run {folder} ({error}); {advice}") from error
 
 
 def _record(run: RunId, data: "ImageData", split: "Split", result: "Result", report: "Report") -> dict[str, Any]:
@@ -224,14 +208,13 @@ def _differences(wanted: dict[str, Any], found: dict[str, Any], prefix: str = ""
 
 
 def publish(stage: Path, folder: Path) -> bool:
-    """Move a finished run folder to its final place; return False if the same run was there first (ours is dropped).
+    """Move a finished run folder to its final place; return False if the same run was there first.
 
     Raises as :func:`find_complete_run` does if something else is there.
     """
     if move_into_place(stage, folder):
         return True
     find_complete_run(folder, files.read_json(stage / RESULT)["fingerprint"])
-    shutil.rmtree(stage, ignore_errors=True)
     return False
 
 
@@ -241,36 +224,32 @@ def load(folder: str | os.PathLike) -> Run:
     Raises :class:`BrokenRun` naming the file, what is missing or wrong, and what to do.
     """
     folder = Path(folder)
-    result = _read(folder / RESULT, files.read_json)
+    with _broken(folder / RESULT):
+        result = files.read_json(folder / RESULT)
     _check_record(folder / RESULT, result)
-    arrays = _read(folder / SCORES, _read_arrays)
-    history = _read(folder / HISTORY, lambda path: list(map(json.loads, path.read_text(encoding="utf-8").splitlines())))
+    with _broken(folder / SCORES), np.load(folder / SCORES, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in ARRAYS}
+    with _broken(folder / HISTORY):
+        history = [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
     return Run(folder, result, history=history, **arrays)
 
 
-def _read(path: Path, reader: Callable[[Path], Any]) -> Any:
+@contextlib.contextmanager
+def _broken(path: Path) -> Iterator[None]:
+    """Turn any error of reading a file into :class:`BrokenRun`."""
     try:
-        return reader(path)
+        yield
     except FileNotFoundError:
-        problem = "is missing"
+        raise BrokenRun(f"{path} is missing; {_RUN_AGAIN}") from None
     except Exception as error:  # zipfile, zlib and NumPy raise half a dozen types for a damaged archive
-        problem = f"cannot be read ({error})"
-    raise BrokenRun(f"{path} {problem}; {_RUN_AGAIN}")
-
-
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as archive:
-        if missing := [name for name in ARRAYS if name not in archive]:
-            raise ValueError(f"it lacks the array {', '.join(missing)}")
-        return {name: archive[name] for name in ARRAYS}
+        raise BrokenRun(f"{path} cannot be read ({error}); {_RUN_AGAIN}") from error
 
 
 def _check_record(path: Path, record: Any) -> None:
     """Raise :class:`BrokenRun` if a record is not one of this version, or lacks what every reader needs."""
-    try:
-        schema = record["fingerprint"]["schema"]
-    except (KeyError, TypeError):
-        raise BrokenRun(f"{path} names no schema; {_RUN_AGAIN}") from None
+    schema = record.get("fingerprint", {}).get("schema") if isinstance(record, dict) else None
+    if schema is None:
+        raise BrokenRun(f"{path} names no schema; {_RUN_AGAIN}")
     if schema != SCHEMA:
         raise OtherVersion(
             f"{path} was written by another version of spbl_nb (schema {schema!r}; this one reads schema {SCHEMA}); it was "
@@ -282,13 +261,10 @@ def _check_record(path: Path, record: Any) -> None:
 
 def scan(root: str | os.PathLike, config_name: str | None = None) -> Scan:
     """Read every run below ``root`` (of one configuration, if named): the complete ones, and the broken with the reason."""
-    if config_name is not None and (
-        not isinstance(config_name, str) or not config_name or set(config_name) & set("/\\")
-    ):
-        raise ValueError(f"config_name is {config_name!r:.80}; allowed: the name of one configuration, or None for all")
     found = Scan([], [])
-    folders = Path(root).glob(f"{config_name or '*'}/*/*/seed-*")
-    for folder in sorted(path for path in folders if _SEED.fullmatch(path.name) and not path.parts[-4].startswith(".")):
+    for folder in sorted(Path(root).glob(f"{config_name or '*'}/*/*/seed-*")):
+        if folder.parts[-4].startswith(".") or not folder.name[5:].isdigit():
+            continue  # staging, and what was set aside
         try:
             found.complete.append(load(folder))
         except BrokenRun as reason:
@@ -297,10 +273,9 @@ def scan(root: str | os.PathLike, config_name: str | None = None) -> Scan:
 
 
 def write_records(root: str | os.PathLike, path: str | os.PathLike, remark: str = "") -> int:
-    """Write the records of all complete runs below ``root``, without arrays, to one JSON file; return their number.
+    """Write the records of all runs below ``root``, without arrays, to one JSON file; return their number.
 
-    ``remark`` says what a reader must know and no record contains. Raises ValueError when no complete run is there, or
-    when one is broken, naming it.
+    ``remark`` is for the reader of the file. Raises ValueError when no complete run is there, or when one is broken.
     """
     found = scan(root)
     if found.broken:
@@ -323,21 +298,18 @@ def read_records(path: str | os.PathLike) -> list[dict[str, Any]]:
 
 
 def check_writable(root: str | os.PathLike) -> Path:
-    """Create the folder and write a file in it, so that a wrong path is reported before the training, not after it.
-
-    Raises OSError naming the folder and what to do.
-    """
+    """Create the folder and write a file in it, so that a wrong path is reported before the training, not after it."""
     root = Path(root)
     try:
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=root) as probe:
             probe.write(b"spbl")
     except OSError as error:
-        raise OSError(
-            error.errno,
-            f"cannot write to the runs folder {root} ({error.strerror}); choose another one (RUNS_DIR in a notebook, "
-            "--runs-dir on the command line) or correct its permissions",
-        ) from None
+        advice = (
+            "choose another one (RUNS_DIR in a notebook, --runs-dir on the command line) or correct its permissions"
+        )
+        message = f"cannot write to the runs folder {root} ({error.strerror}); {advice}"
+        raise OSError(error.errno, message) from None
     return root
 
 
@@ -353,10 +325,7 @@ def staging(root: str | os.PathLike) -> Iterator[Path]:
 
 
 def clean_staging(root: str | os.PathLike) -> int:
-    """Remove staging folders that dead processes of this machine left behind; return how many.
-
-    Folders of living processes and of other machines are left alone: they may be in use on a shared disk.
-    """
+    """Remove staging folders of this machine's dead processes (others may be in use on a shared disk); return how many."""
     import psutil
 
     removed = 0
@@ -369,10 +338,7 @@ def clean_staging(root: str | os.PathLike) -> int:
 
 
 def move_into_place(stage: Path, folder: Path) -> bool:
-    """Rename a filled folder to its final place; return False, leaving both as they are, if something is there.
-
-    ``stage`` must be on the same file system. Raises OSError if the rename fails for another reason.
-    """
+    """Rename a folder to its final place on the same file system; return False, leaving both, if something is there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.rename(stage, folder)
@@ -385,8 +351,6 @@ def move_into_place(stage: Path, folder: Path) -> bool:
 
 def set_aside(folder: Path) -> Path:
     """Rename a folder to the first free ``<name>.broken-<k>`` and return the new path; nothing is deleted."""
-    number = 1
-    while (aside := folder.with_name(f"{folder.name}.broken-{number}")).exists():
-        number += 1
-    shutil.move(folder, aside)
-    return aside
+    names = (folder.with_name(f"{folder.name}.broken-{number}") for number in itertools.count(1))
+    aside = next(name for name in names if not name.exists())
+    return folder.rename(aside)

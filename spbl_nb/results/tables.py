@@ -25,22 +25,26 @@ _LATEX_CAPTION = str.maketrans({letter: f"\\{letter}" for letter in "_%&#$"})
 def frame(runs: Iterable[Run]) -> pd.DataFrame:
     """Return one row a run: names, seed, the report's numbers, dead classes, optimiser steps, seconds and folder.
 
-    What is not defined (null in the file), or not in the file of an older version, is NaN. ``fewer_labels`` and
-    ``selected_on_test`` mark runs that do not compete on equal terms.
+    What is not defined, or not in the file of an older version, is NaN. ``fewer_labels`` and ``selected_on_test`` mark
+    runs that do not compete on equal terms.
     """
-    rows = []
-    for run in runs:
-        result, report = run.result, run.result["report"]
-        row = {"config": result["config_name"]} | {
-            key: result["fingerprint"][key] for key in ("dataset", "method", "seed")
+    rows = [
+        {
+            "config": run.result["config_name"],
+            **{key: run.result["fingerprint"][key] for key in ("dataset", "method", "seed")},
+            **{key: run.result["report"].get(key) for key in SUMMARY},
+            "dead_classes": len(run.result["report"].get("dead_classes", ())),
+            "steps": run.result["steps"],
+            "fewer_labels": fewer_labels(run.result),
+            "selected_on_test": selected_on_test(run.result),
+            "seconds": run.result["timing"].get("seconds", np.nan),
+            "folder": str(run.folder),
         }
-        row |= {key: np.nan if report.get(key) is None else report[key] for key in SUMMARY}
-        row |= {"dead_classes": len(report.get("dead_classes", ())), "steps": result["steps"]}
-        row |= {"fewer_labels": fewer_labels(result), "selected_on_test": selected_on_test(result)}
-        rows.append(row | {"seconds": result["timing"].get("seconds", np.nan), "folder": str(run.folder)})
+        for run in runs
+    ]
     columns = ["config", "dataset", "method", "seed", *SUMMARY, "dead_classes", "steps"]
     table = pd.DataFrame(rows, columns=[*columns, "fewer_labels", "selected_on_test", "seconds", "folder"])
-    return table.astype({"fewer_labels": bool, "selected_on_test": bool})
+    return table.astype({"fewer_labels": bool, "selected_on_test": bool} | dict.fromkeys(SUMMARY, float))
 
 
 def fewer_labels(result: dict[str, Any]) -> bool:
@@ -56,11 +60,10 @@ def selected_on_test(result: dict[str, Any]) -> bool:
 
 
 def mean_and_spread(table: pd.DataFrame, columns: Sequence[str] = ("accuracy", "f1", "g_mean", "mauc")) -> pd.DataFrame:
-    """Return one row per data set and method: n seeds, and ``mean ± standard deviation`` over seeds of each column.
+    """Return one row per data set and method: number of seeds, and mean ± standard deviation (n - 1) of each column.
 
-    ``table`` is that of :func:`frame`. The deviation is that of a sample (n - 1); with one seed there is none, and only
-    the value is given. A last column ``remark`` names, where there are any, the methods that see fewer labels or choose
-    on the test images. Raises ValueError if the table mixes configurations, whose numbers cannot be compared.
+    ``table`` is that of :func:`frame`. Where any method sees fewer labels or chooses on the test images, a last column
+    ``remark`` says so. Raises ValueError if the table mixes configurations, whose numbers cannot be compared.
     """
     mixed = sorted(table["config"].unique())
     if len(mixed) > 1:

@@ -103,11 +103,6 @@ def test_a_trial_is_marked_in_latex_too(collection, tmp_path):
     assert "\\caption{Trial run, numbers are no results." in (tmp_path / "means.tex").read_text(encoding="utf-8")
 
 
-def test_nothing_is_exported_without_runs(tmp_path):
-    assert export.export(report.Collection("fast", []), tmp_path / "tables") == []
-    assert not (tmp_path / "tables").exists()
-
-
 def test_one_run_alone_can_be_exported(tmp_path):
     names = export.export(report.Collection("fast", [made.run()]), tmp_path)
     assert "means.tex" in names

@@ -5,7 +5,6 @@ import pytest
 import report_runs as made
 from saved_runs import TINY
 
-from spbl_nb import significance
 from spbl_nb.results import report, tables
 
 
@@ -59,11 +58,10 @@ def test_one_new_run_on_other_data_leaves_all_older_ones_out(tmp_path):
 def test_a_setting_that_an_older_library_did_not_know_is_no_difference(tmp_path):
     made.save(tmp_path, seed=0)
     made.save(tmp_path, seed=1, alter=lambda result: result["fingerprint"]["config"].pop("focal_gamma"))
-    made.save(tmp_path, seed=2, alter=lambda result: result.pop("details"))
-    assert collected(tmp_path)[1] == [("ce", 0), ("ce", 1), ("ce", 2)]
+    assert collected(tmp_path)[1] == [("ce", 0), ("ce", 1)]
 
 
-@pytest.mark.parametrize("preset", ["", "*", "smo?e", "a/b"])
+@pytest.mark.parametrize("preset", ["", "smo?e"])
 def test_presets_are_never_mixed(tmp_path, preset):
     made.save(tmp_path)
     with pytest.raises(ValueError, match=r"a report is on one configuration.*name one of smoke"):
@@ -188,7 +186,6 @@ def test_classes_without_complexity_and_difficulty():
     ("methods", "pair"),
     [
         (["ce", "focal", "spbl_clean", "spbl_intended"], ["ce", "spbl_clean"]),
-        (["ce", "focal", "spbl_released"], ["ce", "spbl_released"]),
         (["focal", "spl"], ["focal", "spl"]),
         (["spbl_clean"], ["spbl_clean"]),
     ],
@@ -213,4 +210,3 @@ def test_costs_by_hand():
 
 def test_the_declared_comparison_is_the_one_of_the_design():
     assert (report.BASELINE, report.PRIMARY, report.METRIC) == ("ce", "spbl_clean", "f1")
-    assert significance.seeds_needed() == 6

@@ -1,7 +1,5 @@
 """Notebook 09, its cells run in this process: with runs of every kind, and with none."""
 
-import re
-
 import nbformat
 import pytest
 import report_runs as made
@@ -70,15 +68,6 @@ def test_one_run_alone(page, tmp_path):
     assert len(page.pictures) == 3  # scores, classes, costs
     assert len(page.marked) == 3
     assert all(alt.startswith("Trial run, no result. ") for _, alt in page.pictures)
-
-
-def test_one_method_with_several_seeds_and_without_the_baseline(page, tmp_path):
-    for seed in range(3):
-        made.save(tmp_path, "spl", seed, recall=[0.9, 0.5, 0.1 * seed])
-    told = page()
-    assert "ce was not run, and the others are compared with it" in told
-    assert "blobs: ce was not run" in told
-    assert re.search(r"spl +3 0\.500 ± 0\.033", told)
 
 
 def test_all_kinds_of_runs(page, tmp_path):
