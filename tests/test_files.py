@@ -27,6 +27,14 @@ def test_failure_keeps_the_old_file_and_leaves_no_litter(tmp_path):
         files.write_text(path / "x", "below a file")
 
 
+def test_who_reads_the_old_file_goes_on_reading_it(tmp_path):
+    files.write_text(tmp_path / "x.txt", "old")
+    with open(tmp_path / "x.txt", encoding="utf-8") as reader:
+        files.write_text(tmp_path / "x.txt", "new")
+        assert reader.read() == "old"
+    assert (tmp_path / "x.txt").read_text() == "new"
+
+
 def test_full_disk_names_the_file_and_keeps_the_old_one(tmp_path, monkeypatch):
     path = tmp_path / "x.npz"
     files.write_npz(path, a=np.arange(3))
