@@ -44,6 +44,8 @@ def test_generators_from_a_seed_repeat_and_generators_go_on():
         (lambda: checks.instance("data", 3, dict), r"data is 3 \(int\); allowed: dict"),
         (lambda: checks.finite_array("loss", [[1], [2, 3]], ndim=1), "loss cannot be read as an array"),
         (lambda: checks.finite_array("loss", [[1.0, math.inf]], ndim=2), r"loss\[0, 1\] is inf; .*1 of 2 are not"),
+        (lambda: checks.label_array("labels", [0, 2], 2), r"labels\[1\] is 2; allowed: 0..1 for 2 classes"),
+        (lambda: checks.finite_array("h", [math.nan, math.inf], ndim=1, gaps=True), r"h\[1\] is inf; all values must"),
         (lambda: checks.finite_array("w", [0], ndim=1, low=0, open_low=True), r"w\[0\] is 0; allowed: \(0, inf\)"),
     ],
 )
