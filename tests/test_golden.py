@@ -369,7 +369,7 @@ def _compute_metrics():
 def _compute_report():
     """Return the numbers of the report's tables of each committed result file, sorted; of many every n-th and the sums."""
     found = {}
-    for path in sorted(RESULTS.glob("*.json")):
+    for path in sorted(set(RESULTS.glob("*.json")) - {RESULTS / "main_job.json"}):  # which every rendering renews
         kept = [store.Run(Path("runs"), record, *[np.empty(0)] * 4, []) for record in store.read_records(path)]
         for name in sorted({run.result["config_name"] for run in kept}):
             mine = [run for run in kept if run.result["config_name"] == name]
